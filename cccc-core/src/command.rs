@@ -1,0 +1,214 @@
+//! What a caller may ask of a group: one type, whatever the frontend.
+//!
+//! A command says what is wanted, never who wants it: that is the principal of the handle it is given to.
+
+use std::time::Duration;
+
+use crate::event::{
+    ActorRemove, ActorUpdate, Attachment, Format, GroupAttach, GroupCreate, GroupSetState, GroupUpdate,
+    NotIf, Priority, Role, Transport,
+};
+use crate::id::{ActorId, EventId, EventRef, Label, Principal};
+use crate::time::Timestamp;
+
+/// Something to be decided by the rules and, if they agree, written.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Command {
+    /// Begins a ledger.
+    CreateGroup(GroupCreate),
+    /// Changes title, default address, joining policy or settings.
+    UpdateGroup(GroupUpdate),
+    /// Adds a directory to the group.
+    AttachScope(GroupAttach),
+    /// Takes a directory from the group, by its key.
+    DetachScope {
+        /// The directory's key.
+        scope_key: String,
+    },
+    /// Pauses, resumes, archives...
+    SetState(GroupSetState),
+    /// Adds an actor.
+    AddActor(AddActor),
+    /// Changes an actor.
+    UpdateActor(ActorUpdate),
+    /// Removes an actor.
+    RemoveActor(ActorRemove),
+    /// Begins a session of the calling actor.
+    OpenSession(OpenSession),
+    /// Ends the calling actor's current session.
+    CloseSession {
+        /// Which one.
+        session: String,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// Sends a message, or answers one.
+    Send(SendMessage),
+    /// Takes note of a message.
+    Ack {
+        /// The message.
+        event: EventRef,
+    },
+    /// Marks single messages as read.
+    MarkRead {
+        /// The messages.
+        events: Vec<EventRef>,
+    },
+    /// Marks everything up to an event as read.
+    MarkReadThrough {
+        /// The event.
+        event: EventRef,
+    },
+    /// Ends what a message asked for.
+    Cancel {
+        /// The message.
+        event: EventRef,
+        /// Whose obligations; empty: everyone's.
+        recipients: Vec<Principal>,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Withdraws a message from those who have not read it.
+    Retract {
+        /// The message.
+        event: EventRef,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Removes an event's data for ever.
+    Redact {
+        /// The event.
+        event: EventRef,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Hands messages over to the caller itself: what an inbox is made of. Those that may no longer be
+    /// handed over are withheld.
+    Pull {
+        /// The messages, oldest first; those that are not the caller's to take are passed over.
+        events: Vec<EventId>,
+        /// Whether they are read by that.
+        mark_read: bool,
+    },
+    /// Reserves messages for one deliverer, before it does anything that can be seen outside.
+    Claim {
+        /// The recipient.
+        recipient: Principal,
+        /// The messages.
+        events: Vec<EventRef>,
+        /// The door.
+        transport: Transport,
+    },
+    /// Says how a claimed delivery ended.
+    Settle {
+        /// The claim: the id of the event that made it.
+        delivery: EventId,
+        /// How it ended.
+        outcome: Outcome,
+    },
+    /// Allows another try at a delivery that ended `ambiguous`.
+    Retry {
+        /// The message.
+        event: EventRef,
+        /// The recipient.
+        recipient: Principal,
+    },
+}
+
+/// How a delivery ended, as far as the deliverer can say.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// Handed over; what was really seen of it.
+    Accepted(serde_json::Value),
+    /// Certainly not handed over.
+    Failed(String),
+    /// Perhaps.
+    Ambiguous(String),
+    /// There is nobody to hand it to.
+    Bounced(String),
+}
+
+/// See [`Command::AddActor`].
+#[derive(Clone, Debug)]
+pub struct AddActor {
+    /// Its id.
+    pub actor_id: ActorId,
+    /// What people call it.
+    pub title: String,
+    /// Its labels.
+    pub labels: Vec<Label>,
+    /// Its role; by default the first actor ever added becomes the foreman, the others peers.
+    pub role: Option<Role>,
+    /// The program.
+    pub runtime: Option<String>,
+    /// Whether it joined by itself.
+    pub ephemeral: bool,
+}
+
+impl AddActor {
+    /// An actor with this id and nothing else said.
+    #[must_use]
+    pub fn new(actor_id: ActorId) -> Self {
+        Self {
+            actor_id,
+            title: String::new(),
+            labels: Vec::new(),
+            role: None,
+            runtime: None,
+            ephemeral: false,
+        }
+    }
+}
+
+/// See [`Command::OpenSession`].
+#[derive(Clone, Debug, Default)]
+pub struct OpenSession {
+    /// The session's id, unique within the group.
+    pub session: String,
+    /// The program.
+    pub runtime: String,
+    /// The program's own id of its session.
+    pub agent_session_id: Option<String>,
+    /// Its working directory.
+    pub cwd: String,
+    /// The git branch there.
+    pub branch: Option<String>,
+}
+
+/// See [`Command::Send`]. The fields are those of [`ChatMessage`](crate::event::ChatMessage).
+#[derive(Clone, Debug, Default)]
+pub struct SendMessage {
+    /// What is said.
+    pub text: String,
+    /// How it is written.
+    pub format: Format,
+    /// Addresses; empty: whoever is answered, else the group's default, else the foreman.
+    pub to: Vec<String>,
+    /// Low, normal or attention.
+    pub priority: Priority,
+    /// Whether each recipient owes a reply.
+    pub reply_required: bool,
+    /// Within what time; implies `reply_required`.
+    pub reply_within: Option<Duration>,
+    /// The message this answers.
+    pub reply_to: Option<EventRef>,
+    /// What of it is answered.
+    pub quote: Option<String>,
+    /// Only word that it is being worked on.
+    pub progress: bool,
+    /// What it is for.
+    pub intent: Option<String>,
+    /// What it refers to.
+    pub refs: Vec<String>,
+    /// Files, already stored as blobs.
+    pub attachments: Vec<Attachment>,
+    /// The sender's own key.
+    pub client_id: Option<String>,
+    /// When it is no longer worth handing over.
+    pub expires_at: Option<Timestamp>,
+    /// The own message that it replaces.
+    pub supersedes: Option<EventRef>,
+    /// Preconditions at handoff.
+    pub not_if: Vec<NotIf>,
+}

@@ -1,0 +1,282 @@
+//! The append-only ledger of one group: what it promises, and the trait every store implements.
+//!
+//! A ledger stores lines (see [`codec`]) in one order, durably, and knows nothing of what they mean.
+//! Promises of every implementation, checked by one conformance suite (`testing::conformance`):
+//!
+//! 1. an append that returned is durable, once, at one position, for ever;
+//! 2. a command's events are all there or none;
+//! 3. nobody is shown an event that a power cut could still take back;
+//! 4. every reader sees a prefix of one order;
+//! 5. damage is named and never passed over;
+//! 6. a process that dies holds nobody up for longer than the operating system needs to notice.
+
+pub mod codec;
+
+use std::fmt;
+use std::str::FromStr;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use codec::{Batch, Draft, Encoder, Page, RawLine, Stamp, is_redacted};
+
+use crate::error::{Damage, Error, Result};
+use crate::id::{GroupId, Principal, Seq};
+use crate::index::TailIndex;
+
+/// Longest line of a ledger, in bytes, with its newline.
+pub const MAX_LINE_BYTES: usize = 8 << 20;
+
+/// The hash over a ledger's beginning up to an event: 10 bytes of BLAKE3.
+///
+/// It finds accidents and careless edits. It is no protection from a hostile process of the same user.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub struct Chain(pub [u8; 10]);
+
+impl fmt::Display for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Chain {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        codec::parse_hex(text.as_bytes())
+            .map(Self)
+            .ok_or_else(|| Error::invalid(format!("{text:?} is not a chain value (20 hex digits)")))
+    }
+}
+
+impl TryFrom<String> for Chain {
+    type Error = Error;
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<Chain> for String {
+    fn from(chain: Chain) -> Self {
+        chain.to_string()
+    }
+}
+
+/// A place in a ledger, with the chain there: enough to resume, and to notice another history.
+///
+/// Written `<seq>:<chain>`, for example `42:00112233445566778899`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub struct Position {
+    /// The last event before this place; 0 at the beginning.
+    pub seq: Seq,
+    /// The chain up to and including that event.
+    pub chain: Chain,
+}
+
+impl Position {
+    /// The beginning of a group's ledger.
+    #[must_use]
+    pub fn start(group_id: &GroupId) -> Self {
+        Self { seq: Seq(0), chain: codec::first_chain(group_id) }
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.seq, self.chain)
+    }
+}
+
+impl FromStr for Position {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        let parse = || {
+            let (seq, chain) = text.split_once(':')?;
+            Some(Self { seq: Seq(seq.parse().ok()?), chain: chain.parse().ok()? })
+        };
+        parse().ok_or_else(|| {
+            Error::invalid(format!("{text:?} is not a ledger position"))
+                .hint("write it as <seq>:<20 hex digits>, as `cccc ledger verify` prints it")
+        })
+    }
+}
+
+impl TryFrom<String> for Position {
+    type Error = Error;
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<Position> for String {
+    fn from(position: Position) -> Self {
+        position.to_string()
+    }
+}
+
+/// How much one read may return. At least one event is returned where there is one.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadLimit {
+    /// At most so many events.
+    pub events: usize,
+    /// At most so many bytes of lines, unless the first alone is longer.
+    pub bytes: usize,
+}
+
+impl ReadLimit {
+    /// One event, of any size.
+    pub const ONE: Self = Self { events: 1, bytes: 0 };
+    /// A chunk for reading through much of a ledger: 1 MiB.
+    pub const CHUNK: Self = Self { events: usize::MAX, bytes: 1 << 20 };
+}
+
+/// When an append may answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// When it is on disk.
+    #[default]
+    Durable,
+    /// When it is ordered; others see it once a later sync covers it, and a power cut may lose it.
+    Buffered,
+}
+
+/// How an append ended. Anything else is an error, and then nothing was written; the one exception,
+/// an outcome that cannot be known, is resolved by the id that stands at the seq.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// The batch is durable (or buffered, if that was asked for).
+    New,
+    /// The very same batch already stood there: an earlier try had succeeded.
+    Already,
+    /// A recovery between write and sync discarded it. Take another turn and decide again.
+    Lost,
+}
+
+/// What to look for in a ledger's index.
+#[derive(Clone, Debug)]
+pub enum Lookup {
+    /// Events that say something about the event at this seq, ascending.
+    Target(Seq),
+    /// Events whose key has this hash (see [`key_hash`](crate::event::key_hash)), newest first.
+    Key(u64),
+    /// Events that involve a principal, before a seq, newest first, at most so many.
+    Involving {
+        /// The principal.
+        principal: Principal,
+        /// Only events before this.
+        before: Seq,
+        /// At most so many.
+        limit: usize,
+    },
+}
+
+/// What an index answered.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The events, in the order the lookup says.
+    pub seqs: Vec<Seq>,
+    /// The index covers the events up to this one; the caller searches the rest itself.
+    pub covered: Seq,
+}
+
+/// Derived state that was saved to open faster. Never trusted: the caller checks it against the ledger.
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    /// Up to where the state was derived.
+    pub position: Position,
+    /// The state, opaque to the ledger.
+    pub bytes: Vec<u8>,
+}
+
+/// What a check of a whole ledger found.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// Every line is what was written.
+    Sound {
+        /// The end.
+        head: Position,
+        /// How many bytes of lines were read.
+        bytes: u64,
+    },
+    /// The first line that is not.
+    Damaged(Damage),
+}
+
+/// A store of one group's events. Small, so that files, memory and a database all fit it.
+///
+/// `turn` and the methods of [`Turn`] may block the thread that polls them: the writer of a
+/// [`Group`](crate::Group) drives them on a thread of its own. `head`, `read` and `find` take
+/// microseconds and may be called from any task. All are cancel-safe except `Turn::append`, whose
+/// effect is not undone by dropping the future.
+#[async_trait]
+pub trait Ledger: fmt::Debug + Send + Sync {
+    /// The group whose ledger this is.
+    fn group_id(&self) -> &GroupId;
+
+    /// Waits for the right to append, fairly, and takes it. Recovers first what a dead writer left.
+    async fn turn(&self) -> Result<Box<dyn Turn>>;
+
+    /// The end of what is durable.
+    async fn head(&self) -> Result<Position>;
+
+    /// Durable events from `from` on, with their chain checked; empty beyond the head.
+    async fn read(&self, from: Seq, limit: ReadLimit) -> Result<Page>;
+
+    /// Looks something up in the index.
+    async fn find(&self, lookup: Lookup) -> Result<Found>;
+
+    /// Returns as soon as an event after `past` is durable, woken rather than polling.
+    async fn wait(&self, past: Seq) -> Result<Position>;
+
+    /// The newest whole checkpoint of this schema, if there is one.
+    async fn load_checkpoint(&self, schema: u32) -> Result<Option<Checkpoint>>;
+
+    /// Saves a checkpoint, if nobody else is doing so. May be lost at any time.
+    async fn save_checkpoint(&self, schema: u32, checkpoint: Checkpoint) -> Result<()>;
+
+    /// Extends the index by entries for events up to `through`, if nobody else is doing so; returns
+    /// what the index covers then. Entries it already has are passed over.
+    async fn extend_index(&self, tail: &TailIndex, through: Position) -> Result<Seq>;
+
+    /// Replaces the data of the event at `seq`, whose hash must be `data_hash`, by that hash.
+    /// Does nothing if that has been done.
+    async fn redact(&self, seq: Seq, data_hash: [u8; 32]) -> Result<()>;
+
+    /// Reads everything and checks every line.
+    async fn verify(&self) -> Result<Verdict>;
+}
+
+/// The exclusive right to append to a ledger. Dropping it gives it back.
+#[async_trait]
+pub trait Turn: Send {
+    /// Changes whenever events after the durable head may have been replaced by a recovery. State
+    /// derived from events beyond the head under another epoch must be thrown away.
+    fn epoch(&self) -> u64;
+
+    /// The end of what is written, by anyone.
+    fn tip(&self) -> Position;
+
+    /// The end of what is known to be durable.
+    fn durable(&self) -> Position;
+
+    /// Written events from `from` on, durable or not, with their chain checked.
+    async fn read(&mut self, from: Seq, limit: ReadLimit) -> Result<Page>;
+
+    /// Writes a batch at the tip, gives the turn to the next, and returns when everything up to the
+    /// batch's end is durable. An empty batch writes nothing and only waits for what was there.
+    ///
+    /// # Errors
+    /// `Conflict` if the batch was not made for this tip; `TooLarge`; `Unavailable` if the disk refused,
+    /// in which case the batch is not there and will not come back.
+    async fn append(self: Box<Self>, batch: Batch, durability: Durability) -> Result<Appended>;
+}

@@ -36,6 +36,19 @@ impl TailIndex {
         }
     }
 
+    /// Takes over the entries of `later`, whose events all come after this one's.
+    pub fn append(&mut self, later: Self) {
+        for (target, seqs) in later.targets {
+            self.targets.entry(target).or_default().extend(seqs);
+        }
+        for (key, seqs) in later.keys {
+            self.keys.entry(key).or_default().extend(seqs);
+        }
+        for (principal, seqs) in later.involved {
+            *self.involved.entry(principal).or_default() |= seqs;
+        }
+    }
+
     /// Drops the entries of events up to `covered`.
     pub fn trim(&mut self, covered: Seq) {
         let keep = |seqs: &mut Vec<u64>| {

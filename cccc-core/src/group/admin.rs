@@ -73,14 +73,14 @@ impl Group {
             .engine
             .query(|state| {
                 let obligations = obligation::list(state, now);
-                let actors = state.actors().map(|actor| {
-                    let principal = Principal::from(actor.actor_id.clone());
+                let actors = state.actors().iter().map(|(id, actor)| {
+                    let principal = Principal::from(id.clone());
                     let owed = obligations.iter().filter(|o| o.debtor == principal).count();
                     ActorView {
-                        actor_id: actor.actor_id.clone(),
+                        actor_id: id.clone(),
                         title: actor.title.clone(),
-                        role: state.role_of(&actor.actor_id),
-                        labels: actor.labels.clone(),
+                        role: state.role(id),
+                        labels: actor.labels.iter().cloned().collect(),
                         runtime: actor.runtime.clone(),
                         ephemeral: actor.ephemeral,
                         unread: reading::unread_count(state, &principal, now),
@@ -88,12 +88,12 @@ impl Group {
                     }
                 });
                 GroupSummary {
-                    group_id: state.group_id().clone(),
+                    group_id: self.id().clone(),
                     title: state.title().to_owned(),
                     state: state.mode(),
                     default_to: state.default_to().to_vec(),
                     join: state.join(),
-                    scopes: state.scopes().map(|(_, path)| path.to_owned()).collect(),
+                    scopes: state.scopes().values().cloned().collect(),
                     actors: actors.collect(),
                     user_unread: reading::unread_count(state, &Principal::User, now),
                     events: state.position().seq.0,

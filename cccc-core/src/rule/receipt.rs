@@ -1,0 +1,1 @@
+//! Receipts: for a message and each recipient, what became of it.

@@ -77,6 +77,8 @@ impl Event {
 macro_rules! bodies {
     ($($kind:literal => $variant:ident,)*) => {
         /// The data of an event, by kind.
+        // Most events are messages: boxing them would cost an allocation each to save nothing.
+        #[expect(clippy::large_enum_variant, reason = "the large variant is by far the most frequent")]
         #[derive(Clone, Debug)]
         #[non_exhaustive]
         pub enum Body {

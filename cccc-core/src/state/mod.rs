@@ -15,6 +15,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use actor::{Actor, Session, Tombstone};
+pub(crate) use apply::{asked_by, met_by_reply};
 pub use mailbox::{Conditions, Flight, FlightState, Lineage, Mailbox, Obligation, ObligationKind};
 
 use crate::error::{Error, Result};

@@ -10,6 +10,8 @@ pub mod index;
 pub mod ledger;
 pub mod rule;
 pub mod state;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod time;
 
 pub use error::*;

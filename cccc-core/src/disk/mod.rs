@@ -4,11 +4,16 @@
 //! over a disk in memory that can lose unsynced bytes, tear writes, fail a sync, fill up, and stop a
 //! process between any two calls.
 
+mod notifier;
+mod real;
+
 use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use real::RealDisk;
 
 /// How [`Disk::open`] treats a file that is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

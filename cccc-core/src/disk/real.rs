@@ -1,0 +1,344 @@
+//! The operating system's disk, clock, process and notification, with nothing added.
+//!
+//! It never buffers, never retries a failed sync (the kernel may have dropped the bytes), and never
+//! decides anything about the ledger.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::notifier::Notifier;
+use super::{Disk, DiskFile, OpenMode, Stat, WatchGuard};
+
+/// The operating system.
+///
+/// Make one per process and share it: all watches of one `RealDisk` use one notifier, and the
+/// operating system allows a user few of them (inotify: 128 by default). The notifier is made at the
+/// first watch and ends with the `RealDisk`.
+#[derive(Debug, Default)]
+pub struct RealDisk {
+    notifier: Mutex<Option<Arc<Notifier>>>,
+}
+
+impl RealDisk {
+    /// Needs nothing and touches nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub(super) fn notifier(&self) -> io::Result<Arc<Notifier>> {
+        let mut notifier = self.notifier.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*notifier {
+            Some(notifier) => Ok(notifier.clone()),
+            None => Ok(notifier.insert(Arc::new(Notifier::start()?)).clone()),
+        }
+    }
+}
+
+impl Disk for RealDisk {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn DiskFile>> {
+        let mut options = OpenOptions::new();
+        options.read(true);
+        match mode {
+            OpenMode::Read => {}
+            OpenMode::Write => {
+                options.write(true);
+            }
+            OpenMode::Create => {
+                options.write(true).create(true);
+            }
+            OpenMode::CreateNew => {
+                options.write(true).create_new(true);
+            }
+        }
+        platform::owner_only_file(&mut options);
+        Ok(Box::new(RealFile(options.open(path)?)))
+    }
+
+    fn stat(&self, path: &Path) -> io::Result<Stat> {
+        let metadata = std::fs::metadata(path)?;
+        Ok(Stat { identity: platform::identity(&metadata), len: metadata.len() })
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(dir)? {
+            names.push(entry?.file_name().to_string_lossy().into_owned());
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        let mut builder = std::fs::DirBuilder::new();
+        platform::owner_only_dir(builder.recursive(true));
+        builder.create(dir)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        platform::sync_dir(dir)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
+    }
+
+    fn boot_id(&self) -> [u8; 16] {
+        static BOOT_ID: OnceLock<[u8; 16]> = OnceLock::new();
+        *BOOT_ID
+            .get_or_init(|| platform::boot_id_text().as_deref().and_then(parse_boot_id).unwrap_or_default())
+    }
+
+    fn process_id(&self) -> u32 {
+        std::process::id()
+    }
+
+    fn monotonic(&self) -> Duration {
+        static START: OnceLock<Instant> = OnceLock::new();
+        START.get_or_init(Instant::now).elapsed()
+    }
+
+    fn sleep(&self, duration: Duration) {
+        std::thread::sleep(duration);
+    }
+
+    fn watch(&self, path: &Path, wake: Arc<dyn Fn() + Send + Sync>) -> io::Result<Box<dyn WatchGuard>> {
+        self.notifier()?.watch(path, wake)
+    }
+}
+
+/// An open file. Locks belong to the open file (`flock`, `LockFileEx`), so two handles in one process
+/// exclude each other as two processes do.
+#[derive(Debug)]
+struct RealFile(File);
+
+impl DiskFile for RealFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut done = 0;
+        while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            match platform::read_at(&self.0, rest, offset + done as u64) {
+                Ok(0) => break,
+                Ok(n) => done += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let mut done = 0;
+        while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) {
+            match platform::write_at(&self.0, rest, offset + done as u64) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => done += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        // On Apple systems std issues F_FULLFSYNC, which is what reaches the medium there.
+        self.0.sync_data()
+    }
+
+    fn truncate(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn stat(&self) -> io::Result<Stat> {
+        let metadata = self.0.metadata()?;
+        Ok(Stat { identity: platform::identity(&metadata), len: metadata.len() })
+    }
+
+    fn lock(&self) -> io::Result<()> {
+        // A signal handler may interrupt the wait.
+        loop {
+            match self.0.lock() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        match self.0.try_lock() {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn unlock(&self) -> io::Result<()> {
+        self.0.unlock()
+    }
+}
+
+/// Reads a UUID, whatever its dashes and case.
+fn parse_boot_id(text: &str) -> Option<[u8; 16]> {
+    let digits: String = text.trim().chars().filter(|c| *c != '-').collect();
+    if digits.len() != 32 {
+        return None;
+    }
+    u128::from_str_radix(&digits, 16).ok().map(u128::to_be_bytes)
+}
+
+#[cfg(unix)]
+mod platform {
+    use std::fs::{DirBuilder, File, Metadata, OpenOptions};
+    use std::io;
+    use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+    use std::path::Path;
+
+    pub(super) fn owner_only_file(options: &mut OpenOptions) {
+        options.mode(0o600);
+    }
+
+    pub(super) fn owner_only_dir(builder: &mut DirBuilder) {
+        builder.mode(0o700);
+    }
+
+    pub(super) fn identity(metadata: &Metadata) -> (u64, u64) {
+        (metadata.dev(), metadata.ino())
+    }
+
+    pub(super) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        file.read_at(buffer, offset)
+    }
+
+    pub(super) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        file.write_at(bytes, offset)
+    }
+
+    pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
+        File::open(dir)?.sync_all()
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(super) fn boot_id_text() -> Option<String> {
+        std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()
+    }
+
+    #[cfg(target_os = "macos")]
+    pub(super) fn boot_id_text() -> Option<String> {
+        let mut command = std::process::Command::new("/usr/sbin/sysctl");
+        let output = command.args(["-n", "kern.bootsessionuuid"]).output().ok()?;
+        String::from_utf8(output.stdout).ok()
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "macos")))]
+    pub(super) fn boot_id_text() -> Option<String> {
+        None
+    }
+}
+
+#[cfg(windows)]
+mod platform {
+    use std::fs::{DirBuilder, File, Metadata, OpenOptions};
+    use std::io;
+    use std::os::windows::fs::{FileExt, MetadataExt};
+    use std::path::Path;
+
+    /// Files inherit the permissions of the user's profile directory.
+    pub(super) fn owner_only_file(_: &mut OpenOptions) {}
+
+    /// As for files.
+    pub(super) fn owner_only_dir(_: &mut DirBuilder) {}
+
+    /// The file's index is not in stable std; a replaced file has another creation time, unless it was
+    /// replaced within seconds under the same name (NTFS keeps it then), which the length often shows.
+    pub(super) fn identity(metadata: &Metadata) -> (u64, u64) {
+        (0, metadata.creation_time())
+    }
+
+    pub(super) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        file.seek_read(buffer, offset)
+    }
+
+    pub(super) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        file.seek_write(bytes, offset)
+    }
+
+    /// Windows cannot sync a directory through a file handle; NTFS journals names itself.
+    pub(super) fn sync_dir(_: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(super) fn boot_id_text() -> Option<String> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn boot_ids_are_parsed() {
+        let text = "123e4567-e89b-12d3-a456-426614174000\n";
+        assert_eq!(parse_boot_id(text).unwrap()[..4], [0x12, 0x3e, 0x45, 0x67]);
+        assert_eq!(parse_boot_id("no uuid"), None);
+        #[cfg(any(target_os = "linux", target_os = "macos"))]
+        assert_ne!(RealDisk::new().boot_id(), [0; 16]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_made_is_the_owners_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let (disk, home) = (RealDisk::new(), tempfile::tempdir().unwrap());
+        let dir = home.path().join("a/b");
+        disk.create_dir(&dir).unwrap();
+        disk.create_dir(&dir).unwrap();
+        disk.open(&dir.join("f"), OpenMode::CreateNew).unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&home.path().join("a")), mode(&dir)), (0o700, 0o700));
+        assert_eq!(mode(&dir.join("f")), 0o600);
+        assert_eq!(disk.list(&dir).unwrap(), ["f"]);
+        disk.sync_dir(&dir).unwrap();
+    }
+
+    #[test]
+    fn open_modes_do_what_they_say() {
+        let (disk, home) = (RealDisk::new(), tempfile::tempdir().unwrap());
+        let path = home.path().join("f");
+        for mode in [OpenMode::Read, OpenMode::Write] {
+            assert_eq!(disk.open(&path, mode).unwrap_err().kind(), io::ErrorKind::NotFound);
+        }
+        let file = disk.open(&path, OpenMode::Create).unwrap();
+        file.write_at(b"abcdef", 2).unwrap();
+        file.sync().unwrap();
+        let again = disk.open(&path, OpenMode::CreateNew).unwrap_err();
+        assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+        let reader = disk.open(&path, OpenMode::Read).unwrap();
+        assert!(reader.write_at(b"x", 0).is_err());
+        let mut buffer = [9; 16];
+        assert_eq!(reader.read_at(&mut buffer, 1).unwrap(), 7);
+        assert_eq!(&buffer[..8], b"\0abcdef\x09");
+        file.truncate(3).unwrap();
+        assert_eq!(reader.stat().unwrap(), disk.stat(&path).unwrap());
+        assert_eq!(reader.stat().unwrap().len, 3);
+    }
+
+    #[test]
+    fn a_lock_belongs_to_the_open_file() {
+        let (disk, home) = (RealDisk::new(), tempfile::tempdir().unwrap());
+        let open = || disk.open(&home.path().join("lock"), OpenMode::Create).unwrap();
+        let (a, b, c) = (open(), open(), open());
+        a.lock().unwrap();
+        assert!(!b.try_lock().unwrap());
+        a.unlock().unwrap();
+        assert!(b.try_lock().unwrap());
+        drop(b);
+        c.lock().unwrap();
+    }
+}

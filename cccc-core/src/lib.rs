@@ -16,6 +16,8 @@ pub mod index;
 pub mod ledger;
 pub mod rule;
 pub mod state;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod time;
 
 pub use blobs::{Blobs, MAX_BLOB_BYTES};

@@ -44,6 +44,10 @@ impl TailIndex {
 
     /// Takes over the entries of `later`, whose events all come after this one's.
     pub fn append(&mut self, later: Self) {
+        self.range = match (self.range, later.range) {
+            (Some((first, _)), Some((_, last))) => Some((first, last)),
+            (own, other) => own.or(other),
+        };
         for (target, seqs) in later.targets {
             self.targets.entry(target).or_default().extend(seqs);
         }

@@ -35,4 +35,7 @@ pub use group::{
 pub use home::{Attached, FileSystem, GroupEntry, HOME_VARIABLE, Home, HomeOptions, Scope};
 pub use id::{ActorId, EventId, EventRef, GroupId, Label, Principal, Seq};
 pub use ledger::{Durability, Ledger, Position};
+pub use rule::obligation::ObligationView;
+pub use rule::receipt::{DeliveryWord, ObligationWord, Receipt};
+pub use state::ObligationKind;
 pub use time::Timestamp;

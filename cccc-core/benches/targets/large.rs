@@ -30,7 +30,8 @@ fn fill(lead: &Group, alice: &Group, count: u64) {
                 .map(|i| {
                     let (lead, number) = (lead.clone(), chunk * queue + i);
                     tokio::spawn(async move {
-                        let mut message = lead.send(TEXT).to("alice").to("bob").client_id(format!("k{number}"));
+                        let mut message =
+                            lead.send(TEXT).to("alice").to("bob").client_id(format!("k{number}"));
                         if number < OWED {
                             message = message.reply_required();
                         }
@@ -137,7 +138,12 @@ fn million(report: &mut Report) {
         seq = MANY / 3 + (seq * 7919) % (MANY / 3);
     };
     let ours = report.measure("a page of 50 from the middle of 1 M", page).median();
-    report.fact("a page of 50 from the middle of 1 M", format!("{ours:.1?}"), "<= 200 us", ours.as_micros() <= 200);
+    report.fact(
+        "a page of 50 from the middle of 1 M",
+        format!("{ours:.1?}"),
+        "<= 200 us",
+        ours.as_micros() <= 200,
+    );
     let mut seq = 1;
     let by_id = || {
         block_on(lead.event(seq)).unwrap();
@@ -151,7 +157,13 @@ fn million(report: &mut Report) {
     let (limit, bytes) = parse_everything(&group_dir.join("ledger"));
     let (ours, _) = open_once(&home, &lead);
     let megabytes = |time: Duration| bytes / 1e6 / time.as_secs_f64();
-    report.rate("open 1 M without a checkpoint, MB", megabytes(limit), megabytes(ours), ">= 0.5x of serde_json", 0.5);
+    report.rate(
+        "open 1 M without a checkpoint, MB",
+        megabytes(limit),
+        megabytes(ours),
+        ">= 0.5x of serde_json",
+        0.5,
+    );
 }
 
 fn remove_checkpoints(dir: &Path) {

@@ -69,7 +69,14 @@ impl Report {
     }
 
     /// Adds a row in which less is better: the target is met while `ours <= bound`.
-    pub(crate) fn time(&mut self, what: &str, limit: Duration, ours: Duration, target: &str, bound: Duration) {
+    pub(crate) fn time(
+        &mut self,
+        what: &str,
+        limit: Duration,
+        ours: Duration,
+        target: &str,
+        bound: Duration,
+    ) {
         let ratio = format!("{:.2}x", ours.as_secs_f64() / limit.as_secs_f64());
         self.row(what, format!("{limit:.1?}"), format!("{ours:.1?}"), ratio, target, ours <= bound);
     }

@@ -13,7 +13,8 @@ use crate::report::Report;
 pub(crate) const RATE_TIME: Duration = Duration::from_secs(3);
 
 /// About as long as people's and agents' short messages are.
-pub(crate) const TEXT: &str = "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789";
+pub(crate) const TEXT: &str =
+    "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789";
 
 /// A new home in `dir` with a group of a foreman `lead` and a peer `alice`; the handle is lead's.
 pub(crate) fn group(dir: &std::path::Path) -> (Home, Group) {

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::event::{ActorRemove, ActorUpdate, GroupMode, GroupSetState, GroupUpdate, JoinPolicy, Role};
 use crate::id::{ActorId, GroupId, Label, Principal};
 use crate::ledger::Position;
+use crate::rule::obligation::Filter;
 use crate::rule::{obligation, reading};
 
 /// An actor as others see it.
@@ -72,7 +73,7 @@ impl Group {
         self.shared
             .engine
             .query(|state| {
-                let obligations = obligation::list(state, now);
+                let obligations = obligation::list(state, &Filter::default(), now);
                 let actors = state.actors().iter().map(|(id, actor)| {
                     let principal = Principal::from(id.clone());
                     let owed = obligations.iter().filter(|o| o.debtor == principal).count();

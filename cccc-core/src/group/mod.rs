@@ -24,6 +24,7 @@ use crate::error::{Error, Result};
 use crate::event::{GroupCreate, Via};
 use crate::id::{GroupId, Principal};
 use crate::ledger::{Durability, FileLedger, Ledger, MemoryLedger, Position};
+use crate::rule::permission;
 
 /// A group, bound to the principal in whose name everything is done. Cheap to clone.
 ///
@@ -126,7 +127,7 @@ impl Group {
     pub async fn bind(&self, principal: impl AsRef<str>) -> Result<Self> {
         let by: Principal = principal.as_ref().parse()?;
         if let Some(id) = by.actor() {
-            self.shared.engine.query(|state| crate::rule::actor::existing(state, id).map(drop)).await??;
+            self.shared.engine.query(|state| permission::member(state, id)).await??;
         }
         Ok(Self { by, ..self.clone() })
     }

@@ -39,7 +39,7 @@ pub fn withheld(state: &GroupState, mailbox: &Mailbox, seq: Seq, now: Timestamp)
 }
 
 /// Nothing is handed over while the group rests.
-fn open_group(state: &GroupState, stopped_too: bool) -> Result<()> {
+pub(crate) fn open_group(state: &GroupState, stopped_too: bool) -> Result<()> {
     let word = match state.mode() {
         GroupMode::Paused => "paused",
         GroupMode::Stopped if stopped_too => "stopped",

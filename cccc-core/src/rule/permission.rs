@@ -75,6 +75,11 @@ pub(super) fn admit(state: &GroupState, call: &Call, command: &Command) -> Resul
     Ok(())
 }
 
+/// Refuses an actor that is not in the group.
+pub(crate) fn member(state: &GroupState, id: &ActorId) -> Result<()> {
+    state.actor(id).map(drop).ok_or_else(|| unknown_actor(state, id))
+}
+
 /// The user, the system or the foreman.
 pub(super) fn lead(state: &GroupState, call: &Call, what: &str) -> Result<()> {
     match rank(state, &call.by) {

@@ -104,10 +104,7 @@ fn write(locked: &mut Locked, pages: &Pages, batch: &Batch) -> Result<Mark> {
         let _ = active.file.truncate(tip.len);
         error
     };
-    active
-        .file
-        .write_at(&batch.bytes, tip.len)
-        .map_err(|e| undo(Error::io("write to", &active.path, e)))?;
+    active.file.write_at(&batch.bytes, tip.len).map_err(|e| undo(Error::io("write to", &active.path, e)))?;
     if let Some(offsets) = &active.offsets {
         let at = (tip.at.seq.next().0 - tip.segment) * 4;
         // Only a hint: whoever misses it reads the segment instead.
@@ -159,9 +156,10 @@ async fn confirm(
         (None, _) => locked.settle(),
         (Some(head), Err(error)) => {
             let error = Error::io("sync", &path, error);
-            locked.fence(&head).and_then(|()| locked.recover(Some(pages.head.mark))).map_err(|cause| {
-                if cause.kind() == ErrorKind::Corrupt { cause } else { error }
-            })
+            locked
+                .fence(&head)
+                .and_then(|()| locked.recover(Some(pages.head.mark)))
+                .map_err(|cause| if cause.kind() == ErrorKind::Corrupt { cause } else { error })
         }
     };
     let now = now.map_err(|error| doubtful(error, batch))?;
@@ -175,9 +173,12 @@ fn doubtful(error: Error, batch: &Batch) -> Error {
     if error.kind() != ErrorKind::Unavailable {
         return error;
     }
-    Error::unavailable(format!("{error}; whether event {} was written cannot be told now", batch.after.seq.next()))
-        .hint("free or repair the disk; the same command with the same client id is then safe to repeat")
-        .source(error)
+    Error::unavailable(format!(
+        "{error}; whether event {} was written cannot be told now",
+        batch.after.seq.next()
+    ))
+    .hint("free or repair the disk; the same command with the same client id is then safe to repeat")
+    .source(error)
 }
 
 impl Locked {

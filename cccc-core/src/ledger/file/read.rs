@@ -138,7 +138,8 @@ impl Reader {
         while seq <= end.at.seq && rest.events > 0 {
             let (segment, next) = self.locate(seq, end.segment)?;
             let len = if segment.first == end.segment { end.len } else { segment.sealed_len()? };
-            let last = if segment.first == end.segment { end.at.seq.0 } else { next.map_or(0, |next| next - 1) };
+            let last =
+                if segment.first == end.segment { end.at.seq.0 } else { next.map_or(0, |next| next - 1) };
             if seq.0 > last {
                 return Err(self.missing(seq, seq.0));
             }
@@ -166,8 +167,9 @@ impl Reader {
         match page {
             None => Ok(Page::default()),
             // Only a page that crosses a segment's end is checked twice.
-            Some((previous, bytes)) => Page::check(bytes, previous)
-                .map_err(|(_, seq, reason)| self.broken_seam(seq, reason)),
+            Some((previous, bytes)) => {
+                Page::check(bytes, previous).map_err(|(_, seq, reason)| self.broken_seam(seq, reason))
+            }
         }
     }
 
@@ -191,7 +193,10 @@ impl Reader {
         let check = |fetched: Option<Fetched>| {
             let Fetched { previous, bytes } = fetched?;
             let size = bytes.len();
-            Page::check(bytes, previous).ok().filter(|page| !page.is_empty()).map(|page| ((previous, size), page))
+            Page::check(bytes, previous)
+                .ok()
+                .filter(|page| !page.is_empty())
+                .map(|page| ((previous, size), page))
         };
         if let Some(found) = check(segment.fetch(&*self.disk, seq, len, limit, None)?) {
             return Ok(found);

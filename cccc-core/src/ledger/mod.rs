@@ -11,6 +11,8 @@
 //! 6. a process that dies holds nobody up for longer than the operating system needs to notice.
 
 pub mod codec;
+pub mod file;
+mod memory;
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,6 +21,8 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use file::FileLedger;
+pub use memory::MemoryLedger;
 pub use codec::{Batch, Draft, Encoder, Page, RawLine, Stamp, is_redacted};
 
 use crate::error::{Damage, Error, Result};

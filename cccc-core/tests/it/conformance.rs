@@ -1,12 +1,14 @@
 //! Every ledger passes the one suite.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use cccc_core::disk::{Disk, RealDisk};
-use cccc_core::ledger::{FileLedger, FileOptions, Ledger};
+use cccc_core::ledger::file::Options as FileOptions;
+use cccc_core::ledger::{FileLedger, Ledger, MemoryLedger};
 use cccc_core::testing::conformance::{self, Factory};
 use cccc_core::testing::sim::{World, block_on};
 use cccc_core::{GroupId, Result};
@@ -29,6 +31,29 @@ impl Factory for Files {
         let dir = self.home.join(group_id.as_str());
         Ok(Arc::new(FileLedger::open(self.disk.clone(), dir, group_id.clone(), self.options.clone())?))
     }
+}
+
+/// Memory ledgers by group; handles to one are clones.
+#[derive(Default)]
+struct Memory(Mutex<HashMap<GroupId, MemoryLedger>>);
+
+#[async_trait]
+impl Factory for Memory {
+    async fn create(&self, group_id: &GroupId) -> Result<Arc<dyn Ledger>> {
+        self.0.lock().unwrap().insert(group_id.clone(), MemoryLedger::new(group_id.clone()));
+        self.open(group_id).await
+    }
+
+    async fn open(&self, group_id: &GroupId) -> Result<Arc<dyn Ledger>> {
+        Ok(Arc::new(self.0.lock().unwrap()[group_id].clone()))
+    }
+}
+
+#[tokio::test]
+async fn memory() {
+    let memory = Memory::default();
+    let check = conformance::check(&memory);
+    tokio::time::timeout(Duration::from_secs(60), check).await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cccc_core::disk::{Disk, OpenMode};
+use cccc_core::ledger::file::Options as FileOptions;
 use cccc_core::ledger::{
-    Appended, Durability, Encoder, FileLedger, FileOptions, Ledger, Page, Position, ReadLimit, Verdict,
+    Appended, Durability, Encoder, FileLedger, Ledger, Page, Position, ReadLimit, Verdict,
 };
 use cccc_core::testing::Random;
 use cccc_core::testing::sim::{Faults, Report, SimDisk, World, block_on};

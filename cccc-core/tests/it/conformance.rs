@@ -29,7 +29,7 @@ impl Factory for Files {
 
     async fn open(&self, group_id: &GroupId) -> Result<Arc<dyn Ledger>> {
         let dir = self.home.join(group_id.as_str());
-        Ok(Arc::new(FileLedger::open(self.disk.clone(), dir, group_id.clone(), self.options.clone())?))
+        Ok(Arc::new(FileLedger::open(self.disk.clone(), dir, group_id.clone(), self.options)?))
     }
 }
 

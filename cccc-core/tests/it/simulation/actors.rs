@@ -242,7 +242,7 @@ fn propose(stage: &Stage, turn: &dyn Turn, name: &str, random: &mut Random) -> P
         positions.extend(events.iter().map(|event| Position { seq: event.seq, chain: event.chain }));
         commands.push(command);
     }
-    let durability = if random.chance(150_000) { Durability::Buffered } else { Durability::Durable };
+    let durability = if random.chance(stage.buffered) { Durability::Buffered } else { Durability::Durable };
     Proposal { batch: encoder.finish(), positions, commands, durability }
 }
 

@@ -102,6 +102,8 @@ pub(super) struct Rules {
 pub(super) struct Stage {
     pub(super) world: World,
     pub(super) rules: Rules,
+    /// Per million appends: answered before they are durable.
+    pub(super) buffered: u32,
     pub(super) group_id: GroupId,
     pub(super) oracle: Arc<Mutex<Oracle>>,
     options: FileOptions,
@@ -136,14 +138,18 @@ pub(super) fn run(seed: u64) -> Outcome {
     world.keep_writes(".jsonl");
     let mut random = Random::new(seed ^ 0x5eed);
     let segment_bytes = random.pick(&[1, 2000, 20_000, 64 << 20]);
+    // Whoever comes after a buffered event that nobody syncs waits as for the dead.
+    let buffered = random.pick(&[0, 150_000]);
     let stage = Stage {
         world: world.clone(),
-        rules: profile.rules(),
+        rules: Rules { bounded: buffered == 0 && profile.rules().bounded, ..profile.rules() },
+        buffered,
         group_id: GroupId::new("g").expect("a valid id"),
         oracle: Arc::default(),
         options: FileOptions::default().segment_bytes(segment_bytes),
     };
     let setup = world.process();
+    setup.create_dir(Path::new("/home")).and_then(|()| setup.sync_dir(Path::new("/"))).expect("a healthy disk");
     FileLedger::create(Arc::new(setup.clone()), DIR, stage.group_id.clone()).expect("a healthy disk");
 
     let mut total = Report::default();

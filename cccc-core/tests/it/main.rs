@@ -1,5 +1,8 @@
 //! Core from outside: as a program uses it, as many processes use it, and as faults meet it.
 
+mod conformance;
 mod crowd;
 mod handle;
 mod home;
+mod processes;
+mod simulation;

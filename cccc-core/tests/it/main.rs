@@ -4,5 +4,6 @@ mod conformance;
 mod crowd;
 mod handle;
 mod home;
+mod model;
 mod processes;
 mod simulation;

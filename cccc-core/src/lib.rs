@@ -18,6 +18,7 @@ pub mod rule;
 pub mod state;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod text;
 pub mod time;
 
 pub use blobs::{Blobs, MAX_BLOB_BYTES};

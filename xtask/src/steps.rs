@@ -35,7 +35,7 @@ const STEPS: &[Step] = &[
         name: "unit",
         about: "unit and integration tests",
         run: |root| {
-            let targets = ["--lib", "--bins", "--tests", "--examples"];
+            let targets = ["--lib", "--bins", "--tests"];
             cargo(root, &[&["test", "--workspace", "--all-features"], &targets[..]].concat(), &[])
         },
     },
@@ -93,7 +93,7 @@ pub(crate) fn bench(root: &Path, rest: &[&str]) -> Result<(), Failure> {
 
 /// Builds the examples, then runs each in an empty directory with an empty home.
 fn examples(root: &Path) -> Result<(), Failure> {
-    cargo(root, &["build", "--package", "cccc-examples", "--examples"], &[])?;
+    cargo(root, &["build", "--package", "cccc-examples"], &[])?;
     let mut names: Vec<String> = files(&root.join("examples"), "rs")?
         .iter()
         .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
@@ -102,7 +102,7 @@ fn examples(root: &Path) -> Result<(), Failure> {
     for name in names {
         let begun = Instant::now();
         let place = Scratch::new(&name)?;
-        let program = target(root).join("debug/examples").join(&name);
+        let program = target(root).join("debug").join(&name);
         let child = clean(&mut Command::new(&program), place.path(), &[])
             .current_dir(place.path())
             .spawn()

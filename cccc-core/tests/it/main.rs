@@ -1,0 +1,3 @@
+//! The integration tests of `cccc-core`, as one program.
+
+mod format_doc;

@@ -21,7 +21,7 @@ use crate::time::Timestamp;
 const DEFAULT_LIMIT: usize = 20;
 
 /// The most messages in one answer.
-pub const MAX_LIMIT: usize = 1000;
+const MAX_LIMIT: usize = 1000;
 
 /// A message as its recipient sees it.
 #[derive(Clone, Debug, Serialize, JsonSchema)]

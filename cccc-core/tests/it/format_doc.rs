@@ -3,14 +3,18 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use cccc_core::event::{
     ActorAdd, Body, ChatMessage, ChatRetract, Format, GroupCreate, JoinPolicy, Priority, Role, Via,
 };
 use cccc_core::id::Nonce;
-use cccc_core::ledger::{Draft, Encoder, Page, RawLine, Stamp, codec};
-use cccc_core::{GroupId, Home, Position, Principal, Seq, Timestamp, block_on};
+use cccc_core::ledger::file::{FileLedger, Options};
+use cccc_core::ledger::{Draft, Encoder, Page, RawLine, Stamp, Verdict, codec};
+use cccc_core::{
+    DeliveryWord, GroupId, Home, ObligationWord, Position, Principal, Seq, Timestamp, block_on,
+};
 
 mod reader;
 
@@ -26,20 +30,24 @@ fn blocks(language: &str) -> Vec<String> {
 /// The example's events, encoded.
 fn example() -> (GroupId, Vec<u8>) {
     let group = GroupId::new("demo").unwrap();
-    let mut encoder = Encoder::new(group.clone(), Position::start(&group), Seq(0));
+    let (mut end, mut bytes) = (Position::start(&group), Vec::new());
     let mut nonce = (1..).map(|n: u64| Nonce::from_bits(n.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
-    let mut write = |encoder: &mut Encoder, seconds: i64, drafts: Vec<Draft>| {
+    let mut write = |seconds: i64, durable: u64, drafts: Vec<Draft>| {
         let stamp = Stamp {
             ts: Timestamp::from_millis(1_795_250_300_000 + 1000 * seconds),
             by: Principal::User,
             via: Some(Via { door: "cli".into(), session: None }),
             scope_key: "".into(),
         };
-        encoder.push(drafts, &stamp, || nonce.next().unwrap()).unwrap()
+        let mut encoder = Encoder::new(group.clone(), end, Seq(durable));
+        let events = encoder.push(drafts, &stamp, || nonce.next().unwrap()).unwrap();
+        end = encoder.end();
+        bytes.extend(encoder.finish().bytes);
+        events
     };
     let create =
         GroupCreate { title: "Demo".into(), default_to: None, join: JoinPolicy::Open, settings: [].into() };
-    write(&mut encoder, 0, vec![create.into()]);
+    write(0, 0, vec![create.into()]);
     let add = ActorAdd {
         actor_id: "alice".parse().unwrap(),
         title: String::new(),
@@ -51,12 +59,8 @@ fn example() -> (GroupId, Vec<u8>) {
         wake: None,
         ephemeral: false,
     };
-    write(&mut encoder, 1, vec![add.into()]);
-    let first = message("Review src/auth.rs", Seq(3));
-    let first = write(&mut encoder, 2, vec![first.into()]);
-    // So far each line was written by a process that knew everything before it to be durable. The next
-    // writer does not wait for the sync of event 3.
-    let mut next = Encoder::new(group.clone(), encoder.end(), Seq(2));
+    write(1, 1, vec![add.into()]);
+    let first = write(2, 2, vec![message("Review src/auth.rs", Seq(3)).into()]);
     let second = ChatMessage {
         supersedes: Some(first[0].id),
         reply_required: true,
@@ -68,8 +72,9 @@ fn example() -> (GroupId, Vec<u8>) {
         superseded_by: Some(Seq(4)),
         reason: String::new(),
     };
-    write(&mut next, 3, vec![second.into(), retract.into()]);
-    (group, [encoder.finish().bytes, next.finish().bytes].concat())
+    // The writer of this command did not wait for the sync of event 3.
+    write(3, 2, vec![second.into(), retract.into()]);
+    (group, bytes)
 }
 
 fn message(text: &str, root: Seq) -> ChatMessage {
@@ -103,56 +108,81 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-#[test]
-fn the_example_is_what_the_library_writes() {
+/// The blocks as they should be, in the document's order.
+fn expected() -> [(&'static str, String); 4] {
     let (group, bytes) = example();
-    let [ledger, redacted] = blocks("jsonl").try_into().unwrap();
-    assert_eq!(ledger, String::from_utf8(bytes.clone()).unwrap());
-    let page = Page::check(bytes, Position::start(&group)).unwrap();
-    let events: Vec<_> = page.events().collect::<Result<_, _>>().unwrap();
+    let page = Page::check(bytes.clone(), Position::start(&group)).unwrap();
     let lines: Vec<RawLine<'_>> = page.lines().collect();
-    assert_eq!(events.len(), 5);
+    let chain = |i: usize| lines[i].chain().unwrap();
 
-    // How the second line gets its chain.
-    let line = lines[1].bytes();
-    let before = &line[..lines[1].data_range().start - ",\"data\":".len()];
-    let chain = format!(
-        "chain(1)      {}\nbefore        {} bytes, from {{\"v\":1 to \"door\":\"cli\"}}\n\
-         blake3(data)  {}\nchain(2)      {}\n",
-        events[0].chain,
+    let before = &lines[1].bytes()[..lines[1].data_range().start - ",\"data\":".len()];
+    assert!(before.starts_with(b"{\"v\":1") && before.ends_with(b"\"door\":\"cli\"}"));
+    let data = String::from_utf8_lossy(lines[1].data());
+    let how = format!(
+        "chain(1)      {}\nbefore        the {} bytes from {{\"v\":1 to \"door\":\"cli\"}}\n\
+         data          {data}\nblake3(data)  {}\nchain(2)      {}\n",
+        chain(0),
         before.len(),
         hex(&lines[1].data_hash()),
-        events[1].chain
+        chain(1)
     );
-    let [stated_chain, head] = blocks("text").try_into().unwrap();
-    assert!(before.starts_with(b"{\"v\":1") && before.ends_with(b"\"door\":\"cli\"}"));
-    assert_eq!(stated_chain, chain);
 
-    // The redacted line.
-    let mut line = lines[2].bytes().to_vec();
+    let mut redacted = lines[2].bytes().to_vec();
     let range = lines[2].data_range();
-    line[range.clone()].copy_from_slice(&codec::redaction(&lines[2].data_hash(), range.len()).unwrap());
-    assert_eq!(redacted, String::from_utf8(line.clone()).unwrap());
-    let after = [lines[0].bytes(), lines[1].bytes(), &line, lines[3].bytes(), lines[4].bytes()].concat();
-    let page = Page::check(after, Position::start(&group)).unwrap();
-    assert!(matches!(page.events().nth(2).unwrap().unwrap().body, Body::Redacted { .. }));
+    redacted[range.clone()].copy_from_slice(&codec::redaction(&lines[2].data_hash(), range.len()).unwrap());
 
-    // The page.
-    let head_page = reader::Head {
+    let head = reader::Head {
         boot: [0; 16],
         epoch: 1,
         flags: 0,
         segment: 1,
-        len: ledger.len() as u64,
+        len: bytes.len() as u64,
         seq: 5,
-        chain: events[4].chain.0,
+        chain: chain(4).0,
     };
     let mut dump = String::new();
-    for (i, row) in head_page.encode().chunks(16).enumerate() {
+    for (i, row) in head.encode().chunks(16).enumerate() {
         let bytes: Vec<String> = row.iter().map(|byte| format!("{byte:02x}")).collect();
         writeln!(dump, "{:3}  {}", i * 16, bytes.join(" ")).unwrap();
     }
-    assert_eq!(head, dump);
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    [("jsonl", text(bytes)), ("text", how), ("jsonl", text(redacted)), ("text", dump)]
+}
+
+/// `CCCC_REFRESH=1 cargo test -p cccc-core --test it format_doc` writes the example into the page anew.
+#[test]
+fn the_example_is_what_the_library_writes() {
+    let expected = expected();
+    if std::env::var_os("CCCC_REFRESH").is_some() {
+        let mut document = String::new();
+        let mut rest = DOCUMENT;
+        for (language, content) in &expected {
+            let (before, after) = rest.split_once(&format!("```{language}\n")).unwrap();
+            write!(document, "{before}```{language}\n{content}```").unwrap();
+            rest = after.split_once("```").unwrap().1;
+        }
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/ledger-format.md");
+        fs::write(path, document + rest).unwrap();
+        return;
+    }
+    for language in ["jsonl", "text"] {
+        let wanted = expected.iter().filter(|(other, _)| *other == language);
+        assert_eq!(blocks(language), wanted.map(|(_, content)| content.clone()).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn the_library_reads_the_example_redacted_or_not() {
+    let [ledger, redacted] = blocks("jsonl").try_into().unwrap();
+    let start = Position::start(&GroupId::new("demo").unwrap());
+    let lines: Vec<&str> = ledger.split_inclusive('\n').collect();
+    for text in [ledger.clone(), ledger.replace(lines[2], &redacted)] {
+        let is_redacted = text != ledger;
+        let page = Page::check(text.into_bytes(), start).unwrap();
+        let events: Vec<_> = page.events().collect::<Result<_, _>>().unwrap();
+        assert_eq!(events.len(), 5);
+        assert_eq!(matches!(events[2].body, Body::Redacted { .. }), is_redacted);
+    }
 }
 
 #[test]
@@ -224,4 +254,115 @@ fn a_reader_by_the_page_alone_reads_what_the_library_writes_today() {
 /// Files of a group as version 0.1.0 wrote them.
 fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/ledger-v1")
+}
+
+/// A home with the fixture in it; the original is not touched.
+fn home_with_fixture(dir: &Path) -> Home {
+    let home = block_on(Home::open(dir.join("home"))).unwrap();
+    let (from, to) = (fixture(), home.path().join("groups/gfixture"));
+    fs::create_dir_all(to.join("ledger")).unwrap();
+    fs::create_dir(to.join("blobs")).unwrap();
+    for part in ["", "ledger", "blobs"] {
+        for entry in fs::read_dir(from.join(part)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                fs::copy(&path, to.join(part).join(path.file_name().unwrap())).unwrap();
+            }
+        }
+    }
+    home
+}
+
+#[test]
+fn an_old_ledger_opens_and_means_what_it_meant() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = home_with_fixture(dir.path());
+    let user = block_on(home.group(&GroupId::new("gfixture").unwrap())).unwrap();
+    let verdict = block_on(user.ledger().verify()).unwrap();
+    let expected: Position = fs::read_to_string(fixture().join("position")).unwrap().trim().parse().unwrap();
+    assert!(matches!(verdict, Verdict::Sound { head, .. } if head == expected), "{verdict:?}");
+
+    let summary = block_on(user.summary()).unwrap();
+    assert_eq!(summary.title, "Fixture");
+    let actors: Vec<_> =
+        summary.actors.iter().map(|a| (a.actor_id.as_str(), a.role, a.unread, a.owed)).collect();
+    assert_eq!(actors, [("alice", Role::Peer, 2, 1), ("lead", Role::Foreman, 0, 0)]);
+
+    // The question with an answer attached, the one still open, and the one that was redacted.
+    let messages = block_on(user.history().kind("chat.message").limit(1000)).unwrap().events;
+    let receipts = |i: usize| block_on(user.receipts(&messages[i])).unwrap().remove(0);
+    let answered = receipts(0);
+    assert_eq!((answered.read, answered.ack, answered.reply), (true, ObligationWord::Met, ObligationWord::Met));
+    assert_eq!(answered.delivery.state, DeliveryWord::Accepted);
+    let attachment = &messages[2].message().unwrap().attachments[0];
+    let mut content = String::new();
+    user.blobs().open(&attachment.sha256).unwrap().read_to_string(&mut content).unwrap();
+    assert_eq!(content, "1. unchecked token\n");
+    assert!(matches!(messages[3].body, Body::Redacted { .. }));
+    assert_eq!(receipts(4).reply, ObligationWord::Open);
+
+    // And it can be written to.
+    let alice = block_on(user.bind("alice")).unwrap();
+    block_on(alice.reply(&messages[4], "All of it")).unwrap();
+    assert_eq!(receipts(4).reply, ObligationWord::Met);
+}
+
+#[test]
+fn a_reader_by_the_page_alone_reads_an_old_ledger() {
+    let dir = tempfile::tempdir().unwrap();
+    let group = home_with_fixture(dir.path()).group_path(&GroupId::new("gfixture").unwrap());
+    let head = reader::Head::decode(&fs::read(group.join("head")).unwrap()).unwrap();
+    assert!(head.segment > 1, "the fixture has several segments");
+    assert_eq!(read_dir(&group, Some(&head)).len() as u64, head.seq);
+    assert_eq!(read_dir(&group, None).len() as u64, head.seq);
+}
+
+/// How the fixture was made; to be run again only for a new version of the format, into a new directory.
+#[test]
+#[ignore = "makes the fixture, which otherwise never changes"]
+fn makes_the_fixture() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = std::sync::Arc::new(cccc_core::disk::RealDisk::new());
+    let id = GroupId::new("gfixture").unwrap();
+    let place = dir.path().join("group");
+    let options = Options::default().segment_bytes(1500);
+    let ledger = FileLedger::create(disk, place.clone(), id, options).unwrap();
+    let blobs = cccc_core::Blobs::in_directory(place.join("blobs"));
+    let clock = std::sync::Arc::new(cccc_core::SystemClock);
+    let user = cccc_core::Group::over(std::sync::Arc::new(ledger), blobs, clock).through("rust");
+    let create = GroupCreate { title: "Fixture".into(), ..GroupCreate::default() };
+    block_on(user.execute(cccc_core::Command::CreateGroup(create))).unwrap();
+    block_on(user.add_actor("lead")).unwrap();
+    block_on(user.add_actor("alice").label("reviewer")).unwrap();
+    let (lead, alice) = (block_on(user.bind("lead")).unwrap(), block_on(user.bind("alice")).unwrap());
+
+    let asked = lead.send("Review src/auth.rs").to("#reviewer").priority(Priority::Attention);
+    block_on(asked.reply_within(std::time::Duration::from_secs(900)).client_id("review-1")).unwrap();
+    let inbox = block_on(alice.inbox()).unwrap();
+    block_on(alice.reply(&inbox.messages[0], "Reading it").progress()).unwrap();
+    let findings = block_on(alice.blobs().put_bytes("findings.md", b"1. unchecked token\n".to_vec())).unwrap();
+    block_on(alice.reply(&inbox.messages[0], "One finding").attachment(findings)).unwrap();
+    let secret = block_on(user.send("the password is swordfish").to("lead").to("alice")).unwrap();
+    block_on(user.redact(&secret, "a secret")).unwrap();
+    let open = block_on(user.send("What is left?").to("alice").to("lead").reply_required()).unwrap();
+    block_on(lead.reply(&open, "Only the tests")).unwrap();
+    block_on(alice.inbox()).unwrap();
+    block_on(lead.inbox().mark_read()).unwrap();
+    block_on(lead.send("Status?").to("alice").intent("ping")).unwrap();
+    let position = block_on(user.position()).unwrap();
+
+    let to = fixture();
+    for part in ["ledger", "blobs"] {
+        fs::create_dir_all(to.join(part)).unwrap();
+        for entry in fs::read_dir(place.join(part)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|found| found == "jsonl") {
+                fs::copy(&path, to.join(part).join(path.file_name().unwrap())).unwrap();
+            }
+        }
+    }
+    for page in ["head", "tip", "lock"] {
+        fs::copy(place.join(page), to.join(page)).unwrap();
+    }
+    fs::write(to.join("position"), format!("{position}\n")).unwrap();
 }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 /// A line that fits.
+#[derive(Debug)]
 pub(super) struct Line {
     pub(super) json: Value,
 }
@@ -36,7 +37,7 @@ fn check(previous: &[u8], seq: u64, line: &[u8]) -> Option<(Value, Vec<u8>)> {
     let json: Value = serde_json::from_slice(line.strip_suffix(b"\n")?).ok()?;
     let text = std::str::from_utf8(line).ok()?;
     let (before, rest) = text.split_once(",\"data\":")?;
-    let (data, trailer) = rest.split_at_checked(rest.len().checked_sub(34)?)?;
+    let (data, trailer) = rest.split_at_checked(rest.len().checked_sub(33)?)?;
     let data_hash = match json["data"]["redacted"].as_str() {
         Some(hash) if data.trim_end_matches(' ') == format!("{{\"redacted\":\"{hash}\"}}") => unhex(hash)?,
         _ => blake3::hash(data.as_bytes()).as_bytes().to_vec(),

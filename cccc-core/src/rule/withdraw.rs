@@ -6,7 +6,7 @@
 //! a peer had asked peers.
 
 use crate::error::{Error, Result};
-use crate::event::{Body, ChatCancel, ChatMessage, ChatRedact, ChatRetract, Event};
+use crate::event::{Body, ChatCancel, ChatMessage, ChatRedact, ChatRetract, Event, key_hash};
 use crate::id::{EventRef, Principal, Seq};
 use crate::ledger::Draft;
 use crate::ledger::codec::MIN_REDACTABLE;
@@ -154,6 +154,7 @@ pub(super) fn redact(
         author: Some(event.by.clone()),
         answered: message.reply_to,
         progress: message.progress,
+        key: message.client_id.as_deref().map(|client_id| format!("{:016x}", key_hash(&event.by, client_id))),
         blobs,
         reason: reason.to_owned(),
     })]))

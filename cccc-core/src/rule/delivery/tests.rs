@@ -170,7 +170,7 @@ fn a_resting_group_hands_nothing_over() {
         }
         assert_eq!(desk.pull("user", false).is_err(), user_too, "{mode:?}");
         desk.mode(GroupMode::Active);
-        assert_eq!(desk.pull("alice", false).is_ok(), true);
+        assert!(desk.pull("alice", false).is_ok());
     }
 }
 

@@ -1,6 +1,5 @@
 //! The one error type: a small kind for programs, a sentence for people, a hint on what to do next.
 
-use std::fmt;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -65,10 +64,12 @@ pub struct Damage {
 }
 
 /// Any failure of this crate. One line when displayed; [`hint`](Self::hint_text) says what to do next.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
 pub struct Error(Box<Inner>);
 
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{message}{}", hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default())]
 struct Inner {
     kind: ErrorKind,
     message: String,
@@ -212,22 +213,6 @@ impl Error {
             map.insert("retry_after_ms".into(), u64::try_from(after.as_millis()).unwrap_or(u64::MAX).into());
         }
         json
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)?;
-        match &self.0.hint {
-            Some(hint) => write!(f, " ({hint})"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source.as_ref().map(|source| source.as_ref() as _)
     }
 }
 

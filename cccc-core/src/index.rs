@@ -42,6 +42,23 @@ impl TailIndex {
         }
     }
 
+    /// Takes over the entries of `later`, whose events all come after this one's.
+    pub fn append(&mut self, later: Self) {
+        self.range = match (self.range, later.range) {
+            (Some((first, _)), Some((_, last))) => Some((first, last)),
+            (own, other) => own.or(other),
+        };
+        for (target, seqs) in later.targets {
+            self.targets.entry(target).or_default().extend(seqs);
+        }
+        for (key, seqs) in later.keys {
+            self.keys.entry(key).or_default().extend(seqs);
+        }
+        for (principal, seqs) in later.involved {
+            *self.involved.entry(principal).or_default() |= seqs;
+        }
+    }
+
     /// Drops the entries of events up to `covered`.
     pub fn trim(&mut self, covered: Seq) {
         self.range = self

@@ -303,13 +303,27 @@ pub struct Encoder {
     group_id: GroupId,
     durable: Seq,
     batch: Batch,
+    data_hashes: Vec<[u8; 32]>,
 }
 
 impl Encoder {
     /// Starts after `after`, when everything up to `durable` is known to be durable.
     #[must_use]
     pub fn new(group_id: GroupId, after: Position, durable: Seq) -> Self {
-        Self { group_id, durable, batch: Batch { after, end: after, bytes: Vec::new(), lens: Vec::new() } }
+        let batch = Batch { after, end: after, bytes: Vec::new(), lens: Vec::new() };
+        Self { group_id, durable, batch, data_hashes: Vec::new() }
+    }
+
+    /// The batch so far.
+    #[must_use]
+    pub fn batch(&self) -> &Batch {
+        &self.batch
+    }
+
+    /// The BLAKE3 hash of each event's data so far.
+    #[must_use]
+    pub fn data_hashes(&self) -> &[[u8; 32]] {
+        &self.data_hashes
     }
 
     /// Where the batch ends so far.
@@ -334,6 +348,7 @@ impl Encoder {
                 Err(error) => {
                     self.batch.bytes.truncate(bytes);
                     self.batch.lens.truncate(lines);
+                    self.data_hashes.truncate(lines);
                     self.batch.end = end;
                     return Err(error);
                 }
@@ -383,8 +398,8 @@ impl Encoder {
         if first && unsynced > 0 {
             let _ = write!(line, r#","u":{unsynced}"#);
         }
-        let chain =
-            next_chain(self.batch.end.chain, line.as_bytes(), blake3::hash(data.as_bytes()).as_bytes());
+        let data_hash = *blake3::hash(data.as_bytes()).as_bytes();
+        let chain = next_chain(self.batch.end.chain, line.as_bytes(), &data_hash);
         let _ = write!(line, r#","data":{data},"chain":"{chain}""#);
         line.push_str("}\n");
         if line.len() > MAX_LINE_BYTES {
@@ -396,6 +411,7 @@ impl Encoder {
         }
         self.batch.bytes.extend_from_slice(line.as_bytes());
         self.batch.lens.push(u32::try_from(line.len()).unwrap_or(u32::MAX));
+        self.data_hashes.push(data_hash);
         self.batch.end = Position { seq, chain };
         Ok(Event {
             seq,

@@ -21,9 +21,9 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use codec::{Batch, Draft, Encoder, Page, RawLine, Stamp, is_redacted};
 pub use file::FileLedger;
 pub use memory::MemoryLedger;
-pub use codec::{Batch, Draft, Encoder, Page, RawLine, Stamp, is_redacted};
 
 use crate::error::{Damage, Error, Result};
 use crate::id::{GroupId, Principal, Seq};

@@ -36,8 +36,7 @@ fn parse_header(schema: u32, bytes: &[u8]) -> Option<(Position, u64)> {
     let (seq, rest) = number(rest)?;
     let (len, rest) = number(rest)?;
     let chain = Chain(*rest.first_chunk::<10>()?);
-    (stored == u64::from(schema) && bytes.len() >= HEADER)
-        .then_some((Position { seq: Seq(seq), chain }, len))
+    (stored == u64::from(schema) && bytes.len() >= HEADER).then_some((Position { seq: Seq(seq), chain }, len))
 }
 
 impl Shared {

@@ -204,7 +204,8 @@ impl Locked {
     fn check_replaced(&self) -> Result<()> {
         let shared = &self.shared;
         let layout = &shared.layout;
-        for (open, path) in [(&shared.lock, &layout.lock), (&shared.head, &layout.head), (&shared.tip, &layout.tip)]
+        for (open, path) in
+            [(&shared.lock, &layout.lock), (&shared.head, &layout.head), (&shared.tip, &layout.tip)]
         {
             open.check(&*shared.disk, path)?;
         }

@@ -18,6 +18,8 @@ mod recovery;
 mod redaction;
 mod runs;
 mod segment;
+#[cfg(test)]
+mod tests;
 mod turn;
 mod verify;
 
@@ -137,10 +139,15 @@ impl FileLedger {
     ///
     /// # Errors
     /// `Unavailable` with the path, if the disk does not allow it.
-    pub fn create(disk: Arc<dyn Disk>, dir: impl Into<PathBuf>, group_id: GroupId) -> Result<Self> {
+    pub fn create(
+        disk: Arc<dyn Disk>,
+        dir: impl Into<PathBuf>,
+        group_id: GroupId,
+        options: Options,
+    ) -> Result<Self> {
         let dir = dir.into();
         create_files(&*disk, &Layout::new(dir.clone()), &group_id)?;
-        Self::open(disk, dir, group_id, Options::default())
+        Self::open(disk, dir, group_id, options)
     }
 
     /// Opens a group's ledger. A damaged one opens too: what is wrong is told by whatever meets it, and by

@@ -108,7 +108,8 @@ impl Locked {
         let damage = |offset, seq, reason: &str| {
             Err(Error::corrupt(Damage { file: shown(&path), offset, seq, reason: reason.into() }))
         };
-        let intact = len >= base.len && (base.len == 0 || self.chain_at(&*file, base.len) == Some(base.at.chain));
+        let intact =
+            len >= base.len && (base.len == 0 || self.chain_at(&*file, base.len) == Some(base.at.chain));
         if intact {
             return Ok(());
         }
@@ -148,8 +149,13 @@ impl Locked {
         let file = self.open_segment(mark.segment)?;
         let len = file.stat().map_err(|e| Error::io("look at", &path, e))?.len;
         let mut lines = LineReader::new(&*file, mark.len, len);
-        let mut span =
-            Span { segment: mark.segment, from: mark.len, to: mark.len, first: mark.at.seq.next(), offsets: Vec::new() };
+        let mut span = Span {
+            segment: mark.segment,
+            from: mark.len,
+            to: mark.len,
+            first: mark.at.seq.next(),
+            offsets: Vec::new(),
+        };
         // Offsets of the lines of a batch that has not ended yet.
         let mut open = Vec::new();
         let mut left = 0;
@@ -187,7 +193,12 @@ impl Locked {
         if let Some((offset, reason)) = bad {
             if sealed || scan.end.at.seq < durable {
                 let seq = mark.at.seq.next();
-                return Err(Error::corrupt(Damage { file: shown(&path), offset, seq, reason: reason.into() }));
+                return Err(Error::corrupt(Damage {
+                    file: shown(&path),
+                    offset,
+                    seq,
+                    reason: reason.into(),
+                }));
             }
             scan.torn = true;
         } else if scan.end.at.seq < durable && !sealed {
@@ -213,7 +224,9 @@ impl Locked {
             at += len as u64;
         }
         file.sync().map_err(|e| Error::io("sync", &path, e))?;
-        if let Ok(offsets) = self.shared.disk.open(&self.shared.layout.offsets(span.segment), OpenMode::Create) {
+        if let Ok(offsets) =
+            self.shared.disk.open(&self.shared.layout.offsets(span.segment), OpenMode::Create)
+        {
             let bytes: Vec<u8> = span.offsets.iter().flat_map(|offset| offset.to_le_bytes()).collect();
             let _ = offsets.write_at(&bytes, (span.first.0 - span.segment) * 4);
         }
@@ -221,12 +234,24 @@ impl Locked {
     }
 
     /// Copies everything from `from` on to a file of its own, durably. Returns the copy's path.
-    pub(super) fn set_aside(&self, file: &dyn DiskFile, path: &std::path::Path, from: u64, seq: Seq) -> Result<PathBuf> {
+    pub(super) fn set_aside(
+        &self,
+        file: &dyn DiskFile,
+        path: &std::path::Path,
+        from: u64,
+        seq: Seq,
+    ) -> Result<PathBuf> {
         set_aside(&self.shared, file, path, from, seq)
     }
 }
 
-fn set_aside(shared: &Shared, file: &dyn DiskFile, path: &std::path::Path, from: u64, seq: Seq) -> Result<PathBuf> {
+fn set_aside(
+    shared: &Shared,
+    file: &dyn DiskFile,
+    path: &std::path::Path,
+    from: u64,
+    seq: Seq,
+) -> Result<PathBuf> {
     let disk: &dyn Disk = &*shared.disk;
     let layout = &shared.layout;
     disk.create_dir(&layout.torn).map_err(|e| Error::io("make", &layout.torn, e))?;

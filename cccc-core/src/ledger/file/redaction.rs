@@ -88,11 +88,10 @@ impl Locked {
         if let Err(error) = self.finish_redaction() {
             // The sync may have failed for appended lines as well.
             self.writer.epoch += 1;
-            let _ = self.write_page(Role::Head, &State {
-                epoch: self.writer.epoch,
-                flags: super::page::FENCED,
-                ..pages.head
-            });
+            let _ = self.write_page(
+                Role::Head,
+                &State { epoch: self.writer.epoch, flags: super::page::FENCED, ..pages.head },
+            );
             return Err(error);
         }
         self.write_page(Role::Tip, &pages.tip)
@@ -106,7 +105,8 @@ impl Locked {
         let range = line.data_range();
         let offsets = segment.rebuild(&*shared.disk, len)?;
         let index = usize::try_from(seq.0 - segment.first).unwrap_or(usize::MAX);
-        let offset = offsets.get(index).copied().ok_or_else(|| segment.damage(len, seq, "the event is missing"))?;
+        let offset =
+            offsets.get(index).copied().ok_or_else(|| segment.damage(len, seq, "the event is missing"))?;
         Ok(Note {
             segment: segment.first,
             line_at: offset.into(),

@@ -80,7 +80,10 @@ fn stands_already(locked: &Locked, pages: &Pages, batch: &Batch) -> Result<bool>
     let id = |line: &[u8]| RawLine::split(line).ok().and_then(|line| line.envelope().ok().map(|e| e.id));
     while seq <= batch.end.seq {
         let page = locked.shared.reader.read(&pages.tip.mark, seq, ReadLimit::CHUNK)?;
-        for line in page.lines().take_while(|_| seq <= batch.end.seq) {
+        for line in page.lines() {
+            if seq > batch.end.seq {
+                break;
+            }
             let Some(mine) = lines.next().and_then(id) else { return Ok(false) };
             if id(line.bytes()) != Some(mine) {
                 return Ok(false);
@@ -99,15 +102,13 @@ fn write(locked: &mut Locked, pages: &Pages, batch: &Batch) -> Result<Mark> {
     let tip = pages.tip.mark;
     let end = Mark { len: tip.len + batch.bytes.len() as u64, at: batch.end, ..tip };
     let active = locked.active(&tip)?;
+    let file = active.file.clone();
     let undo = |error| {
         // If this fails too, whoever comes next sees a file longer than the tip says.
-        let _ = active.file.truncate(tip.len);
+        let _ = file.truncate(tip.len);
         error
     };
-    active
-        .file
-        .write_at(&batch.bytes, tip.len)
-        .map_err(|e| undo(Error::io("write to", &active.path, e)))?;
+    file.write_at(&batch.bytes, tip.len).map_err(|e| undo(Error::io("write to", &active.path, e)))?;
     if let Some(offsets) = &active.offsets {
         let at = (tip.at.seq.next().0 - tip.segment) * 4;
         // Only a hint: whoever misses it reads the segment instead.
@@ -216,7 +217,7 @@ fn seal(mut locked: Locked, pages: Pages, batch: &Batch) -> Result<Appended> {
         file.write_at(&batch.bytes, 0).map_err(|e| io("write to", e))?;
         file.sync().map_err(|e| io("sync", e))?;
         shared.disk.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
-        Ok(file)
+        Ok::<_, Error>(file)
     };
     let file = match begin() {
         Ok(file) => file,

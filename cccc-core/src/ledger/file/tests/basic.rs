@@ -40,7 +40,7 @@ fn a_batch_for_another_tip_is_a_conflict_unless_it_stands_there() {
         now(turn.append(batch_of(start, Seq(0), texts), Durability::Durable))
     };
     assert_eq!(try_batch(&["one two"]).unwrap(), Appended::Already);
-    assert_eq!(try_batch(&["another"]).unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(try_batch(&["somebody else"]).unwrap_err().kind(), ErrorKind::Conflict);
     assert_eq!(texts(&ledger), ["one", "two"]);
 }
 

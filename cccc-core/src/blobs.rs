@@ -1,0 +1,317 @@
+//! Attachments: files under the SHA-256 of their content, next to the ledger that names them.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sha2::{Digest, Sha256};
+
+use crate::blocking::off_thread;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Attachment;
+
+/// The largest attachment, in bytes.
+pub const MAX_BLOB_BYTES: u64 = 64 << 20;
+
+const CHUNK: usize = 256 << 10;
+
+/// The blobs of one group. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Blobs(Store);
+
+#[derive(Clone, Debug)]
+enum Store {
+    Directory(Arc<Path>),
+    Memory(Arc<Mutex<HashMap<String, Arc<[u8]>>>>),
+}
+
+impl Blobs {
+    /// Blobs in a directory, which is made when the first one comes.
+    #[must_use]
+    pub fn in_directory(dir: impl AsRef<Path>) -> Self {
+        Self(Store::Directory(dir.as_ref().into()))
+    }
+
+    /// Blobs in memory.
+    #[must_use]
+    pub fn in_memory() -> Self {
+        Self(Store::Memory(Arc::default()))
+    }
+
+    /// Copies a file in, and describes it. When this returns, the blob is durable.
+    ///
+    /// # Errors
+    /// `NotFound`, `TooLarge` beyond 64 MiB, `Invalid` if it is no file, `Unavailable` if the disk refuses.
+    pub async fn put_file(&self, path: impl Into<PathBuf>) -> Result<Attachment> {
+        let (path, blobs) = (path.into(), self.clone());
+        off_thread("cccc blob", move || {
+            let file = File::open(&path).map_err(|e| Error::io("read", &path, e))?;
+            let meta = file.metadata().map_err(|e| Error::io("read", &path, e))?;
+            if !meta.is_file() {
+                return Err(Error::invalid(format!("{} is not a file", path.display())));
+            }
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+            blobs.put(file, &path, &name.unwrap_or_else(|| "file".into()))
+        })
+        .await
+    }
+
+    /// Stores bytes, and describes them. When this returns, the blob is durable.
+    pub async fn put_bytes(&self, name: impl Into<String>, bytes: Vec<u8>) -> Result<Attachment> {
+        let (name, blobs) = (name.into(), self.clone());
+        off_thread("cccc blob", move || blobs.put(io::Cursor::new(bytes), Path::new(&name), &name)).await
+    }
+
+    fn put(&self, from: impl Read, source: &Path, name: &str) -> Result<Attachment> {
+        let (sha256, bytes, head) = match &self.0 {
+            Store::Directory(dir) => put_in_directory(dir, from, source)?,
+            Store::Memory(map) => {
+                let mut content = Vec::new();
+                let (sha256, bytes, head) = copy(from, source, &mut content, Path::new("memory"))?;
+                map.lock().unwrap_or_else(PoisonError::into_inner).insert(sha256.clone(), content.into());
+                (sha256, bytes, head)
+            }
+        };
+        let media_type = media_type(name, &head).into();
+        Ok(Attachment { sha256, bytes, name: clean_name(name), media_type })
+    }
+
+    /// Opens a blob for reading.
+    ///
+    /// # Errors
+    /// `NotFound` if it was redacted or collected; `Invalid` for a malformed digest.
+    pub fn open(&self, sha256: &str) -> Result<Box<dyn Read + Send>> {
+        check_digest(sha256)?;
+        let missing = || {
+            Error::not_found(format!("there is no blob {sha256}"))
+                .hint("it was redacted, or not copied along")
+        };
+        match &self.0 {
+            Store::Directory(dir) => {
+                let path = dir.join(sha256);
+                match File::open(&path) {
+                    Ok(file) => Ok(Box::new(file)),
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => Err(missing()),
+                    Err(e) => Err(Error::io("read", &path, e)),
+                }
+            }
+            Store::Memory(map) => {
+                let map = map.lock().unwrap_or_else(PoisonError::into_inner);
+                let bytes = map.get(sha256).ok_or_else(missing)?;
+                Ok(Box::new(io::Cursor::new(bytes.clone())))
+            }
+        }
+    }
+
+    /// Where a blob lies, if blobs are files.
+    pub fn path(&self, sha256: &str) -> Result<Option<PathBuf>> {
+        check_digest(sha256)?;
+        match &self.0 {
+            Store::Directory(dir) => Ok(Some(dir.join(sha256))),
+            Store::Memory(_) => Ok(None),
+        }
+    }
+
+    /// Refuses an attachment that is malformed or whose blob is not here: a message never names bytes
+    /// that are not durable.
+    pub(crate) fn check(&self, attachment: &Attachment) -> Result<()> {
+        if attachment.bytes > MAX_BLOB_BYTES {
+            return Err(too_large(Path::new(&attachment.name)));
+        }
+        self.open(&attachment.sha256).map(drop)
+    }
+
+    /// Removes a blob; one that is gone is fine.
+    pub(crate) fn remove(&self, sha256: &str) -> Result<()> {
+        check_digest(sha256)?;
+        match &self.0 {
+            Store::Directory(dir) => {
+                let path = dir.join(sha256);
+                match fs::remove_file(&path) {
+                    Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", &path, e)),
+                    _ => Ok(()),
+                }
+            }
+            Store::Memory(map) => {
+                map.lock().unwrap_or_else(PoisonError::into_inner).remove(sha256);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The digest, the length and the first bytes of what was copied.
+type Copied = (String, u64, Vec<u8>);
+
+fn put_in_directory(dir: &Path, from: impl Read, source: &Path) -> Result<Copied> {
+    make_directory(dir)?;
+    let temporary = dir.join(format!(".{}.tmp", crate::home::random_name()?));
+    let result = (|| {
+        let mut file = create_private(&temporary)?;
+        let (sha256, bytes, head) = copy(from, source, &mut file, &temporary)?;
+        file.sync_all().map_err(|e| Error::io("sync", &temporary, e))?;
+        let path = dir.join(&sha256);
+        fs::rename(&temporary, &path).map_err(|e| Error::io("rename to", &path, e))?;
+        sync_directory(dir)?;
+        Ok((sha256, bytes, head))
+    })();
+    if result.is_err() {
+        // Best effort: a leftover under a temporary name is not a blob.
+        let _ = fs::remove_file(&temporary);
+    }
+    result
+}
+
+fn make_directory(dir: &Path) -> Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir).map_err(|e| Error::io("make directory", dir, e))
+}
+
+fn create_private(path: &Path) -> Result<File> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map_err(|e| Error::io("create", path, e))
+}
+
+/// Makes a directory's names durable, where a platform has that.
+fn sync_directory(dir: &Path) -> Result<()> {
+    if cfg!(unix) {
+        File::open(dir).and_then(|dir| dir.sync_all()).map_err(|e| Error::io("sync", dir, e))?;
+    }
+    Ok(())
+}
+
+fn copy(mut from: impl Read, source: &Path, to: &mut impl Write, target: &Path) -> Result<Copied> {
+    let (mut hasher, mut bytes, mut head) = (Sha256::new(), 0, Vec::new());
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        let n = match from.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(n) => n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(Error::io("read", source, e)),
+        };
+        let chunk = buffer.get(..n).unwrap_or_default();
+        bytes += u64::try_from(n).unwrap_or(u64::MAX);
+        if bytes > MAX_BLOB_BYTES {
+            return Err(too_large(source));
+        }
+        if head.is_empty() {
+            head.extend_from_slice(chunk.get(..chunk.len().min(512)).unwrap_or_default());
+        }
+        hasher.update(chunk);
+        to.write_all(chunk).map_err(|e| Error::io("write", target, e))?;
+    }
+    let digest = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok((digest, bytes, head))
+}
+
+fn too_large(path: &Path) -> Error {
+    Error::new(ErrorKind::TooLarge, format!("{} is larger than {MAX_BLOB_BYTES} bytes", path.display()))
+        .hint("send its path instead, or split it")
+}
+
+fn check_digest(sha256: &str) -> Result<()> {
+    match crate::ledger::codec::parse_hex::<32>(sha256.as_bytes()) {
+        Some(_) => Ok(()),
+        None => Err(Error::invalid(format!("{sha256:?} is not a SHA-256 digest (64 lower-case hex digits)"))),
+    }
+}
+
+/// A file name without directories and control characters, at most 255 bytes.
+fn clean_name(name: &str) -> String {
+    let last = name.rsplit(['/', '\\']).next().unwrap_or(name);
+    let mut clean: String = last.chars().filter(|c| !c.is_control()).collect();
+    while clean.len() > 255 {
+        clean.pop();
+    }
+    if clean.is_empty() { "file".into() } else { clean }
+}
+
+/// The media type by the name's ending, else by whether the beginning reads as text.
+fn media_type(name: &str, head: &[u8]) -> &'static str {
+    let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
+    match ending.as_deref() {
+        Some("md" | "markdown") => "text/markdown",
+        Some("json") => "application/json",
+        Some("html" | "htm") => "text/html",
+        Some("csv") => "text/csv",
+        Some("png") => "image/png",
+        Some("jpg" | "jpeg") => "image/jpeg",
+        Some("gif") => "image/gif",
+        Some("svg") => "image/svg+xml",
+        Some("pdf") => "application/pdf",
+        Some("zip") => "application/zip",
+        Some("gz" | "tgz") => "application/gzip",
+        _ if !head.contains(&0) && is_text(head) => "text/plain",
+        _ => "application/octet-stream",
+    }
+}
+
+/// Whether these bytes are UTF-8, not minding a character cut at the end.
+fn is_text(head: &[u8]) -> bool {
+    match std::str::from_utf8(head) {
+        Ok(_) => true,
+        Err(error) => error.error_len().is_none(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blocking::block_on;
+
+    const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    fn content(blobs: &Blobs, sha256: &str) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        blobs.open(sha256).unwrap().read_to_end(&mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn what_is_put_in_comes_out_under_its_digest() {
+        let dir = tempfile::tempdir().unwrap();
+        for blobs in [Blobs::in_memory(), Blobs::in_directory(dir.path().join("blobs"))] {
+            let empty = block_on(blobs.put_bytes("empty", Vec::new())).unwrap();
+            assert_eq!((empty.sha256.as_str(), empty.bytes), (EMPTY, 0));
+            let bytes = vec![7; CHUNK + 1];
+            let twice = [0, 1].map(|_| block_on(blobs.put_bytes("../a\n.md", bytes.clone())).unwrap());
+            assert_eq!(twice[0], twice[1]);
+            assert_eq!((twice[0].name.as_str(), twice[0].media_type.as_str()), ("a.md", "text/markdown"));
+            assert_eq!(content(&blobs, &twice[0].sha256), bytes);
+            blobs.remove(EMPTY).unwrap();
+            blobs.remove(EMPTY).unwrap();
+            assert_eq!(blobs.open(EMPTY).err().unwrap().kind(), ErrorKind::NotFound);
+            assert_eq!(blobs.open("../passwd").err().unwrap().kind(), ErrorKind::Invalid);
+        }
+    }
+
+    #[test]
+    fn too_large_a_file_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let (source, blobs) = (dir.path().join("big"), Blobs::in_directory(dir.path().join("blobs")));
+        File::create(&source).unwrap().set_len(MAX_BLOB_BYTES + 1).unwrap();
+        assert_eq!(block_on(blobs.put_file(&source)).unwrap_err().kind(), ErrorKind::TooLarge);
+        assert_eq!(fs::read_dir(dir.path().join("blobs")).unwrap().count(), 0);
+        let missing = block_on(blobs.put_file(dir.path().join("none"))).unwrap_err();
+        assert_eq!(missing.kind(), ErrorKind::NotFound);
+        assert!(missing.to_string().contains("none"), "{missing}");
+        assert_eq!(block_on(blobs.put_file(dir.path())).unwrap_err().kind(), ErrorKind::Invalid);
+    }
+
+    #[test]
+    fn media_types_are_told_by_name_then_content() {
+        assert_eq!(media_type("a.PNG", b""), "image/png");
+        assert_eq!(media_type("notes", "grün".as_bytes()), "text/plain");
+        assert_eq!(media_type("notes", &"grün".as_bytes()[..3]), "text/plain");
+        assert_eq!(media_type("core", b"\x7fELF\0"), "application/octet-stream");
+    }
+}

@@ -1,0 +1,161 @@
+//! What every handle of one group in one process shares: the ledger, the state derived from it, and the
+//! writer that decides and appends.
+
+mod resolve;
+mod view;
+mod writer;
+
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+use crate::clock::Clock;
+use crate::command::Command;
+use crate::error::{Error, Result};
+use crate::event::{Event, Via};
+use crate::id::{EventRef, Principal, Seq};
+use crate::ledger::{Durability, Ledger, Position};
+use crate::rule::Known;
+use crate::state::GroupState;
+
+use resolve::Source;
+use view::View;
+
+/// Commands that may wait for the writer; a sender beyond that waits for a place.
+const QUEUED_COMMANDS: usize = 1024;
+
+/// A command on its way to the writer.
+#[derive(Debug)]
+struct Job {
+    by: Principal,
+    via: Option<Via>,
+    scope_key: Arc<str>,
+    command: Command,
+    durability: Durability,
+    answer: oneshot::Sender<Result<Executed>>,
+}
+
+/// What became of a command that was not refused.
+#[derive(Clone, Debug, Default)]
+pub struct Executed {
+    /// What was appended; empty if there was nothing to do.
+    pub events: Vec<Event>,
+    /// If the command had been carried out before: the event that did.
+    pub duplicate: Option<Event>,
+}
+
+impl Executed {
+    /// The first event appended, or the one that had carried the command out before.
+    pub fn event(&self) -> Option<&Event> {
+        self.events.first().or(self.duplicate.as_ref())
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    ledger: Arc<dyn Ledger>,
+    clock: Arc<dyn Clock>,
+    /// The view of what is durable. `None` until something is asked.
+    durable: Arc<Mutex<Option<View>>>,
+    /// The queue to the writer's thread, which starts with the first command.
+    jobs: OnceLock<mpsc::Sender<Job>>,
+}
+
+impl Engine {
+    pub(crate) fn new(ledger: Arc<dyn Ledger>, clock: Arc<dyn Clock>) -> Self {
+        Self { ledger, clock, durable: Arc::default(), jobs: OnceLock::new() }
+    }
+
+    pub(crate) fn ledger(&self) -> &Arc<dyn Ledger> {
+        &self.ledger
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        self.clock.as_ref()
+    }
+
+    /// The one write path: queues the command and waits until it is decided and durable.
+    pub(crate) async fn execute(
+        &self,
+        by: Principal,
+        via: Option<Via>,
+        scope_key: Arc<str>,
+        command: Command,
+        durability: Durability,
+    ) -> Result<Executed> {
+        let (answer, result) = oneshot::channel();
+        let job = Job { by, via, scope_key, command, durability, answer };
+        let gone = || Error::unavailable("the group's writer has stopped").hint("open the group again");
+        self.writer()?.send(job).await.map_err(|_| gone())?;
+        result.await.map_err(|_| gone())?
+    }
+
+    fn writer(&self) -> Result<&mpsc::Sender<Job>> {
+        if let Some(jobs) = self.jobs.get() {
+            return Ok(jobs);
+        }
+        let (sender, receiver) = mpsc::channel(QUEUED_COMMANDS);
+        // Of two first commands at once one finds its channel unused; no thread was started for it.
+        if self.jobs.set(sender).is_ok() {
+            writer::start(self.ledger.clone(), self.clock.clone(), self.durable.clone(), receiver)?;
+        }
+        self.jobs.get().ok_or_else(|| Error::unavailable("the group's writer could not be started"))
+    }
+
+    /// Looks at the state of what is durable, caught up first.
+    pub(crate) async fn query<T>(&self, look: impl FnOnce(&GroupState) -> T) -> Result<T> {
+        let mut view = self.durable.lock().await;
+        let view = caught_up(&mut view, self.ledger.as_ref()).await?;
+        Ok(look(&view.state))
+    }
+
+    /// The durable event at a seq.
+    pub(crate) async fn event_at(&self, seq: Seq) -> Result<Option<Known>> {
+        Source::Durable(self.ledger.as_ref()).event(seq).await
+    }
+
+    /// The durable event that is meant.
+    pub(crate) async fn event(&self, reference: &EventRef) -> Result<Known> {
+        match self.event_at(reference.seq()).await? {
+            Some(known) if reference.matches(known.event.id) => Ok(known),
+            Some(known) => Err(Error::not_found(format!("there is no event {reference} in this group"))
+                .hint(format!("event {} is {}", known.event.seq, known.event.id))),
+            None => Err(Error::not_found(format!("there is no event {reference} in this group"))
+                .hint("`cccc tail` lists the latest events")),
+        }
+    }
+
+    /// Looks at the state together with what later events say of the one at `target`.
+    pub(crate) async fn query_facts<T>(
+        &self,
+        target: Seq,
+        look: impl FnOnce(&GroupState, &[Event]) -> T,
+    ) -> Result<T> {
+        let mut view = self.durable.lock().await;
+        let view = caught_up(&mut view, self.ledger.as_ref()).await?;
+        let facts = Source::Durable(self.ledger.as_ref()).facts(view, target).await?;
+        Ok(look(&view.state, &facts))
+    }
+
+    /// The seqs of durable events that answer a lookup.
+    pub(crate) async fn find(&self, lookup: &crate::ledger::Lookup) -> Result<Vec<Seq>> {
+        let mut view = self.durable.lock().await;
+        caught_up(&mut view, self.ledger.as_ref()).await?.find(self.ledger.as_ref(), lookup).await
+    }
+
+    /// The end of what is durable.
+    pub(crate) async fn position(&self) -> Result<Position> {
+        self.ledger.head().await
+    }
+}
+
+/// The view, loaded if need be, at the ledger's head.
+async fn caught_up<'a>(slot: &'a mut Option<View>, ledger: &dyn Ledger) -> Result<&'a mut View> {
+    let mut view = match slot.take() {
+        Some(view) => view,
+        None => View::load(ledger).await?,
+    };
+    view.refresh(ledger).await?;
+    Ok(slot.insert(view))
+}

@@ -1,0 +1,92 @@
+//! Reads from the ledger what a rule needs to know beyond the state.
+
+use crate::error::{Error, Result};
+use crate::event::Event;
+use crate::id::Seq;
+use crate::ledger::{Ledger, Lookup, Page, ReadLimit, Turn};
+use crate::rule::{Known, Needs, Resolved};
+
+use super::view::View;
+
+/// An event that this turn has decided and not yet appended.
+#[derive(Debug)]
+pub(super) struct Decided {
+    pub(super) known: Known,
+    /// Length of its line.
+    pub(super) len: usize,
+}
+
+/// Where single events are read from.
+pub(super) enum Source<'a> {
+    /// What is durable.
+    Durable(&'a dyn Ledger),
+    /// Everything written, durable or not, and then the events decided in this turn already.
+    Tip(&'a dyn Ledger, &'a mut dyn Turn, &'a [Decided]),
+}
+
+impl Source<'_> {
+    fn ledger(&self) -> &dyn Ledger {
+        match self {
+            Self::Durable(ledger) | Self::Tip(ledger, ..) => *ledger,
+        }
+    }
+
+    /// The event at a seq, if there is one.
+    pub(super) async fn event(&mut self, seq: Seq) -> Result<Option<Known>> {
+        if seq == Seq(0) {
+            return Ok(None);
+        }
+        let page = match self {
+            Self::Durable(ledger) => ledger.read(seq, ReadLimit::ONE).await?,
+            Self::Tip(_, turn, decided) => match decided.iter().find(|one| one.known.event.seq == seq) {
+                Some(one) => return Ok(Some(one.known.clone())),
+                None if seq > turn.tip().seq => return Ok(None),
+                None => turn.read(seq, ReadLimit::ONE).await?,
+            },
+        };
+        first(&page)
+    }
+
+    async fn events(&mut self, seqs: &[Seq]) -> Result<Vec<Event>> {
+        let mut events = Vec::with_capacity(seqs.len());
+        for seq in seqs {
+            events.extend(self.event(*seq).await?.map(|known| known.event));
+        }
+        Ok(events)
+    }
+
+    /// The events that say something about the one at `target`, ascending.
+    pub(super) async fn facts(&mut self, view: &mut View, target: Seq) -> Result<Vec<Event>> {
+        let seqs = view.find(self.ledger(), &Lookup::Target(target)).await?;
+        self.events(&seqs).await
+    }
+
+    /// Everything that a rule asked for.
+    pub(super) async fn resolve(&mut self, view: &mut View, needs: &Needs) -> Result<Resolved> {
+        let mut resolved = Resolved::default();
+        for seq in needs.events.iter().chain(&needs.facts_of) {
+            if let Some(known) = self.event(*seq).await? {
+                resolved.events.insert(*seq, known);
+            }
+        }
+        for seq in &needs.facts_of {
+            let facts = self.facts(view, *seq).await?;
+            resolved.facts.insert(*seq, facts);
+        }
+        if let Some(key) = needs.key {
+            let seqs = view.find(self.ledger(), &Lookup::Key(key)).await?;
+            resolved.keyed = self.events(&seqs).await?;
+        }
+        Ok(resolved)
+    }
+}
+
+/// The first event of a page, with the hash of its data.
+fn first(page: &Page) -> Result<Option<Known>> {
+    let Some(line) = page.lines().next() else { return Ok(None) };
+    let event = line.parse().map_err(|reason| {
+        let seq = line.seq().unwrap_or_default();
+        Error::unsupported(format!("event {seq} {reason}")).hint("upgrade cccc, then try again")
+    })?;
+    Ok(Some(Known { event, data_hash: line.data_hash() }))
+}

@@ -1,0 +1,314 @@
+//! Looking back, and following.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+
+use super::Group;
+use crate::error::{Error, Result};
+use crate::event::Event;
+use crate::id::{Principal, Seq};
+use crate::ledger::{Ledger, Lookup, Page, Position, ReadLimit};
+
+/// Events in one page unless another number is asked for.
+const DEFAULT_LIMIT: usize = 50;
+
+/// The most events in one page.
+const MAX_LIMIT: usize = 10_000;
+
+/// Bytes of lines in one page at most.
+const PAGE_BYTES: usize = 4 << 20;
+
+/// A page of history.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct History {
+    /// The events, oldest first.
+    pub events: Vec<Event>,
+    /// The same events as they are stored, without newlines.
+    pub lines: Vec<String>,
+    /// Where to go on in the same direction; `None` at the end.
+    pub next: Option<Seq>,
+}
+
+/// A look at the history; awaiting it looks. Made by [`Group::history`].
+#[derive(Debug)]
+#[must_use = "nothing is read until this is awaited"]
+pub struct HistoryRequest<'a> {
+    group: &'a Group,
+    from: Option<Seq>,
+    before: Option<Seq>,
+    limit: usize,
+    kinds: Vec<String>,
+    involving: Option<Principal>,
+}
+
+impl Group {
+    /// The latest events; or a page from anywhere.
+    pub fn history(&self) -> HistoryRequest<'_> {
+        HistoryRequest {
+            group: self,
+            from: None,
+            before: None,
+            limit: DEFAULT_LIMIT,
+            kinds: Vec::new(),
+            involving: None,
+        }
+    }
+
+    /// Every event after `position`, in order, without a gap, and then what comes: a stream that does not
+    /// end. It begins with an error if the ledger has another history at that position.
+    #[must_use]
+    pub fn watch(&self, position: Position) -> Watch {
+        Watch::new(self.ledger().clone(), position)
+    }
+}
+
+impl<'a> HistoryRequest<'a> {
+    /// Events from this one on, instead of the latest.
+    pub fn from(self, seq: Seq) -> Self {
+        Self { from: Some(seq), ..self }
+    }
+
+    /// The latest events before this one.
+    pub fn before(self, seq: Seq) -> Self {
+        Self { before: Some(seq), ..self }
+    }
+
+    /// At most so many events, up to 10,000 (or 4 MiB of lines). Default: 50.
+    pub fn limit(self, limit: usize) -> Self {
+        Self { limit: limit.clamp(1, MAX_LIMIT), ..self }
+    }
+
+    /// Only events of this kind, or of any kind below it (`chat` for all of `chat.*`). May be repeated.
+    pub fn kind(mut self, kind: impl Into<String>) -> Self {
+        self.kinds.push(kind.into());
+        self
+    }
+
+    /// Only events that this principal wrote or that speak to or of it; looking backwards only.
+    pub fn involving(self, principal: Principal) -> Self {
+        Self { involving: Some(principal), ..self }
+    }
+
+    async fn run(self) -> Result<History> {
+        match (self.from, self.involving.clone()) {
+            (Some(from), None) => self.forwards(from).await,
+            (None, None) => self.backwards().await,
+            (None, Some(principal)) => self.involved(principal).await,
+            (Some(_), Some(_)) => Err(Error::invalid("`from` and `involving` do not go together")
+                .hint("use `before` with `involving`")),
+        }
+    }
+
+    fn wants(&self, kind: &str) -> bool {
+        let below = |prefix: &String| {
+            kind.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        self.kinds.is_empty() || self.kinds.iter().any(below)
+    }
+
+    /// Adds the wanted events of a page; returns the last seq looked at.
+    fn take(&self, page: &Page, into: &mut Taken) -> Result<Option<Seq>> {
+        let mut last = None;
+        for (event, line) in page.events().zip(page.lines()) {
+            let event = event?;
+            last = Some(event.seq);
+            if self.wants(event.body.kind()) {
+                let text = String::from_utf8_lossy(line.bytes()).trim_end().to_owned();
+                into.push((event, text));
+            }
+        }
+        Ok(last)
+    }
+
+    async fn forwards(self, from: Seq) -> Result<History> {
+        let (mut taken, mut at) = (Vec::new(), Seq(from.0.max(1)));
+        while taken.len() < self.limit {
+            let limit = ReadLimit { events: self.limit - taken.len(), bytes: PAGE_BYTES };
+            let page = self.group.ledger().read(at, limit).await?;
+            match self.take(&page, &mut taken)? {
+                Some(last) => at = last.next(),
+                None => return Ok(History::new(taken, None)),
+            }
+        }
+        Ok(History::new(taken, Some(at)))
+    }
+
+    async fn backwards(self) -> Result<History> {
+        let head = self.group.position().await?.seq;
+        // The event before which to look, so that seq 0 is never read.
+        let mut before = self.before.map_or(head.next(), |seq| seq.min(head.next()));
+        let mut taken: VecDeque<(Event, String)> = VecDeque::new();
+        while taken.len() < self.limit && before > Seq(1) {
+            let step = u64::try_from(self.limit.max(DEFAULT_LIMIT)).unwrap_or(u64::MAX);
+            let from = Seq(before.0.saturating_sub(step).max(1));
+            let (mut chunk, mut at) = (Vec::new(), from);
+            while at < before {
+                let events = usize::try_from(before.0 - at.0).unwrap_or(usize::MAX);
+                let page = self.group.ledger().read(at, ReadLimit { events, bytes: PAGE_BYTES }).await?;
+                let Some(last) = self.take(&page, &mut chunk)? else { break };
+                at = last.next();
+            }
+            for event in chunk.into_iter().rev() {
+                if taken.len() < self.limit {
+                    before = event.0.seq;
+                    taken.push_front(event);
+                }
+            }
+            if taken.len() < self.limit {
+                before = from;
+            }
+        }
+        Ok(History::new(taken.into(), (before > Seq(1)).then_some(before)))
+    }
+
+    async fn involved(self, principal: Principal) -> Result<History> {
+        let mut before = self.before.unwrap_or(Seq(u64::MAX));
+        let mut taken = Vec::new();
+        loop {
+            let lookup = Lookup::Involving { principal: principal.clone(), before, limit: self.limit };
+            let seqs = self.group.shared.engine.find(&lookup).await?;
+            let more = seqs.len() == self.limit;
+            for seq in seqs {
+                before = seq;
+                self.take(&self.group.ledger().read(seq, ReadLimit::ONE).await?, &mut taken)?;
+                if taken.len() == self.limit {
+                    break;
+                }
+            }
+            if !more || taken.len() == self.limit {
+                taken.reverse();
+                return Ok(History::new(taken, more.then_some(before)));
+            }
+        }
+    }
+}
+
+/// Events with their lines.
+type Taken = Vec<(Event, String)>;
+
+impl History {
+    fn new(taken: Taken, next: Option<Seq>) -> Self {
+        let (events, lines) = taken.into_iter().unzip();
+        Self { events, lines, next }
+    }
+}
+
+impl<'a> IntoFuture for HistoryRequest<'a> {
+    type Output = Result<History>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<History>> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+type Fetch = Pin<Box<dyn Future<Output = Result<VecDeque<(Event, String)>>> + Send>>;
+
+/// Every event after a position, and then what comes. Made by [`Group::watch`].
+///
+/// Use it as a [`Stream`], or call [`next`](Self::next) in a loop. After an error it tries again from the
+/// same place.
+pub struct Watch {
+    ledger: Arc<dyn Ledger>,
+    position: Position,
+    checked: bool,
+    ready: VecDeque<(Event, String)>,
+    fetch: Option<Fetch>,
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Watch(after {})", self.position)
+    }
+}
+
+impl Watch {
+    fn new(ledger: Arc<dyn Ledger>, position: Position) -> Self {
+        Self { ledger, position, checked: false, ready: VecDeque::new(), fetch: None }
+    }
+
+    /// Where the next event will be looked for: keep it to go on later.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// The next event, as soon as there is one.
+    pub async fn next(&mut self) -> Result<Event> {
+        Ok(self.next_with_line().await?.0)
+    }
+
+    /// The next event together with its line as stored, without the newline.
+    pub async fn next_with_line(&mut self) -> Result<(Event, String)> {
+        std::future::poll_fn(|context| self.poll(context)).await
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(Event, String)>> {
+        loop {
+            if let Some((event, line)) = self.ready.pop_front() {
+                self.position = Position { seq: event.seq, chain: event.chain };
+                return Poll::Ready(Ok((event, line)));
+            }
+            let (ledger, after, checked) = (&self.ledger, self.position, self.checked);
+            let fetch = self.fetch.get_or_insert_with(|| Box::pin(fetch(ledger.clone(), after, checked)));
+            match fetch.as_mut().poll(context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(result) => {
+                    self.fetch = None;
+                    let ready = result?;
+                    self.checked = true;
+                    self.ready = ready;
+                }
+            }
+        }
+    }
+}
+
+impl Stream for Watch {
+    type Item = Result<Event>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll(context).map(|next| Some(next.map(|(event, _)| event)))
+    }
+}
+
+/// Waits for events after a position and reads some of them.
+async fn fetch(ledger: Arc<dyn Ledger>, after: Position, checked: bool) -> Result<VecDeque<(Event, String)>> {
+    if !checked {
+        check_history(ledger.as_ref(), after).await?;
+    }
+    ledger.wait(after.seq).await?;
+    let page = ledger.read(after.seq.next(), ReadLimit { events: 256, bytes: 256 << 10 }).await?;
+    let mut ready = VecDeque::with_capacity(page.len());
+    for (event, line) in page.events().zip(page.lines()) {
+        ready.push_back((event?, String::from_utf8_lossy(line.bytes()).trim_end().to_owned()));
+    }
+    Ok(ready)
+}
+
+/// Refuses to resume where the ledger has another history than the one that was followed.
+async fn check_history(ledger: &dyn Ledger, at: Position) -> Result<()> {
+    let actual = match at.seq {
+        Seq(0) => Some(Position::start(ledger.group_id()).chain),
+        seq => {
+            let page = ledger.read(seq, ReadLimit::ONE).await?;
+            page.lines().next().and_then(|line| line.chain().ok())
+        }
+    };
+    match actual {
+        Some(chain) if chain == at.chain => Ok(()),
+        Some(_) => {
+            Err(Error::conflict(format!("the ledger has another history at {}: it was replaced", at.seq))
+                .hint("start over from its beginning, or restore the ledger that was followed"))
+        }
+        None => Err(Error::conflict(format!("the ledger ends before {}: it was replaced or cut", at.seq))
+            .hint("start over from its beginning, or restore the ledger that was followed")),
+    }
+}

@@ -1,0 +1,222 @@
+//! The inbox: what a principal has not read, handed over to it by its asking.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::Group;
+use crate::command::Command;
+use crate::error::Result;
+use crate::event::{Body, ChatMessage, DeliveryState, Event, RuntimeDelivery};
+use crate::id::{EventId, Principal, Seq};
+use crate::rule::receipt::DeliveryWord;
+use crate::rule::{Known, delivery, obligation, reading};
+use crate::state::{FlightState, GroupState, ObligationKind};
+use crate::time::Timestamp;
+
+/// Messages in one answer unless another number is asked for.
+const DEFAULT_LIMIT: usize = 20;
+
+/// The most messages in one answer.
+const MAX_LIMIT: usize = 1000;
+
+/// A message as its recipient sees it.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[non_exhaustive]
+pub struct Message {
+    /// Its id.
+    pub event_id: EventId,
+    /// Its place.
+    pub seq: Seq,
+    /// When it was sent.
+    pub ts: Timestamp,
+    /// Who sent it.
+    pub by: Principal,
+    /// How far its delivery to the one who asks has come.
+    pub delivery: DeliveryWord,
+    /// What the one who asks owes for it: `ack`, `reply`.
+    pub owed: Vec<ObligationKind>,
+    /// The message.
+    #[serde(flatten)]
+    pub content: ChatMessage,
+}
+
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} from {}: {}", self.seq, self.by, self.content.text)
+    }
+}
+
+/// What was in an inbox.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[non_exhaustive]
+pub struct Inbox {
+    /// The unread messages, oldest first.
+    pub messages: Vec<Message>,
+    /// How many are unread in all, with these.
+    pub unread: u64,
+    /// Pass this to [`InboxRequest::after`] to see what follows; `None` at the end.
+    pub next: Option<Seq>,
+}
+
+/// A look into an inbox; awaiting it looks. Made by [`Group::inbox`].
+#[derive(Debug)]
+#[must_use = "nothing is read until this is awaited"]
+pub struct InboxRequest<'a> {
+    group: &'a Group,
+    limit: usize,
+    after: Seq,
+    mark_read: bool,
+    peek: bool,
+}
+
+impl Group {
+    /// This principal's unread messages, oldest first.
+    ///
+    /// Looking hands them over: a delivery with the evidence `inbox` is recorded for those that had not
+    /// reached this principal's current session. They stay unread until they are read or answered.
+    ///
+    /// # Errors
+    /// `Unavailable` while the group is paused: nothing is handed over then.
+    pub fn inbox(&self) -> InboxRequest<'_> {
+        InboxRequest { group: self, limit: DEFAULT_LIMIT, after: Seq(0), mark_read: false, peek: false }
+    }
+}
+
+impl<'a> InboxRequest<'a> {
+    /// At most so many messages, up to 1,000. Default: 20.
+    pub fn limit(self, limit: usize) -> Self {
+        Self { limit: limit.clamp(1, MAX_LIMIT), ..self }
+    }
+
+    /// Only messages after this place.
+    pub fn after(self, seq: Seq) -> Self {
+        Self { after: seq, ..self }
+    }
+
+    /// Marks what is returned as read.
+    pub fn mark_read(self) -> Self {
+        Self { mark_read: true, ..self }
+    }
+
+    /// Looks without recording anything, even in a paused group.
+    pub fn peek(self) -> Self {
+        Self { peek: true, ..self }
+    }
+
+    async fn run(self) -> Result<Inbox> {
+        let mut look = self.look().await?;
+        if !self.peek {
+            let stopped_too = self.group.by != Principal::User;
+            self.group.shared.engine.query(|state| delivery::open_group(state, stopped_too)).await??;
+            let takes = look.messages.iter().any(|m| m.delivery != DeliveryWord::Accepted);
+            if takes || (self.mark_read && !look.messages.is_empty()) {
+                look = self.take(look).await?;
+            }
+        }
+        Ok(look)
+    }
+
+    /// The page as it is, nothing handed over.
+    async fn look(&self) -> Result<Inbox> {
+        let (group, engine) = (self.group, &self.group.shared.engine);
+        let now = engine.clock().now();
+        let (seqs, unread) = engine
+            .query(|state| {
+                let seqs = reading::unread(state, &group.by, self.after.next(), self.limit, now);
+                (seqs, reading::unread_count(state, &group.by, now))
+            })
+            .await?;
+        let next = seqs.last().copied().filter(|_| seqs.len() == self.limit);
+        let mut messages = Vec::with_capacity(seqs.len());
+        for seq in seqs {
+            if let Some(Known { event, .. }) = engine.event_at(seq).await? {
+                messages.extend(message(event));
+            }
+        }
+        let mut inbox = Inbox { messages, unread, next };
+        self.describe(&mut inbox).await?;
+        Ok(inbox)
+    }
+
+    /// Fills in what the state says of each message.
+    async fn describe(&self, inbox: &mut Inbox) -> Result<()> {
+        let by = &self.group.by;
+        self.group
+            .shared
+            .engine
+            .query(|state| {
+                for message in &mut inbox.messages {
+                    message.delivery = of_unread(state, by, message.seq);
+                    message.owed = obligation::owed_by(state, by, message.seq);
+                }
+            })
+            .await
+    }
+
+    /// Hands the page over, and keeps of it what really was.
+    async fn take(&self, mut inbox: Inbox) -> Result<Inbox> {
+        let events = inbox.messages.iter().map(|m| m.event_id).collect();
+        let done = self.group.execute(Command::Pull { events, mark_read: self.mark_read }).await?;
+        // Withheld, or another door's: neither is the caller's to have.
+        let refused: Vec<EventId> = done
+            .events
+            .iter()
+            .filter_map(|event| match &event.body {
+                Body::RuntimeDelivery(RuntimeDelivery {
+                    state: DeliveryState::Withheld { .. },
+                    event_ids,
+                    ..
+                }) => Some(event_ids.clone()),
+                _ => None,
+            })
+            .flatten()
+            .collect();
+        let elsewhere = |m: &Message| m.delivery == DeliveryWord::Claimed;
+        inbox.messages.retain(|m| !refused.contains(&m.event_id) && !elsewhere(m));
+        self.describe(&mut inbox).await?;
+        for message in &mut inbox.messages {
+            message.delivery = DeliveryWord::Accepted;
+        }
+        Ok(inbox)
+    }
+}
+
+/// How far an unread message has come on its way to a principal's current session.
+fn of_unread(state: &GroupState, principal: &Principal, seq: Seq) -> DeliveryWord {
+    let Some(mailbox) = state.mailbox(principal) else { return DeliveryWord::Pending };
+    match mailbox.flights.get(&seq).map(|flight| flight.state) {
+        Some(FlightState::Claimed) => DeliveryWord::Claimed,
+        Some(FlightState::Failed) => DeliveryWord::Failed,
+        Some(FlightState::Ambiguous) => DeliveryWord::Ambiguous,
+        Some(FlightState::Bounced) => DeliveryWord::Bounced,
+        None if mailbox.handed.contains(seq.0) => DeliveryWord::Accepted,
+        None => DeliveryWord::Pending,
+    }
+}
+
+/// The message that an event is, with what the state will say of it left open.
+fn message(event: Event) -> Option<Message> {
+    let Body::ChatMessage(content) = event.body else { return None };
+    Some(Message {
+        event_id: event.id,
+        seq: event.seq,
+        ts: event.ts,
+        by: event.by,
+        delivery: DeliveryWord::Pending,
+        owed: Vec::new(),
+        content,
+    })
+}
+
+impl<'a> IntoFuture for InboxRequest<'a> {
+    type Output = Result<Inbox>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<Inbox>> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}

@@ -1,0 +1,258 @@
+//! Sending and answering.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Group, Message, appended};
+use crate::command::{Command, SendMessage};
+use crate::error::{Error, Result};
+use crate::event::{Attachment, Event, Format, NotIf, Priority};
+use crate::id::{EventId, EventRef, Principal, Seq};
+use crate::ledger::{Chain, Durability, Position};
+use crate::time::Timestamp;
+
+/// Anything that names an event: an id, a seq, a message, `"42"`.
+pub trait IntoEventRef {
+    /// The event that is meant.
+    fn into_event_ref(self) -> Result<EventRef>;
+}
+
+macro_rules! into_event_ref {
+    ($($type:ty: |$value:ident| $reference:expr;)*) => {
+        $(impl IntoEventRef for $type {
+            fn into_event_ref(self) -> Result<EventRef> {
+                let $value = self;
+                $reference
+            }
+        })*
+    };
+}
+
+into_event_ref! {
+    EventRef: |reference| Ok(reference);
+    &EventRef: |reference| Ok(reference.clone());
+    EventId: |id| Ok(id.into());
+    Seq: |seq| Ok(seq.into());
+    u64: |seq| Ok(Seq(seq).into());
+    &str: |text| text.parse();
+    &Event: |event| Ok(event.id.into());
+    &Message: |message| Ok(message.event_id.into());
+    &Sent: |sent| Ok(sent.event_id.into());
+}
+
+/// A message that is on the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Sent {
+    /// Its id.
+    pub event_id: EventId,
+    /// Its place.
+    pub seq: Seq,
+    /// To whom it went.
+    pub recipients: Vec<Principal>,
+    /// Whether it had been sent before under the same client_id.
+    pub duplicate: bool,
+    /// The chain there.
+    #[serde(skip)]
+    chain: Chain,
+}
+
+impl Sent {
+    /// The place right after it, from which [`Group::watch`] shows what follows.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        Position { seq: self.seq, chain: self.chain }
+    }
+}
+
+impl fmt::Display for Sent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<String> = self.recipients.iter().map(ToString::to_string).collect();
+        write!(f, "{} to {}", self.event_id, names.join(", "))
+    }
+}
+
+/// A message being written; awaiting it sends it. Made by [`Group::send`] and [`Group::reply`].
+#[derive(Debug)]
+#[must_use = "nothing is sent until this is awaited"]
+pub struct SendRequest<'a> {
+    group: &'a Group,
+    message: SendMessage,
+    files: Vec<PathBuf>,
+    durability: Durability,
+    /// The first malformed argument, reported when awaited.
+    invalid: Option<Error>,
+}
+
+impl Group {
+    /// Writes a message: `group.send("Review src/auth.rs").to("#reviewer").await?`.
+    ///
+    /// # Errors
+    /// `Invalid` or `TooLarge` for its text or fields; `NotFound` with the nearest names for an address
+    /// that matches nobody; `Refused` if this principal may not; `Conflict` for a reused client_id.
+    pub fn send(&self, text: impl Into<String>) -> SendRequest<'_> {
+        SendRequest {
+            group: self,
+            message: SendMessage { text: text.into(), ..SendMessage::default() },
+            files: Vec::new(),
+            durability: Durability::Durable,
+            invalid: None,
+        }
+    }
+
+    /// Answers a message, by default to whoever sent it. Meets what this principal owes for it, unless
+    /// marked as [`progress`](SendRequest::progress).
+    pub fn reply(&self, message: impl IntoEventRef, text: impl Into<String>) -> SendRequest<'_> {
+        self.send(text).reply_to(message)
+    }
+}
+
+impl SendRequest<'_> {
+    fn with(mut self, change: impl FnOnce(&mut SendMessage)) -> Self {
+        change(&mut self.message);
+        self
+    }
+
+    fn with_ref(
+        mut self,
+        reference: Result<EventRef>,
+        change: impl FnOnce(&mut SendMessage, EventRef),
+    ) -> Self {
+        match reference {
+            Ok(reference) => change(&mut self.message, reference),
+            Err(error) => self.invalid = self.invalid.or(Some(error)),
+        }
+        self
+    }
+
+    /// Adds an address: `@all`, `@peers`, `@foreman`, `user`, an actor id, `#label`.
+    ///
+    /// Default: whoever is answered, else the group's default address, else the foreman.
+    pub fn to(self, address: impl Into<String>) -> Self {
+        self.with(|m| m.to.push(address.into()))
+    }
+
+    /// How the text is written. Default: plain.
+    pub fn format(self, format: Format) -> Self {
+        self.with(|m| m.format = format)
+    }
+
+    /// Low is never pushed; attention may interrupt and asks for an acknowledgement. Default: normal.
+    pub fn priority(self, priority: Priority) -> Self {
+        self.with(|m| m.priority = priority)
+    }
+
+    /// Each recipient owes a reply, without a time.
+    pub fn reply_required(self) -> Self {
+        self.with(|m| m.reply_required = true)
+    }
+
+    /// Each recipient owes a reply within this time, not counting time the group is paused.
+    pub fn reply_within(self, time: Duration) -> Self {
+        self.with(|m| m.reply_within = Some(time))
+    }
+
+    /// Answers a message.
+    pub fn reply_to(self, message: impl IntoEventRef) -> Self {
+        self.with_ref(message.into_event_ref(), |m, reference| m.reply_to = Some(reference))
+    }
+
+    /// What of the answered message this is about; at most 4 KiB.
+    pub fn quote(self, text: impl Into<String>) -> Self {
+        self.with(|m| m.quote = Some(text.into()))
+    }
+
+    /// Not the answer yet, only word that it is being worked on: meets an acknowledgement, not a reply.
+    pub fn progress(self) -> Self {
+        self.with(|m| m.progress = true)
+    }
+
+    /// What the message is for: free; `task result question ack ping` are known.
+    pub fn intent(self, intent: impl Into<String>) -> Self {
+        self.with(|m| m.intent = Some(intent.into()))
+    }
+
+    /// Adds something the message refers to: a path, a URL.
+    pub fn reference(self, reference: impl Into<String>) -> Self {
+        self.with(|m| m.refs.push(reference.into()))
+    }
+
+    /// Attaches a file, up to 64 MiB; it is copied into the group's blobs before the message is sent.
+    pub fn attach(mut self, path: impl Into<PathBuf>) -> Self {
+        self.files.push(path.into());
+        self
+    }
+
+    /// Attaches something that already lies in the group's blobs.
+    pub fn attachment(self, attachment: Attachment) -> Self {
+        self.with(|m| m.attachments.push(attachment))
+    }
+
+    /// A key of the sender's own, which makes a retry safe: the same key with the same content gives the
+    /// first message again. Remembered for 24 hours and at least 100,000 messages.
+    pub fn client_id(self, key: impl Into<String>) -> Self {
+        self.with(|m| m.client_id = Some(key.into()))
+    }
+
+    /// After this it is no longer handed over.
+    pub fn expires_at(self, at: Timestamp) -> Self {
+        self.with(|m| m.expires_at = Some(at))
+    }
+
+    /// After this time from now it is no longer handed over.
+    pub fn expires_in(self, time: Duration) -> Self {
+        let at = self.group.shared.engine.clock().now().after(time);
+        self.expires_at(at)
+    }
+
+    /// Replaces an own earlier message, which is withdrawn from those who have not read it.
+    pub fn supersedes(self, message: impl IntoEventRef) -> Self {
+        self.with_ref(message.into_event_ref(), |m, reference| m.supersedes = Some(reference))
+    }
+
+    /// A precondition at handoff: if it holds then, the message is withheld.
+    pub fn not_if(self, condition: NotIf) -> Self {
+        self.with(|m| m.not_if.push(condition))
+    }
+
+    /// Returns as soon as the message is ordered; a power cut may still lose it.
+    pub fn buffered(mut self) -> Self {
+        self.durability = Durability::Buffered;
+        self
+    }
+
+    async fn run(mut self) -> Result<Sent> {
+        if let Some(error) = self.invalid {
+            return Err(error);
+        }
+        for path in std::mem::take(&mut self.files) {
+            self.message.attachments.push(self.group.blobs().put_file(path).await?);
+        }
+        for attachment in &self.message.attachments {
+            self.group.blobs().check(attachment)?;
+        }
+        let done = self.group.execute_with(Command::Send(self.message), self.durability).await?;
+        let event = appended(&done)?;
+        Ok(Sent {
+            event_id: event.id,
+            seq: event.seq,
+            recipients: event.message().map(|m| m.recipients.clone()).unwrap_or_default(),
+            duplicate: done.events.is_empty(),
+            chain: event.chain,
+        })
+    }
+}
+
+impl<'a> IntoFuture for SendRequest<'a> {
+    type Output = Result<Sent>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<Sent>> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}

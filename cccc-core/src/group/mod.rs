@@ -1,0 +1,174 @@
+//! The handle that every frontend uses: a group as one principal sees it.
+
+mod admin;
+mod history;
+mod inbox;
+mod message;
+mod query;
+mod withdraw;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use admin::{ActorView, AddActorRequest, GroupSummary, RemoveActorRequest, UpdateActorRequest};
+pub use history::{History, HistoryRequest, Watch};
+pub use inbox::{Inbox, InboxRequest, Message};
+pub use message::{IntoEventRef, SendRequest, Sent};
+pub use query::ObligationsRequest;
+
+use crate::blobs::Blobs;
+use crate::clock::{Clock, SystemClock};
+use crate::command::Command;
+use crate::engine::{Engine, Executed};
+use crate::error::{Error, Result};
+use crate::event::{GroupCreate, Via};
+use crate::id::{GroupId, Principal};
+use crate::ledger::{Durability, FileLedger, Ledger, MemoryLedger, Position};
+use crate::rule::permission;
+
+/// A group, bound to the principal in whose name everything is done. Cheap to clone.
+///
+/// *To speak:* [`send`](Self::send), [`reply`](Self::reply), [`ack`](Self::ack), [`read`](Self::read),
+/// [`read_through`](Self::read_through). *To take back:* [`cancel`](Self::cancel),
+/// [`retract`](Self::retract), [`redact`](Self::redact). *To look:* [`inbox`](Self::inbox) (which hands
+/// over), [`receipts`](Self::receipts), [`obligations`](Self::obligations), [`event`](Self::event),
+/// [`history`](Self::history), [`watch`](Self::watch), [`summary`](Self::summary). *To run the group:*
+/// [`add_actor`](Self::add_actor), [`update_actor`](Self::update_actor),
+/// [`remove_actor`](Self::remove_actor), [`set_state`](Self::set_state), [`update`](Self::update).
+///
+/// Whatever the method, there is one write path: the command is decided by the rules on the newest state,
+/// and when the call returns, its events are durable or nothing was written.
+#[derive(Clone)]
+pub struct Group {
+    shared: Arc<Shared>,
+    by: Principal,
+    via: Option<Via>,
+    scope_key: Arc<str>,
+}
+
+/// What the handles of one group in one process share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) engine: Engine,
+    pub(crate) blobs: Blobs,
+    /// The ledger again, where it is in files.
+    pub(crate) files: Option<Arc<FileLedger>>,
+}
+
+impl fmt::Debug for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Group({} as {})", self.id(), self.by)
+    }
+}
+
+impl Group {
+    /// A new group that lives in memory only, bound to the user.
+    pub async fn in_memory(title: impl Into<String>) -> Result<Self> {
+        Self::in_memory_with_clock(title, Arc::new(SystemClock)).await
+    }
+
+    /// As [`in_memory`](Self::in_memory), with a clock of one's own.
+    pub async fn in_memory_with_clock(title: impl Into<String>, clock: Arc<dyn Clock>) -> Result<Self> {
+        let id = crate::home::random_group_id()?;
+        let ledger: Arc<dyn Ledger> = Arc::new(MemoryLedger::new(id));
+        let group = Self::over(ledger, Blobs::in_memory(), clock);
+        let create = GroupCreate { title: title.into(), ..GroupCreate::default() };
+        group.execute(Command::CreateGroup(create)).await?;
+        Ok(group)
+    }
+
+    /// A handle over any ledger, bound to the user. A new ledger needs [`Command::CreateGroup`] first.
+    #[must_use]
+    pub fn over(ledger: Arc<dyn Ledger>, blobs: Blobs, clock: Arc<dyn Clock>) -> Self {
+        Self::from_shared(Arc::new(Shared { engine: Engine::new(ledger, clock), blobs, files: None }))
+    }
+
+    pub(crate) fn from_shared(shared: Arc<Shared>) -> Self {
+        Self { shared, by: Principal::User, via: None, scope_key: "".into() }
+    }
+
+    /// The group's id.
+    #[must_use]
+    pub fn id(&self) -> &GroupId {
+        self.shared.engine.ledger().group_id()
+    }
+
+    /// In whose name this handle acts.
+    #[must_use]
+    pub fn by(&self) -> &Principal {
+        &self.by
+    }
+
+    /// The ledger under this group.
+    #[must_use]
+    pub fn ledger(&self) -> &Arc<dyn Ledger> {
+        self.shared.engine.ledger()
+    }
+
+    /// The ledger's files, for looking after them; `None` if it is not in files.
+    #[must_use]
+    pub fn files(&self) -> Option<&Arc<FileLedger>> {
+        self.shared.files.as_ref()
+    }
+
+    /// Where the group's attachments lie.
+    #[must_use]
+    pub fn blobs(&self) -> &Blobs {
+        &self.shared.blobs
+    }
+
+    /// The same group in the name of another principal: `user`, `system`, `svc:<name>`, or an actor.
+    ///
+    /// Binding is attribution among cooperating processes of one person, not authentication.
+    ///
+    /// # Errors
+    /// `Invalid` for a malformed name; `NotFound`, with the nearest names, for an actor that the group
+    /// does not have.
+    pub async fn bind(&self, principal: impl AsRef<str>) -> Result<Self> {
+        let by: Principal = principal.as_ref().parse()?;
+        if let Some(id) = by.actor() {
+            self.shared.engine.query(|state| permission::member(state, id)).await??;
+        }
+        Ok(Self { by, ..self.clone() })
+    }
+
+    /// The same handle, with the door that commands come in by (`cli`, `mcp`...) put on the ledger.
+    #[must_use]
+    pub fn through(self, door: impl Into<String>) -> Self {
+        Self { via: Some(Via { door: door.into(), session: None }), ..self }
+    }
+
+    /// The same handle, writing from a scope of the group.
+    #[must_use]
+    pub fn in_scope(self, scope_key: impl AsRef<str>) -> Self {
+        Self { scope_key: scope_key.as_ref().into(), ..self }
+    }
+
+    /// Carries out any command; the other methods are written in terms of this one.
+    ///
+    /// # Errors
+    /// A refusal by a rule (`Refused`, `Invalid`, `NotFound`, `Conflict`, `TooLarge`) writes nothing.
+    /// After `Unavailable` nothing was written either, and a retry may succeed.
+    pub async fn execute(&self, command: Command) -> Result<Executed> {
+        self.execute_with(command, Durability::Durable).await
+    }
+
+    /// As [`execute`](Self::execute), with a choice of when to return.
+    pub async fn execute_with(&self, command: Command, durability: Durability) -> Result<Executed> {
+        let engine = &self.shared.engine;
+        let done = engine
+            .execute(self.by.clone(), self.via.clone(), self.scope_key.clone(), command, durability)
+            .await?;
+        Ok(done)
+    }
+
+    /// The end of what is durable: where a [`watch`](Self::watch) for news begins.
+    pub async fn position(&self) -> Result<Position> {
+        self.shared.engine.position().await
+    }
+}
+
+/// The event that a command appended, where the rules promise one.
+fn appended(done: &Executed) -> Result<&crate::event::Event> {
+    done.event().ok_or_else(|| Error::conflict("the command changed nothing"))
+}

@@ -1,0 +1,78 @@
+//! Looking: receipts and obligations.
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+
+use super::{Group, IntoEventRef};
+use crate::error::{Error, Result};
+use crate::event::{Body, Event};
+use crate::id::Principal;
+use crate::rule::obligation::{self, Filter, ObligationView};
+use crate::rule::receipt::{self, Receipt};
+
+impl Group {
+    /// For each recipient of a message: how far delivery, reading, acknowledgement and reply have come.
+    ///
+    /// # Errors
+    /// `NotFound` for an event that does not exist; `Invalid` for one that is no message.
+    pub async fn receipts(&self, message: impl IntoEventRef) -> Result<Vec<Receipt>> {
+        let engine = &self.shared.engine;
+        let known = engine.event(&message.into_event_ref()?).await?;
+        if known.event.message().is_none() && !matches!(known.event.body, Body::Redacted { .. }) {
+            let kind = known.event.body.kind();
+            return Err(Error::invalid(format!("event {} is a {kind}, not a message", known.event.id)));
+        }
+        let now = engine.clock().now();
+        engine
+            .query_facts(known.event.seq, |state, facts| receipt::receipts(state, &known.event, facts, now))
+            .await
+    }
+
+    /// What is owed: by default by and to this principal.
+    pub fn obligations(&self) -> ObligationsRequest<'_> {
+        ObligationsRequest { group: self, all: false }
+    }
+
+    /// The event that is meant.
+    ///
+    /// # Errors
+    /// `NotFound`, `Unsupported` if a newer version wrote it.
+    pub async fn event(&self, event: impl IntoEventRef) -> Result<Event> {
+        Ok(self.shared.engine.event(&event.into_event_ref()?).await?.event)
+    }
+}
+
+/// A question for obligations; awaiting it asks. Made by [`Group::obligations`].
+#[derive(Debug)]
+#[must_use = "nothing is asked until this is awaited"]
+pub struct ObligationsRequest<'a> {
+    group: &'a Group,
+    all: bool,
+}
+
+impl<'a> ObligationsRequest<'a> {
+    /// Everyone's, not only those that concern this principal.
+    pub fn all(self) -> Self {
+        Self { all: true, ..self }
+    }
+
+    async fn run(self) -> Result<Vec<ObligationView>> {
+        let engine = &self.group.shared.engine;
+        let now = engine.clock().now();
+        let by: &Principal = &self.group.by;
+        let mut list = engine.query(|state| obligation::list(state, &Filter::default(), now)).await?;
+        if !self.all {
+            list.retain(|o| o.debtor == *by || o.creditor == *by);
+        }
+        Ok(list)
+    }
+}
+
+impl<'a> IntoFuture for ObligationsRequest<'a> {
+    type Output = Result<Vec<ObligationView>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}

@@ -10,7 +10,8 @@ use cccc_core::ledger::{
 };
 use cccc_core::testing::Random;
 use cccc_core::testing::sim::{SimDisk, block_on, timeout};
-use cccc_core::{Error, Nonce, Principal, Result, Seq, Timestamp};
+use cccc_core::id::Nonce;
+use cccc_core::{Error, Principal, Result, Seq, Timestamp};
 use serde_json::value::RawValue;
 
 use super::scenario::Stage;
@@ -161,6 +162,7 @@ fn attempt(
     }
     let proposal = propose(stage, &*turn, name, random);
     let result = block_on(turn.append(proposal.batch.clone(), proposal.durability));
+    stage.world.note(format!("{name} after {}: {result:?}", proposal.batch.after.seq));
     match &result {
         Ok(Appended::New) => {}
         Ok(Appended::Lost) => {
@@ -200,7 +202,9 @@ fn attempt(
 /// Appends the same batch once more, as a caller does that does not know how it ended.
 fn again(stage: &Stage, ledger: &FileLedger, name: &str, proposal: &Proposal) -> Result<bool> {
     let turn = block_on(ledger.turn())?;
-    match block_on(turn.append(proposal.batch.clone(), Durability::Durable)) {
+    let result = block_on(turn.append(proposal.batch.clone(), Durability::Durable));
+    stage.world.note(format!("{name} again: {result:?}"));
+    match result {
         Ok(Appended::New | Appended::Already) => {
             proposal.positions.iter().for_each(|position| stage.firm(name, *position));
             Ok(true)

@@ -16,6 +16,7 @@ mod page;
 mod read;
 mod recovery;
 mod redaction;
+mod repair;
 mod runs;
 mod segment;
 #[cfg(test)]
@@ -37,6 +38,7 @@ use self::lines::read_range;
 use self::locked::{Locked, Writer, missing, replaced};
 use self::page::{Mark, PAGE_BYTES, Role, State};
 use self::read::Reader;
+pub use self::repair::{RepairOptions, RepairReport, Stats};
 use self::runs::Indexes;
 use self::turn::FileTurn;
 use super::{Checkpoint, Found, Ledger, Lookup, Page, Position, ReadLimit, Turn, Verdict};

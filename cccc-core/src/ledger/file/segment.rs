@@ -111,7 +111,7 @@ impl Segment {
         };
         if !exact {
             let cut = start + (bytes.len() as u64) < end;
-            keep_whole_lines(&mut bytes, limit.events, cut);
+            keep_whole_lines(&mut bytes, limit, cut);
         }
         Ok(Some(Fetched { previous: Position { seq: Seq(seq.0 - 1), chain }, bytes }))
     }
@@ -188,13 +188,15 @@ fn stop(entries: &[u32], start: u64, end: u64, limit: ReadLimit) -> (u64, bool) 
     (stop, true)
 }
 
-/// Cuts after `events` lines, and a last line that is not whole because the read ended within it.
-fn keep_whole_lines(bytes: &mut Vec<u8>, events: usize, cut: bool) {
+/// Cuts to the limit, of which one line may be more, and cuts a last line that is not whole because the read
+/// ended within it.
+fn keep_whole_lines(bytes: &mut Vec<u8>, limit: ReadLimit, cut: bool) {
     let mut len = 0;
     let mut count = 0;
-    while count < events {
+    while count < limit.events {
         let rest = bytes.get(len..).unwrap_or_default();
         match rest.iter().position(|b| *b == b'\n') {
+            Some(found) if count > 0 && len + found + 1 > limit.bytes => break,
             Some(found) => len += found + 1,
             None => {
                 if !cut {

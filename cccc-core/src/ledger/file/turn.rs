@@ -1,6 +1,7 @@
 //! The write path: append under the lock, sync without it, publish under it again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -38,6 +39,16 @@ impl Turn for FileTurn {
             // Perhaps a redaction was interrupted there.
             Err(error) if error.kind() == ErrorKind::Corrupt && self.locked.finish_redaction()? => {
                 self.locked.shared.reader.read(&end, from, limit)
+            }
+            // What others wrote and nobody has synced may be gone from the cache after a failed sync, even
+            // before the one whose sync it was could say so. That is a loss, not damage.
+            Err(error) if error.damage().is_some_and(|damage| damage.seq > self.durable().seq) => {
+                self.locked.fence(&self.pages.head)?;
+                self.pages = self.locked.recover(None)?;
+                Err(Error::unavailable("events that were not synced yet were lost, and the ledger was recovered")
+                    .hint("try again")
+                    .retry_after(Duration::ZERO)
+                    .source(error))
             }
             result => result,
         }
@@ -166,9 +177,26 @@ async fn confirm(
         }
     };
     let now = now.map_err(|error| doubtful(error, batch))?;
-    let stands = batch.end.seq <= now.head.mark.at.seq
-        && shared.reader.position(&now.head.mark, batch.end.seq)?.chain == batch.end.chain;
-    Ok(if stands { outcome } else { Appended::Lost })
+    let stands = |at: Position| {
+        let end = now.head.mark;
+        Ok::<_, Error>(at.seq <= end.at.seq && shared.reader.position(&end, at.seq)?.chain == at.chain)
+    };
+    if stands(batch.end)? {
+        return Ok(outcome);
+    }
+    // A batch may hold several commands, of which a recovery keeps those before the first bad one.
+    if first_of(batch).is_some_and(|first| stands(first).unwrap_or(true)) {
+        let error = Error::unavailable("a recovery discarded a part of what was appended together");
+        return Err(doubtful(error, batch));
+    }
+    Ok(Appended::Lost)
+}
+
+/// The place of a batch's first event.
+fn first_of(batch: &Batch) -> Option<Position> {
+    let line = batch.bytes.split_inclusive(|b| *b == b'\n').next()?;
+    let chain = RawLine::split(line).ok()?.chain().ok()?;
+    Some(Position { seq: batch.after.seq.next(), chain })
 }
 
 /// An error after which only the ledger itself can tell whether the batch is there.

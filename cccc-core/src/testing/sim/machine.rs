@@ -154,6 +154,11 @@ impl State {
         self.clock += duration;
     }
 
+    pub(super) fn set_faults(&mut self, faults: Faults) {
+        self.faults = faults;
+        self.full_until = Duration::ZERO;
+    }
+
     pub(super) fn boot_id(&self) -> [u8; 16] {
         u128::from(self.boots).to_be_bytes()
     }

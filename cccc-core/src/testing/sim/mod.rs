@@ -100,7 +100,7 @@ impl World {
 
     /// Sets what goes wrong from now on.
     pub fn set_faults(&self, faults: Faults) {
-        self.machine.lock().faults = faults;
+        self.machine.lock().set_faults(faults);
     }
 
     /// Starts a process: it has the disk, and no task yet.

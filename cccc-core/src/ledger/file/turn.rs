@@ -40,16 +40,7 @@ impl Turn for FileTurn {
             Err(error) if error.kind() == ErrorKind::Corrupt && self.locked.finish_redaction()? => {
                 self.locked.shared.reader.read(&end, from, limit)
             }
-            // What others wrote and nobody has synced may be gone from the cache after a failed sync, even
-            // before the one whose sync it was could say so. That is a loss, not damage.
-            Err(error) if error.damage().is_some_and(|damage| damage.seq > self.durable().seq) => {
-                self.locked.fence(&self.pages.head)?;
-                self.pages = self.locked.recover(None)?;
-                Err(Error::unavailable("events that were not synced yet were lost, and the ledger was recovered")
-                    .hint("try again")
-                    .retry_after(Duration::ZERO)
-                    .source(error))
-            }
+            Err(error) => Err(lost_or_damaged(&mut self.locked, &self.pages, error)),
             result => result,
         }
     }
@@ -58,7 +49,9 @@ impl Turn for FileTurn {
         let Self { mut locked, pages } = *self;
         let outcome = if batch.after == pages.tip.mark.at {
             Appended::New
-        } else if stands_already(&locked, &pages, &batch)? {
+        } else if stands_already(&locked, &pages, &batch)
+            .map_err(|error| lost_or_damaged(&mut locked, &pages, error))?
+        {
             Appended::Already
         } else {
             return Err(Error::conflict(format!(
@@ -78,6 +71,21 @@ impl Turn for FileTurn {
             return Ok(outcome);
         }
         confirm(locked, pages, end, &batch, outcome).await
+    }
+}
+
+/// What others wrote and nobody has synced may be gone from the cache after a failed sync, even before the
+/// one whose sync it was could say so. That is a loss and no damage: recovers, and asks to try again.
+fn lost_or_damaged(locked: &mut Locked, pages: &Pages, error: Error) -> Error {
+    if error.damage().is_none_or(|damage| damage.seq <= pages.head.mark.at.seq) {
+        return error;
+    }
+    match locked.fence(&pages.head).and_then(|()| locked.recover(None)) {
+        Ok(_) => Error::unavailable("events that were not synced yet were lost, and the ledger was recovered")
+            .hint("try again")
+            .retry_after(Duration::ZERO)
+            .source(error),
+        Err(cause) => cause,
     }
 }
 

@@ -26,6 +26,7 @@ const WAKE_LIMIT: Duration = Duration::from_millis(2500);
 impl Stage {
     /// An operation failed. Whether it may depends on what fails in this run.
     fn trouble(&self, who: &str, doing: &str, error: &Error) {
+        self.world.note(format!("{who} could not {doing}: {error}"));
         let mut oracle = self.oracle.lock().unwrap();
         oracle.counts.errors += 1;
         if !self.rules.errors || error.kind() == ErrorKind::Corrupt {
@@ -38,6 +39,7 @@ impl Stage {
     }
 
     fn violation(&self, text: String) {
+        self.world.note(format!("VIOLATION: {text}"));
         self.oracle.lock().unwrap().violation(text);
     }
 

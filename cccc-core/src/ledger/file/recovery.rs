@@ -108,9 +108,12 @@ impl Locked {
         let damage = |offset, seq, reason: &str| {
             Err(Error::corrupt(Damage { file: shown(&path), offset, seq, reason: reason.into() }))
         };
-        let intact =
-            len >= base.len && (base.len == 0 || self.chain_at(&*file, base.len) == Some(base.at.chain));
-        if intact {
+        if base.len == 0 {
+            return Ok(());
+        }
+        // A read that fails says nothing about the file.
+        let chain = self.chain_at(&*file, base.len).map_err(|e| Error::io("read", &path, e))?;
+        if len >= base.len && chain == Some(base.at.chain) {
             return Ok(());
         }
         // Name the first line that is wrong, not just where it was noticed.
@@ -119,9 +122,9 @@ impl Locked {
         damage(base.len.min(len), base.at.seq, "the file is not the one that was written to")
     }
 
-    fn chain_at(&self, file: &dyn DiskFile, end: u64) -> Option<Chain> {
-        let bytes = read_range(file, end.checked_sub(TRAILER as u64)?, TRAILER).ok()?;
-        stated_chain(&bytes)
+    fn chain_at(&self, file: &dyn DiskFile, end: u64) -> std::io::Result<Option<Chain>> {
+        let Some(start) = end.checked_sub(TRAILER as u64) else { return Ok(None) };
+        Ok(stated_chain(&read_range(file, start, TRAILER)?))
     }
 
     /// Reads everything after `base`. Events up to `durable` must be sound.

@@ -232,8 +232,14 @@ fn create_files(disk: &dyn Disk, layout: &Layout, group_id: &GroupId) -> Result<
         let file = disk.open(&path, OpenMode::Create).map_err(|e| Error::io("make", &path, e))?;
         file.sync().map_err(|e| Error::io("sync", &path, e))?;
     }
-    for dir in [Some(&*layout.ledger), Some(&*layout.dir), layout.dir.parent()].into_iter().flatten() {
+    for dir in [&layout.ledger, &layout.dir] {
         disk.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
+    }
+    // The directories above may have been made just now, too; those that were not may be out of reach.
+    for dir in layout.dir.ancestors().skip(1) {
+        if disk.sync_dir(dir).is_err() {
+            break;
+        }
     }
     let _ = lock.file.unlock();
     Ok(())

@@ -169,12 +169,7 @@ impl Locked {
         let shared = self.shared.clone();
         let layout = &shared.layout;
         let end = self.last_good(damage.seq)?;
-        let epoch = [self.page(Role::Head)?, self.page(Role::Tip)?]
-            .iter()
-            .flatten()
-            .map(|page| page.epoch)
-            .fold(self.writer.epoch, u64::max)
-            + 1;
+        let epoch = self.next_epoch(&[self.page(Role::Head)?, self.page(Role::Tip)?]);
         self.writer.epoch = epoch;
         let names = shared.reader.list()?;
         // From the last file to the first, so that an interrupted cut leaves a ledger that is cut less.

@@ -188,24 +188,22 @@ fn stop(entries: &[u32], start: u64, end: u64, limit: ReadLimit) -> (u64, bool) 
     (stop, true)
 }
 
-/// Cuts to the limit, of which one line may be more, and cuts a last line that is not whole because the read
+/// Cuts after as many lines as the limit allows, and before a last line that is not whole because the read
 /// ended within it.
 fn keep_whole_lines(bytes: &mut Vec<u8>, limit: ReadLimit, cut: bool) {
     let mut len = 0;
-    let mut count = 0;
-    while count < limit.events {
+    for _ in 0..limit.events {
         let rest = bytes.get(len..).unwrap_or_default();
-        match rest.iter().position(|b| *b == b'\n') {
-            Some(found) if count > 0 && len + found + 1 > limit.bytes => break,
-            Some(found) => len += found + 1,
-            None => {
-                if !cut {
-                    len = bytes.len();
-                }
-                break;
-            }
+        let line = match rest.iter().position(|b| *b == b'\n') {
+            Some(found) => found + 1,
+            None if cut => break,
+            // The checks that follow say what is wrong with it.
+            None => rest.len(),
+        };
+        if line == 0 || (len > 0 && len + line > limit.bytes) {
+            break;
         }
-        count += 1;
+        len += line;
     }
     if len > 0 {
         bytes.truncate(len);

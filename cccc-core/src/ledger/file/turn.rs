@@ -35,23 +35,21 @@ impl Turn for FileTurn {
 
     async fn read(&mut self, from: Seq, limit: ReadLimit) -> Result<Page> {
         let end = self.pages.tip.mark;
-        match self.locked.shared.reader.read(&end, from, limit) {
+        let result = match self.locked.shared.reader.read(&end, from, limit) {
             // Perhaps a redaction was interrupted there.
             Err(error) if error.kind() == ErrorKind::Corrupt && self.locked.finish_redaction()? => {
                 self.locked.shared.reader.read(&end, from, limit)
             }
-            Err(error) => Err(lost_or_damaged(&mut self.locked, &self.pages, error)),
             result => result,
-        }
+        };
+        result.map_err(|error| heal(&mut self.locked, &self.pages, error))
     }
 
     async fn append(self: Box<Self>, batch: Batch, durability: Durability) -> Result<Appended> {
         let Self { mut locked, pages } = *self;
         let outcome = if batch.after == pages.tip.mark.at {
             Appended::New
-        } else if stands_already(&locked, &pages, &batch)
-            .map_err(|error| lost_or_damaged(&mut locked, &pages, error))?
-        {
+        } else if stands_already(&locked, &pages, &batch).map_err(|e| heal(&mut locked, &pages, e))? {
             Appended::Already
         } else {
             return Err(Error::conflict(format!(
@@ -74,46 +72,27 @@ impl Turn for FileTurn {
     }
 }
 
-/// What others wrote and nobody has synced may be gone from the cache after a failed sync, even before the
-/// one whose sync it was could say so. That is a loss and no damage: recovers, and asks to try again.
-fn lost_or_damaged(locked: &mut Locked, pages: &Pages, error: Error) -> Error {
+/// Bytes that were written and not synced may turn out to be gone: a sync of another process has failed, and
+/// it has not had the lock yet to say so. That is no damage; a recovery puts it right.
+fn heal(locked: &mut Locked, pages: &Pages, error: Error) -> Error {
     if error.damage().is_none_or(|damage| damage.seq <= pages.head.mark.at.seq) {
         return error;
     }
-    match locked.fence(&pages.head).and_then(|()| locked.recover(None)) {
-        Ok(_) => Error::unavailable("events that were not synced yet were lost, and the ledger was recovered")
-            .hint("try again")
-            .retry_after(Duration::ZERO)
-            .source(error),
-        Err(cause) => cause,
+    match locked.recover(None) {
+        Ok(_) => Error::unavailable("the disk lost what others had written and not synced")
+            .hint("take another turn")
+            .retry_after(Duration::ZERO),
+        Err(error) => error,
     }
 }
 
-/// Whether the events of `batch` stand where it wants them: an earlier try had succeeded.
+/// Whether the events of `batch` stand where it wants them: an earlier try had succeeded. The chain at its
+/// end covers all of them, and everything before.
 fn stands_already(locked: &Locked, pages: &Pages, batch: &Batch) -> Result<bool> {
     if batch.bytes.is_empty() || batch.end.seq > pages.tip.mark.at.seq {
         return Ok(false);
     }
-    let mut seq = batch.after.seq.next();
-    let mut lines = batch.bytes.split_inclusive(|b| *b == b'\n');
-    let id = |line: &[u8]| RawLine::split(line).ok().and_then(|line| line.envelope().ok().map(|e| e.id));
-    while seq <= batch.end.seq {
-        let page = locked.shared.reader.read(&pages.tip.mark, seq, ReadLimit::CHUNK)?;
-        for line in page.lines() {
-            if seq > batch.end.seq {
-                break;
-            }
-            let Some(mine) = lines.next().and_then(id) else { return Ok(false) };
-            if id(line.bytes()) != Some(mine) {
-                return Ok(false);
-            }
-            seq = seq.next();
-        }
-        if page.is_empty() {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    Ok(locked.shared.reader.position(&pages.tip.mark, batch.end.seq)? == batch.end)
 }
 
 /// Writes the lines and then the tip; on a failure neither is left.
@@ -187,7 +166,7 @@ async fn confirm(
     let now = now.map_err(|error| doubtful(error, batch))?;
     let stands = |at: Position| {
         let end = now.head.mark;
-        Ok::<_, Error>(at.seq <= end.at.seq && shared.reader.position(&end, at.seq)?.chain == at.chain)
+        Ok::<_, Error>(at.seq <= end.at.seq && shared.reader.position(&end, at.seq)? == at)
     };
     if stands(batch.end)? {
         return Ok(outcome);
@@ -234,8 +213,8 @@ fn seal(mut locked: Locked, pages: Pages, batch: &Batch) -> Result<Appended> {
     if let Err(error) = active.file.sync() {
         let error = Error::io("sync", &active.path, error);
         locked.fence(&pages.head)?;
-        locked.recover(Some(pages.head.mark))?;
-        return Err(error);
+        // Once everything written so far is in order again, the batch can be tried anew.
+        return locked.recover(Some(pages.head.mark)).map(|_| Appended::Lost).map_err(|_| error);
     }
     let durable = State { mark: tip, ..pages.head };
     locked.write_page(Role::Head, &durable)?;

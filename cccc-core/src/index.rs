@@ -18,6 +18,8 @@ pub struct TailIndex {
     pub(crate) keys: HashMap<u64, Vec<u64>>,
     /// Principal to the events that involve it.
     pub(crate) involved: BTreeMap<Principal, RoaringTreemap>,
+    /// First and last of the consecutive events that were added, as far as they were not trimmed.
+    pub(crate) range: Option<(u64, u64)>,
 }
 
 impl TailIndex {
@@ -25,6 +27,10 @@ impl TailIndex {
     pub fn add(&mut self, event: &Event) {
         let terms = event.index_terms();
         let seq = event.seq.0;
+        self.range = match self.range {
+            Some((first, last)) if last + 1 == seq => Some((first, seq)),
+            _ => Some((seq, seq)),
+        };
         for target in terms.targets {
             self.targets.entry(target.0).or_default().push(seq);
         }
@@ -38,6 +44,10 @@ impl TailIndex {
 
     /// Takes over the entries of `later`, whose events all come after this one's.
     pub fn append(&mut self, later: Self) {
+        self.range = match (self.range, later.range) {
+            (Some((first, _)), Some((_, last))) => Some((first, last)),
+            (own, other) => own.or(other),
+        };
         for (target, seqs) in later.targets {
             self.targets.entry(target).or_default().extend(seqs);
         }
@@ -51,6 +61,10 @@ impl TailIndex {
 
     /// Drops the entries of events up to `covered`.
     pub fn trim(&mut self, covered: Seq) {
+        self.range = self
+            .range
+            .filter(|(_, last)| *last > covered.0)
+            .map(|(first, last)| (first.max(covered.0 + 1), last));
         let keep = |seqs: &mut Vec<u64>| {
             seqs.retain(|seq| *seq > covered.0);
             !seqs.is_empty()

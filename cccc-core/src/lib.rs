@@ -16,6 +16,8 @@ pub mod index;
 pub mod ledger;
 pub mod rule;
 pub mod state;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod time;
 
 pub use blobs::{Blobs, MAX_BLOB_BYTES};
@@ -33,4 +35,7 @@ pub use group::{
 pub use home::{Attached, FileSystem, GroupEntry, HOME_VARIABLE, Home, HomeOptions, Scope};
 pub use id::{ActorId, EventId, EventRef, GroupId, Label, Principal, Seq};
 pub use ledger::{Durability, Ledger, Position};
+pub use rule::obligation::ObligationView;
+pub use rule::receipt::{DeliveryWord, ObligationWord, Receipt};
+pub use state::ObligationKind;
 pub use time::Timestamp;

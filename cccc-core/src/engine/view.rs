@@ -34,13 +34,11 @@ impl View {
     /// The newest view that can be had without reading the whole ledger: the checkpoint, if there is one.
     pub(super) async fn load(ledger: &dyn Ledger) -> Result<Self> {
         let saved = ledger.load_checkpoint(GroupState::SCHEMA).await?;
-        let (state, checkpoint_len) = saved
-            .and_then(|Checkpoint { position, bytes }| {
-                let state = GroupState::from_bytes(&bytes)?;
-                (state.position() == position && state.group_id() == ledger.group_id())
-                    .then_some((state, u64::try_from(bytes.len()).unwrap_or(u64::MAX)))
-            })
-            .unwrap_or_else(|| (GroupState::new(ledger.group_id()), 0));
+        let usable = saved.and_then(|Checkpoint { position, bytes }| {
+            let state = GroupState::from_bytes(&bytes).ok()?;
+            (state.position() == position).then_some((state, u64::try_from(bytes.len()).unwrap_or(u64::MAX)))
+        });
+        let (state, checkpoint_len) = usable.unwrap_or_else(|| (GroupState::new(ledger.group_id()), 0));
         let tail_from = state.position().seq;
         Ok(Self { state, tail: TailIndex::default(), tail_from, unsaved: 0, checkpoint_len, unindexed: 0 })
     }
@@ -143,7 +141,7 @@ impl View {
     /// Saves a checkpoint and extends the index, where it is time. Only for a view of what is durable.
     pub(super) async fn maintain(&mut self, ledger: &dyn Ledger) -> Result<()> {
         if self.unsaved > self.checkpoint_every() {
-            let bytes = self.state.to_bytes();
+            let bytes = self.state.to_bytes()?;
             self.checkpoint_len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
             self.unsaved = 0;
             ledger

@@ -9,8 +9,7 @@ use tokio::sync::{Mutex, mpsc};
 use crate::blocking::block_on;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::event::Event;
-use crate::id::{Nonce, Seq};
+use crate::id::Nonce;
 use crate::ledger::{Appended, Durability, Encoder, Ledger, Position, ReadLimit, Stamp, Turn};
 use crate::rule::{self, Call, Decision, Known};
 

@@ -196,6 +196,15 @@ pub struct ChatRedact {
     /// Whom the message had been for, and had not read it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recipients: Vec<Principal>,
+    /// Who had written it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<Principal>,
+    /// The message it had answered, which stays answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered: Option<EventId>,
+    /// Whether that answer was only word that it is being worked on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub progress: bool,
     /// Blobs removed with it, by SHA-256.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blobs: Vec<String>,

@@ -77,6 +77,8 @@ impl Event {
 macro_rules! bodies {
     ($($kind:literal => $variant:ident,)*) => {
         /// The data of an event, by kind.
+        // Most events are messages: boxing them would cost an allocation each to save nothing.
+        #[expect(clippy::large_enum_variant, reason = "the large variant is by far the most frequent")]
         #[derive(Clone, Debug)]
         #[non_exhaustive]
         pub enum Body {
@@ -211,9 +213,16 @@ impl Event {
             }
             Body::ChatCancel(cancel) => terms.targets.push(cancel.event_id.seq),
             Body::ChatRetract(retract) => terms.targets.push(retract.event_id.seq),
-            Body::ChatRedact(redact) => terms.targets.push(redact.event_id.seq),
+            Body::ChatRedact(redact) => {
+                terms.targets.push(redact.event_id.seq);
+                // That the message was answered is still found when the answer itself cannot be read.
+                terms.targets.extend(redact.answered.iter().map(|id| id.seq));
+                terms.involved.extend(redact.author.iter().cloned());
+            }
             Body::RuntimeDelivery(delivery) => {
                 terms.targets.extend(delivery.event_ids.iter().map(|id| id.seq));
+                // By this the outcome of a claim is found from the claim.
+                terms.targets.extend(delivery.delivery_id.iter().map(|id| id.seq));
                 terms.involved.push(delivery.actor_id.clone());
             }
             Body::ActorAdd(ActorAdd { actor_id, .. })

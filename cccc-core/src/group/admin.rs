@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::event::{ActorRemove, ActorUpdate, GroupMode, GroupSetState, GroupUpdate, JoinPolicy, Role};
 use crate::id::{ActorId, GroupId, Label, Principal};
 use crate::ledger::Position;
+use crate::rule::obligation::Filter;
 use crate::rule::{obligation, reading};
 
 /// An actor as others see it.
@@ -72,15 +73,15 @@ impl Group {
         self.shared
             .engine
             .query(|state| {
-                let obligations = obligation::list(state, now);
-                let actors = state.actors().map(|actor| {
-                    let principal = Principal::from(actor.actor_id.clone());
+                let obligations = obligation::list(state, &Filter::default(), now);
+                let actors = state.actors().iter().map(|(id, actor)| {
+                    let principal = Principal::from(id.clone());
                     let owed = obligations.iter().filter(|o| o.debtor == principal).count();
                     ActorView {
-                        actor_id: actor.actor_id.clone(),
+                        actor_id: id.clone(),
                         title: actor.title.clone(),
-                        role: state.role_of(&actor.actor_id),
-                        labels: actor.labels.clone(),
+                        role: state.role(id),
+                        labels: actor.labels.iter().cloned().collect(),
                         runtime: actor.runtime.clone(),
                         ephemeral: actor.ephemeral,
                         unread: reading::unread_count(state, &principal, now),
@@ -88,12 +89,12 @@ impl Group {
                     }
                 });
                 GroupSummary {
-                    group_id: state.group_id().clone(),
+                    group_id: self.id().clone(),
                     title: state.title().to_owned(),
                     state: state.mode(),
                     default_to: state.default_to().to_vec(),
                     join: state.join(),
-                    scopes: state.scopes().map(|(_, path)| path.to_owned()).collect(),
+                    scopes: state.scopes().values().cloned().collect(),
                     actors: actors.collect(),
                     user_unread: reading::unread_count(state, &Principal::User, now),
                     events: state.position().seq.0,

@@ -97,10 +97,10 @@ impl<'a> HistoryRequest<'a> {
     }
 
     async fn run(self) -> Result<History> {
-        match (self.from, &self.involving) {
+        match (self.from, self.involving.clone()) {
             (Some(from), None) => self.forwards(from).await,
             (None, None) => self.backwards().await,
-            (None, Some(principal)) => self.involved(principal.clone()).await,
+            (None, Some(principal)) => self.involved(principal).await,
             (Some(_), Some(_)) => Err(Error::invalid("`from` and `involving` do not go together")
                 .hint("use `before` with `involving`")),
         }

@@ -12,15 +12,16 @@ use crate::command::Command;
 use crate::error::Result;
 use crate::event::{Body, ChatMessage, DeliveryState, Event, RuntimeDelivery};
 use crate::id::{EventId, Principal, Seq};
-use crate::rule::delivery::{self, Delivery};
-use crate::rule::{Known, obligation, reading};
+use crate::rule::receipt::DeliveryWord;
+use crate::rule::{Known, delivery, obligation, reading};
+use crate::state::{FlightState, GroupState, ObligationKind};
 use crate::time::Timestamp;
 
 /// Messages in one answer unless another number is asked for.
 const DEFAULT_LIMIT: usize = 20;
 
 /// The most messages in one answer.
-pub const MAX_LIMIT: usize = 1000;
+const MAX_LIMIT: usize = 1000;
 
 /// A message as its recipient sees it.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -35,9 +36,9 @@ pub struct Message {
     /// Who sent it.
     pub by: Principal,
     /// How far its delivery to the one who asks has come.
-    pub delivery: Delivery,
+    pub delivery: DeliveryWord,
     /// What the one who asks owes for it: `ack`, `reply`.
-    pub owed: Vec<obligation::Kind>,
+    pub owed: Vec<ObligationKind>,
     /// The message.
     #[serde(flatten)]
     pub content: ChatMessage,
@@ -109,8 +110,9 @@ impl<'a> InboxRequest<'a> {
     async fn run(self) -> Result<Inbox> {
         let mut look = self.look().await?;
         if !self.peek {
-            self.group.shared.engine.query(delivery::check_open).await??;
-            let takes = look.messages.iter().any(|m| m.delivery == Delivery::Pending);
+            let stopped_too = self.group.by != Principal::User;
+            self.group.shared.engine.query(|state| delivery::open_group(state, stopped_too)).await??;
+            let takes = look.messages.iter().any(|m| m.delivery != DeliveryWord::Accepted);
             if takes || (self.mark_read && !look.messages.is_empty()) {
                 look = self.take(look).await?;
             }
@@ -124,7 +126,7 @@ impl<'a> InboxRequest<'a> {
         let now = engine.clock().now();
         let (seqs, unread) = engine
             .query(|state| {
-                let seqs = reading::unread(state, &group.by, self.after, self.limit, now);
+                let seqs = reading::unread(state, &group.by, self.after.next(), self.limit, now);
                 (seqs, reading::unread_count(state, &group.by, now))
             })
             .await?;
@@ -148,7 +150,7 @@ impl<'a> InboxRequest<'a> {
             .engine
             .query(|state| {
                 for message in &mut inbox.messages {
-                    message.delivery = delivery::of_unread(state, by, message.seq);
+                    message.delivery = of_unread(state, by, message.seq);
                     message.owed = obligation::owed_by(state, by, message.seq);
                 }
             })
@@ -173,13 +175,26 @@ impl<'a> InboxRequest<'a> {
             })
             .flatten()
             .collect();
-        let elsewhere = |m: &Message| matches!(m.delivery, Delivery::Claimed | Delivery::Ambiguous);
+        let elsewhere = |m: &Message| m.delivery == DeliveryWord::Claimed;
         inbox.messages.retain(|m| !refused.contains(&m.event_id) && !elsewhere(m));
         self.describe(&mut inbox).await?;
         for message in &mut inbox.messages {
-            message.delivery = Delivery::Accepted;
+            message.delivery = DeliveryWord::Accepted;
         }
         Ok(inbox)
+    }
+}
+
+/// How far an unread message has come on its way to a principal's current session.
+fn of_unread(state: &GroupState, principal: &Principal, seq: Seq) -> DeliveryWord {
+    let Some(mailbox) = state.mailbox(principal) else { return DeliveryWord::Pending };
+    match mailbox.flights.get(&seq).map(|flight| flight.state) {
+        Some(FlightState::Claimed) => DeliveryWord::Claimed,
+        Some(FlightState::Failed) => DeliveryWord::Failed,
+        Some(FlightState::Ambiguous) => DeliveryWord::Ambiguous,
+        Some(FlightState::Bounced) => DeliveryWord::Bounced,
+        None if mailbox.handed.contains(seq.0) => DeliveryWord::Accepted,
+        None => DeliveryWord::Pending,
     }
 }
 
@@ -191,7 +206,7 @@ fn message(event: Event) -> Option<Message> {
         seq: event.seq,
         ts: event.ts,
         by: event.by,
-        delivery: Delivery::Pending,
+        delivery: DeliveryWord::Pending,
         owed: Vec::new(),
         content,
     })

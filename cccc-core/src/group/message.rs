@@ -234,7 +234,7 @@ impl SendRequest<'_> {
             self.message.attachments.push(self.group.blobs().put_file(path).await?);
         }
         for attachment in &self.message.attachments {
-            self.group.blobs().check(attachment).await?;
+            self.group.blobs().check(attachment)?;
         }
         let done = self.group.execute_with(Command::Send(self.message), self.durability).await?;
         let event = appended(&done)?;

@@ -23,8 +23,8 @@ use crate::engine::{Engine, Executed};
 use crate::error::{Error, Result};
 use crate::event::{GroupCreate, Via};
 use crate::id::{GroupId, Principal};
-use crate::ledger::memory::MemoryLedger;
-use crate::ledger::{Durability, Ledger, Position};
+use crate::ledger::{Durability, FileLedger, Ledger, MemoryLedger, Position};
+use crate::rule::permission;
 
 /// A group, bound to the principal in whose name everything is done. Cheap to clone.
 ///
@@ -51,6 +51,8 @@ pub struct Group {
 pub(crate) struct Shared {
     pub(crate) engine: Engine,
     pub(crate) blobs: Blobs,
+    /// The ledger again, where it is in files.
+    pub(crate) files: Option<Arc<FileLedger>>,
 }
 
 impl fmt::Debug for Group {
@@ -78,15 +80,11 @@ impl Group {
     /// A handle over any ledger, bound to the user. A new ledger needs [`Command::CreateGroup`] first.
     #[must_use]
     pub fn over(ledger: Arc<dyn Ledger>, blobs: Blobs, clock: Arc<dyn Clock>) -> Self {
-        Self::from_shared(Arc::new(Shared { engine: Engine::new(ledger, clock), blobs }))
+        Self::from_shared(Arc::new(Shared { engine: Engine::new(ledger, clock), blobs, files: None }))
     }
 
     pub(crate) fn from_shared(shared: Arc<Shared>) -> Self {
         Self { shared, by: Principal::User, via: None, scope_key: "".into() }
-    }
-
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
     }
 
     /// The group's id.
@@ -107,6 +105,12 @@ impl Group {
         self.shared.engine.ledger()
     }
 
+    /// The ledger's files, for looking after them; `None` if it is not in files.
+    #[must_use]
+    pub fn files(&self) -> Option<&Arc<FileLedger>> {
+        self.shared.files.as_ref()
+    }
+
     /// Where the group's attachments lie.
     #[must_use]
     pub fn blobs(&self) -> &Blobs {
@@ -123,7 +127,7 @@ impl Group {
     pub async fn bind(&self, principal: impl AsRef<str>) -> Result<Self> {
         let by: Principal = principal.as_ref().parse()?;
         if let Some(id) = by.actor() {
-            self.shared.engine.query(|state| crate::rule::actor::existing(state, id).map(drop)).await??;
+            self.shared.engine.query(|state| permission::member(state, id)).await??;
         }
         Ok(Self { by, ..self.clone() })
     }

@@ -4,10 +4,10 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 
 use super::{Group, IntoEventRef};
-use crate::error::Result;
-use crate::event::Event;
+use crate::error::{Error, Result};
+use crate::event::{Body, Event};
 use crate::id::Principal;
-use crate::rule::obligation::{self, ObligationView};
+use crate::rule::obligation::{self, Filter, ObligationView};
 use crate::rule::receipt::{self, Receipt};
 
 impl Group {
@@ -18,10 +18,14 @@ impl Group {
     pub async fn receipts(&self, message: impl IntoEventRef) -> Result<Vec<Receipt>> {
         let engine = &self.shared.engine;
         let known = engine.event(&message.into_event_ref()?).await?;
+        if known.event.message().is_none() && !matches!(known.event.body, Body::Redacted { .. }) {
+            let kind = known.event.body.kind();
+            return Err(Error::invalid(format!("event {} is a {kind}, not a message", known.event.id)));
+        }
         let now = engine.clock().now();
         engine
             .query_facts(known.event.seq, |state, facts| receipt::receipts(state, &known.event, facts, now))
-            .await?
+            .await
     }
 
     /// What is owed: by default by and to this principal.
@@ -56,7 +60,7 @@ impl<'a> ObligationsRequest<'a> {
         let engine = &self.group.shared.engine;
         let now = engine.clock().now();
         let by: &Principal = &self.group.by;
-        let mut list = engine.query(|state| obligation::list(state, now)).await?;
+        let mut list = engine.query(|state| obligation::list(state, &Filter::default(), now)).await?;
         if !self.all {
             list.retain(|o| o.debtor == *by || o.creditor == *by);
         }

@@ -54,7 +54,7 @@ impl Group {
                 self.ledger().redact(redact.event_id.seq, hash).await?;
             }
             for blob in &redact.blobs {
-                self.blobs().remove(blob).await?;
+                self.blobs().remove(blob)?;
             }
         }
         Ok(done)

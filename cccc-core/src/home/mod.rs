@@ -25,7 +25,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{GroupAttach, GroupCreate, GroupMode};
 use crate::group::{Group, Shared};
 use crate::id::{GroupId, Nonce};
-use crate::ledger::file::{FileLedger, Options};
+use crate::ledger::FileLedger;
+use crate::ledger::file::Options;
 
 pub use filesystem::FileSystem;
 pub use scope::Scope;

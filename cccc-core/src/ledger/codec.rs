@@ -26,7 +26,7 @@ const CHAIN: &[u8] = b",\"chain\":\"";
 const CHAIN_HEX: usize = 20;
 const END: &[u8] = b"\"}\n";
 /// From the comma before `"chain"` to the newline.
-const TRAILER: usize = CHAIN.len() + CHAIN_HEX + END.len();
+pub(crate) const TRAILER: usize = CHAIN.len() + CHAIN_HEX + END.len();
 
 const REDACTED_START: &[u8] = b"{\"redacted\":\"";
 const REDACTED_END: &[u8] = b"\"}";
@@ -71,6 +71,12 @@ pub(crate) fn parse_hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
         *byte = digit(*high)? << 4 | digit(*low)?;
     }
     Some(bytes)
+}
+
+/// The chain that a line states, given its last [`TRAILER`] bytes.
+pub(crate) fn stated_chain(trailer: &[u8]) -> Option<Chain> {
+    let hex = trailer.strip_prefix(CHAIN)?.strip_suffix(END)?;
+    parse_hex(hex).map(Chain)
 }
 
 /// The hash that stands in redacted data, if `data` is that.
@@ -474,6 +480,11 @@ impl Page {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Gives the lines away.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
     }
 
     /// The lines one by one.

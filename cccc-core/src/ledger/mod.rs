@@ -11,6 +11,8 @@
 //! 6. a process that dies holds nobody up for longer than the operating system needs to notice.
 
 pub mod codec;
+pub mod file;
+mod memory;
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,6 +22,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use codec::{Batch, Draft, Encoder, Page, RawLine, Stamp, is_redacted};
+pub use file::FileLedger;
+pub use memory::MemoryLedger;
 
 use crate::error::{Damage, Error, Result};
 use crate::id::{GroupId, Principal, Seq};

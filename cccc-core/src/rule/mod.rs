@@ -1,13 +1,28 @@
 //! The rules of coordination, pure: state, command and time go in, events come out.
 //!
-//! Nothing here reads a clock, a random source, a file or the network.
+//! Nothing here reads a clock, a random source, a file or the network. Each rule has its file; this one
+//! says what a rule is given, what it answers, and which rule decides which command. [`receipt`],
+//! [`obligation`] and [`reading`] also hold the queries that frontends show.
+
+pub mod actor;
+pub mod address;
+pub mod delivery;
+pub mod group;
+pub mod message;
+pub mod obligation;
+pub mod permission;
+pub mod reading;
+pub mod receipt;
+pub mod session;
+pub mod suggest;
+pub mod withdraw;
 
 use std::collections::BTreeMap;
 
 use crate::command::Command;
-use crate::error::Result;
-use crate::event::Event;
-use crate::id::{EventId, Principal, Seq};
+use crate::error::{Error, Result};
+use crate::event::{Body, ChatMessage, Event, key_hash};
+use crate::id::{EventId, EventRef, Principal, Seq};
 use crate::ledger::Draft;
 use crate::state::GroupState;
 use crate::time::Timestamp;
@@ -17,7 +32,7 @@ use crate::time::Timestamp;
 pub struct Call {
     /// The principal the handle is bound to.
     pub by: Principal,
-    /// The writer's clock.
+    /// The writer's clock; the events that are decided on bear exactly this time.
     pub now: Timestamp,
 }
 
@@ -61,18 +76,145 @@ pub struct Decision {
     pub duplicate: Option<EventId>,
 }
 
+impl Decision {
+    /// Append these.
+    fn write(drafts: impl IntoIterator<Item = Draft>) -> Self {
+        Self { drafts: drafts.into_iter().collect(), duplicate: None }
+    }
+
+    /// It is as wanted already, and it is not known or not one event that made it so.
+    fn nothing() -> Self {
+        Self::default()
+    }
+
+    /// It was done before, by this event.
+    fn done_by(id: EventId) -> Self {
+        Self { drafts: Vec::new(), duplicate: Some(id) }
+    }
+}
+
+impl Resolved {
+    /// The event that a caller named.
+    fn known(&self, reference: &EventRef) -> Result<&Known> {
+        let known = self.events.get(&reference.seq());
+        known.filter(|known| reference.matches(known.event.id)).ok_or_else(|| {
+            Error::not_found(format!("there is no event {reference} in this group"))
+                .hint("`cccc tail` lists the newest events with their numbers")
+        })
+    }
+
+    /// The message that a caller named.
+    fn message(&self, reference: &EventRef) -> Result<(&Known, &ChatMessage)> {
+        let known = self.known(reference)?;
+        match &known.event.body {
+            Body::ChatMessage(message) => Ok((known, message)),
+            Body::Redacted { kind } if kind.as_ref() == "chat.message" => {
+                Err(Error::refused(format!("message {} was redacted by the user", known.event.id)))
+            }
+            body => {
+                Err(Error::invalid(format!("event {} is a {}, not a message", known.event.id, body.kind()))
+                    .hint("name the message itself; `cccc inbox` shows the numbers of yours"))
+            }
+        }
+    }
+
+    /// What later events say of the event at `seq`, ascending.
+    fn facts_of(&self, seq: Seq) -> &[Event] {
+        self.facts.get(&seq).map_or(&[], Vec::as_slice)
+    }
+}
+
 /// What to read before [`decide`].
 #[must_use]
-pub fn needs(_state: &GroupState, _call: &Call, _command: &Command) -> Needs {
-    todo!()
+pub fn needs(_state: &GroupState, call: &Call, command: &Command) -> Needs {
+    let events = |references: &[EventRef]| Needs {
+        events: references.iter().map(EventRef::seq).collect(),
+        ..Needs::default()
+    };
+    let with_facts = |seq: Seq| Needs { events: vec![seq], facts_of: vec![seq], key: None };
+    match command {
+        Command::Send(send) => {
+            let mut needs = message::needs(send);
+            needs.key = send.client_id.as_deref().map(|client_id| key_hash(&call.by, client_id));
+            needs
+        }
+        Command::Ack { event }
+        | Command::Retract { event, .. }
+        | Command::Redact { event, .. }
+        | Command::Retry { event, .. } => with_facts(event.seq()),
+        Command::Settle { delivery, .. } => with_facts(delivery.seq),
+        Command::MarkRead { events: references } => events(references),
+        Command::Claim { events: references, .. } => events(references),
+        Command::MarkReadThrough { event } | Command::Cancel { event, .. } => {
+            events(std::slice::from_ref(event))
+        }
+        Command::CreateGroup(_)
+        | Command::UpdateGroup(_)
+        | Command::AttachScope(_)
+        | Command::DetachScope { .. }
+        | Command::SetState(_)
+        | Command::AddActor(_)
+        | Command::UpdateActor(_)
+        | Command::RemoveActor(_)
+        | Command::OpenSession(_)
+        | Command::CloseSession { .. }
+        | Command::Pull { .. } => Needs::default(),
+    }
 }
 
 /// Decides a command on the state so far.
-pub fn decide(
-    _state: &GroupState,
-    _call: &Call,
-    _command: &Command,
-    _resolved: &Resolved,
-) -> Result<Decision> {
-    todo!()
+///
+/// # Errors
+/// `Refused` where a rule forbids it, `Invalid` and `TooLarge` for what could never be allowed,
+/// `NotFound` for what is named and does not exist, `Conflict` for a key that was used for something
+/// else or a place that is taken, `Unavailable` while the group hands nothing over, `Unsupported` where
+/// a newer version wrote to the group. Nothing is to be written then.
+pub fn decide(state: &GroupState, call: &Call, command: &Command, resolved: &Resolved) -> Result<Decision> {
+    permission::admit(state, call, command)?;
+    match command {
+        Command::CreateGroup(create) => group::create(state, call, create),
+        Command::UpdateGroup(update) => group::update(state, call, update),
+        Command::AttachScope(attach) => group::attach(state, call, attach),
+        Command::DetachScope { scope_key } => group::detach(state, call, scope_key),
+        Command::SetState(set) => group::set_state(state, call, set),
+        Command::AddActor(add) => actor::add(state, call, add),
+        Command::UpdateActor(update) => actor::update(state, call, update),
+        Command::RemoveActor(remove) => actor::remove(state, call, remove),
+        Command::OpenSession(open) => session::open(state, call, open),
+        Command::CloseSession { session, reason } => session::close(state, call, session, reason.as_deref()),
+        Command::Send(send) => message::send(state, call, send, resolved),
+        Command::Ack { event } => obligation::ack(state, call, event, resolved),
+        Command::MarkRead { events } => reading::mark(state, call, events, resolved),
+        Command::MarkReadThrough { event } => reading::mark_through(state, call, event, resolved),
+        Command::Cancel { event, recipients, reason } => {
+            withdraw::cancel(state, call, event, recipients, reason, resolved)
+        }
+        Command::Retract { event, reason } => withdraw::retract(state, call, event, reason, resolved),
+        Command::Redact { event, reason } => withdraw::redact(state, call, event, reason, resolved),
+        Command::Pull { events, mark_read } => delivery::pull(state, call, events, *mark_read),
+        Command::Claim { recipient, events, transport } => {
+            delivery::claim(state, call, recipient, events, *transport, resolved)
+        }
+        Command::Settle { delivery, outcome } => delivery::settle(call, *delivery, outcome, resolved),
+        Command::Retry { event, recipient } => delivery::retry(state, call, event, recipient, resolved),
+    }
 }
+
+/// Refuses a text that is longer than it may be.
+fn bounded(what: &str, text: &str, max_bytes: usize) -> Result<()> {
+    if text.len() > max_bytes {
+        return Err(Error::too_large(format!("{what} has {} bytes; at most {max_bytes} fit", text.len())));
+    }
+    Ok(())
+}
+
+/// Refuses a list that is longer than it may be.
+fn few(what: &str, count: usize, max: usize) -> Result<()> {
+    if count > max {
+        return Err(Error::too_large(format!("{count} {what} are too many; at most {max} fit")));
+    }
+    Ok(())
+}
+
+/// Longest reason, in bytes.
+const MAX_REASON_BYTES: usize = 1024;

@@ -1,13 +1,61 @@
 //! What the events so far amount to, in bounded memory.
+//!
+//! The state holds what is still going on: who is in the group, what is unread, on its way or owed. Of
+//! a message that everybody has read and that owes nothing, nothing is left here; facts about it are
+//! found on the ledger. The state decides nothing (that is [`rule`](crate::rule)) and never looks at a
+//! clock: two processes that apply the same events have equal states.
 
-use crate::event::Event;
-use crate::id::GroupId;
+mod actor;
+mod apply;
+mod mailbox;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use actor::{Actor, Session, Tombstone};
+pub(crate) use apply::{asked_by, met_by_reply};
+pub use mailbox::{Conditions, Flight, FlightState, Lineage, Mailbox, Obligation, ObligationKind};
+
+use crate::error::{Error, Result};
+use crate::event::{GroupMode, JoinPolicy, Role};
+use crate::id::{ActorId, GroupId, Label, Principal, Seq};
 use crate::ledger::Position;
+use crate::time::Timestamp;
+
+/// How many removed actors are remembered, newest first to stay.
+pub const MAX_TOMBSTONES: usize = 256;
+
+/// Every so many messages the state notes where it is, see [`GroupState::remembers_key_at`].
+const MARK_EVERY: u64 = 1_000;
+
+/// How many marks are kept: together they span at least 100,000 messages.
+const MAX_MARKS: usize = 101;
 
 /// The projection of a group's ledger.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GroupState {
     position: Position,
+    created: bool,
+    title: String,
+    default_to: Vec<String>,
+    join: JoinPolicy,
+    /// Values as JSON text, which the saved form can hold.
+    settings: BTreeMap<String, String>,
+    mode: GroupMode,
+    /// Directories by key.
+    scopes: BTreeMap<String, String>,
+    actors: BTreeMap<ActorId, Actor>,
+    foreman: Option<ActorId>,
+    tombstones: VecDeque<Tombstone>,
+    /// Of the user and of every actor.
+    mailboxes: BTreeMap<Principal, Mailbox>,
+    paused_total_ms: u64,
+    paused_since: Option<Timestamp>,
+    messages: u64,
+    marks: VecDeque<Seq>,
+    unsupported: Option<(Seq, String)>,
 }
 
 impl GroupState {
@@ -17,7 +65,46 @@ impl GroupState {
     /// Before the first event.
     #[must_use]
     pub fn new(group_id: &GroupId) -> Self {
-        Self { position: Position::start(group_id) }
+        Self {
+            position: Position::start(group_id),
+            created: false,
+            title: String::new(),
+            default_to: Vec::new(),
+            join: JoinPolicy::default(),
+            settings: BTreeMap::new(),
+            mode: GroupMode::default(),
+            scopes: BTreeMap::new(),
+            actors: BTreeMap::new(),
+            foreman: None,
+            tombstones: VecDeque::new(),
+            mailboxes: BTreeMap::from([(Principal::User, Mailbox::default())]),
+            paused_total_ms: 0,
+            paused_since: None,
+            messages: 0,
+            marks: VecDeque::new(),
+            unsupported: None,
+        }
+    }
+
+    /// The saved form, for a checkpoint.
+    ///
+    /// # Errors
+    /// `Invalid` if it cannot be encoded, which no state can cause that came from events.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        postcard::to_stdvec(self).map_err(|source| Error::invalid("the state cannot be saved").source(source))
+    }
+
+    /// Reads the saved form of this [`SCHEMA`](Self::SCHEMA).
+    ///
+    /// # Errors
+    /// `Invalid` for bytes that are no such form; the state is then rebuilt from the ledger.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let (state, rest) = postcard::take_from_bytes::<Self>(bytes)
+            .map_err(|source| Error::invalid("these bytes are no saved state").source(source))?;
+        if !rest.is_empty() {
+            return Err(Error::invalid("these bytes are no saved state: something follows it"));
+        }
+        Ok(state)
     }
 
     /// Up to where events have been applied.
@@ -26,8 +113,143 @@ impl GroupState {
         self.position
     }
 
-    /// Takes one more event into account; it must be the next.
-    pub fn apply(&mut self, _event: &Event) {
-        todo!()
+    /// Whether `group.create` has been applied.
+    #[must_use]
+    pub fn is_created(&self) -> bool {
+        self.created
+    }
+
+    /// What people call the group.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// Where a message without an address goes; empty: the foreman.
+    #[must_use]
+    pub fn default_to(&self) -> &[String] {
+        &self.default_to
+    }
+
+    /// Who may join by itself.
+    #[must_use]
+    pub fn join(&self) -> JoinPolicy {
+        self.join
+    }
+
+    /// The settings, by name.
+    #[must_use]
+    pub fn settings(&self) -> BTreeMap<String, serde_json::Value> {
+        let parse = |(name, text): (&String, &String)| Some((name.clone(), serde_json::from_str(text).ok()?));
+        self.settings.iter().filter_map(parse).collect()
+    }
+
+    /// What the group is doing.
+    #[must_use]
+    pub fn mode(&self) -> GroupMode {
+        self.mode
+    }
+
+    /// The group's directories, by key.
+    #[must_use]
+    pub fn scopes(&self) -> &BTreeMap<String, String> {
+        &self.scopes
+    }
+
+    /// The actors that are in the group.
+    #[must_use]
+    pub fn actors(&self) -> &BTreeMap<ActorId, Actor> {
+        &self.actors
+    }
+
+    /// One actor, if it is in the group.
+    #[must_use]
+    pub fn actor(&self, id: &ActorId) -> Option<&Actor> {
+        self.actors.get(id)
+    }
+
+    /// The foreman, if there is one.
+    #[must_use]
+    pub fn foreman(&self) -> Option<&ActorId> {
+        self.foreman.as_ref()
+    }
+
+    /// An actor's role.
+    #[must_use]
+    pub fn role(&self, id: &ActorId) -> Role {
+        if self.foreman.as_ref() == Some(id) { Role::Foreman } else { Role::Peer }
+    }
+
+    /// Who has a label, in order of id.
+    pub fn with_label<'a>(&'a self, label: &'a Label) -> impl Iterator<Item = &'a ActorId> {
+        self.actors.iter().filter(|(_, actor)| actor.labels.contains(label)).map(|(id, _)| id)
+    }
+
+    /// Actors that were removed, oldest first; at most [`MAX_TOMBSTONES`].
+    #[must_use]
+    pub fn tombstones(&self) -> &VecDeque<Tombstone> {
+        &self.tombstones
+    }
+
+    /// What waits for a principal; only the user and actors of the group have a mailbox.
+    #[must_use]
+    pub fn mailbox(&self, principal: &Principal) -> Option<&Mailbox> {
+        self.mailboxes.get(principal)
+    }
+
+    /// All mailboxes.
+    #[must_use]
+    pub fn mailboxes(&self) -> &BTreeMap<Principal, Mailbox> {
+        &self.mailboxes
+    }
+
+    /// How many messages were ever sent.
+    #[must_use]
+    pub fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    /// The first event of a newer version that forbids this one to write to the group.
+    #[must_use]
+    pub fn unsupported(&self) -> Option<(Seq, &str)> {
+        self.unsupported.as_ref().map(|(seq, kind)| (*seq, kind.as_str()))
+    }
+
+    /// For how long the group has been paused altogether, by `now`.
+    #[must_use]
+    pub fn paused_until(&self, now: Timestamp) -> Duration {
+        let running = self.paused_since.map_or(Duration::ZERO, |since| now.since(since));
+        Duration::from_millis(self.paused_total_ms).saturating_add(running)
+    }
+
+    /// When an obligation is due, as of `now`: each moment of pause moves it by that much.
+    #[must_use]
+    pub fn due_at(&self, obligation: &Obligation, now: Timestamp) -> Option<Timestamp> {
+        let paused_before = Duration::from_millis(obligation.paused_before_ms);
+        let paused = self.paused_until(now).saturating_sub(paused_before);
+        obligation.due_at.map(|due| due.after(paused))
+    }
+
+    /// Whether a message at `seq` is among the newest 100,000, whose keys are never forgotten.
+    #[must_use]
+    pub fn remembers_key_at(&self, seq: Seq) -> bool {
+        self.marks.len() < MAX_MARKS || self.marks.front().is_none_or(|oldest| seq >= *oldest)
+    }
+
+    /// Whether a principal was there when the event at `seq` was written, and still is, as the same
+    /// incarnation. The user, the system and services always were.
+    #[must_use]
+    pub fn present_since(&self, principal: &Principal, seq: Seq) -> bool {
+        match principal {
+            Principal::Actor(id) => self.actors.get(id).is_some_and(|actor| actor.incarnation < seq),
+            Principal::User | Principal::System | Principal::Service(_) => true,
+        }
+    }
+
+    /// The removal that ended the incarnation of an actor that was there at `seq`, if it is remembered.
+    #[must_use]
+    pub fn removal_after(&self, id: &ActorId, seq: Seq) -> Option<&Tombstone> {
+        let ended = |t: &&Tombstone| t.id == *id && t.incarnation < seq && seq < t.removed_seq;
+        self.tombstones.iter().find(ended)
     }
 }

@@ -1,0 +1,233 @@
+//! Holding the lock: what every holder checks before it believes the pages.
+//!
+//! Nothing here is decided by time except how long to wait for the syncs of others, and no lock is kept
+//! while waiting.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::OwnedMutexGuard;
+
+use super::Shared;
+use super::layout::shown;
+use super::lines::read_range;
+use super::page::{FENCED, Mark, PAGE_BYTES, REDACTING, Role, SEALING, State};
+use crate::disk::{DiskFile, OpenMode, Stat};
+use crate::error::{Damage, Error, Result};
+use crate::id::Seq;
+
+/// How often others' syncs are looked for.
+const WAIT_STEP: Duration = Duration::from_micros(500);
+
+/// What whoever appends keeps from turn to turn.
+#[derive(Debug, Default)]
+pub(super) struct Writer {
+    active: Option<Active>,
+    /// The highest epoch seen.
+    pub(super) epoch: u64,
+}
+
+/// The segment that is written to, open for writing.
+#[derive(Debug)]
+pub(super) struct Active {
+    pub(super) first: u64,
+    pub(super) path: PathBuf,
+    pub(super) file: Arc<dyn DiskFile>,
+    pub(super) offsets: Option<Box<dyn DiskFile>>,
+    identity: (u64, u64),
+    /// How long it was when this handle was opened. A sync through a handle reports only failures since the
+    /// handle was opened, so it cannot vouch for bytes before this place.
+    foreign: u64,
+}
+
+/// Both pages.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pages {
+    pub(super) head: State,
+    pub(super) tip: State,
+}
+
+/// The lock, held until this is dropped.
+#[derive(Debug)]
+pub(super) struct Locked {
+    pub(super) shared: Arc<Shared>,
+    pub(super) writer: OwnedMutexGuard<Writer>,
+    held: bool,
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        self.unlock();
+    }
+}
+
+impl Locked {
+    /// Waits for the lock: first among the tasks of this process, then among processes.
+    pub(super) async fn take(shared: &Arc<Shared>) -> Result<Self> {
+        shared.check_process()?;
+        let writer = shared.writer.clone().lock_owned().await;
+        let mut locked = Self { shared: shared.clone(), writer, held: false };
+        locked.lock()?;
+        Ok(locked)
+    }
+
+    fn lock(&mut self) -> Result<()> {
+        self.shared.lock.file.lock().map_err(|e| Error::io("lock", &self.shared.layout.lock, e))?;
+        self.held = true;
+        Ok(())
+    }
+
+    fn unlock(&mut self) {
+        if self.held {
+            // If it fails, closing the file or the end of the process gives the lock back.
+            let _ = self.shared.lock.file.unlock();
+            self.held = false;
+        }
+    }
+
+    /// Gives others the lock for a moment.
+    fn pause(&mut self) -> Result<()> {
+        self.unlock();
+        self.shared.disk.sleep(WAIT_STEP);
+        self.lock()
+    }
+
+    /// Reads the pages and makes sure that they hold, recovering what has to be recovered.
+    pub(super) fn settle(&mut self) -> Result<Pages> {
+        self.check_replaced()?;
+        let mut waiting_since = None;
+        loop {
+            let (Some(head), Some(tip)) = (self.page(Role::Head)?, self.page(Role::Tip)?) else {
+                return self.recover(None);
+            };
+            self.writer.epoch = self.writer.epoch.max(head.epoch);
+            let boot = self.shared.disk.boot_id();
+            let interrupted = head.boot != boot
+                || tip.boot != boot
+                || (head.flags | tip.flags) & FENCED != 0
+                || tip.flags & (SEALING | REDACTING) != 0
+                || head.mark.segment != tip.mark.segment
+                || head.mark.len > tip.mark.len
+                || head.mark.at.seq > tip.mark.at.seq;
+            if interrupted {
+                return self.recover(None);
+            }
+            let (foreign, stat) = {
+                let active = self.active(&tip.mark)?;
+                (active.foreign, stat_of(&self.shared, &tip.mark)?)
+            };
+            if self.writer.active.as_ref().is_some_and(|active| active.identity != stat.identity) {
+                return Err(replaced(&self.shared.layout.segment(tip.mark.segment)));
+            }
+            if stat.len != tip.mark.len {
+                // Longer: a writer died between write and publish. Shorter: recovery says what is missing.
+                return self.recover(None);
+            }
+            let pages = Pages { head, tip };
+            if head.mark.len >= foreign || head.mark.len == tip.mark.len {
+                self.shared.note_head(&head);
+                return Ok(pages);
+            }
+            // Others wrote before this handle was opened, and have not synced yet.
+            let now = self.shared.disk.monotonic();
+            let since = *waiting_since.get_or_insert(now);
+            if now.saturating_sub(since) >= self.shared.options.stall {
+                return self.recover(None);
+            }
+            self.pause()?;
+            self.check_replaced()?;
+        }
+    }
+
+    /// A page; `None` if its content is not one.
+    pub(super) fn page(&self, role: Role) -> Result<Option<State>> {
+        let (file, path) = self.page_file(role);
+        let bytes = read_range(file, 0, PAGE_BYTES).map_err(|e| Error::io("read", path, e))?;
+        Ok(State::decode(role, &bytes))
+    }
+
+    /// Rewrites a page.
+    pub(super) fn write_page(&self, role: Role, state: &State) -> Result<()> {
+        let (file, path) = self.page_file(role);
+        file.write_at(&state.encode(role), 0).map_err(|e| Error::io("write to", path, e))?;
+        if role == Role::Head {
+            self.shared.note_head(state);
+        }
+        Ok(())
+    }
+
+    fn page_file(&self, role: Role) -> (&dyn DiskFile, &Path) {
+        match role {
+            Role::Head => (&*self.shared.head.file, &self.shared.layout.head),
+            Role::Tip => (&*self.shared.tip.file, &self.shared.layout.tip),
+        }
+    }
+
+    /// The segment that `tip` is in, open for writing.
+    pub(super) fn active(&mut self, tip: &Mark) -> Result<&Active> {
+        let fits = self.writer.active.as_ref().is_some_and(|active| active.first == tip.segment);
+        if !fits {
+            let shared = self.shared.clone();
+            let path = shared.layout.segment(tip.segment);
+            let file = shared.disk.open(&path, OpenMode::Write).map_err(|e| match e.kind() {
+                std::io::ErrorKind::NotFound => missing(&path, tip.at.seq.next()),
+                _ => Error::io("open", &path, e),
+            })?;
+            self.adopt(tip.segment, path, file.into(), tip.len)?;
+        }
+        self.writer.active.as_ref().ok_or_else(|| Error::unavailable("no segment is open"))
+    }
+
+    /// Takes an open file as the active segment.
+    pub(super) fn adopt(
+        &mut self,
+        first: u64,
+        path: PathBuf,
+        file: Arc<dyn DiskFile>,
+        foreign: u64,
+    ) -> Result<()> {
+        let identity = file.stat().map_err(|e| Error::io("look at", &path, e))?.identity;
+        // Without offsets readers are slower, and find out by themselves.
+        let offsets = self.shared.disk.open(&self.shared.layout.offsets(first), OpenMode::Create).ok();
+        self.writer.active = Some(Active { first, path, file, offsets, identity, foreign });
+        Ok(())
+    }
+
+    /// Forgets the active segment's handle.
+    pub(super) fn close_active(&mut self) {
+        self.writer.active = None;
+    }
+
+    /// An editor or a restored copy puts another file under the same name; what is written to the old one
+    /// would be lost, and its lock would exclude nobody.
+    fn check_replaced(&self) -> Result<()> {
+        let shared = &self.shared;
+        let layout = &shared.layout;
+        for (open, path) in
+            [(&shared.lock, &layout.lock), (&shared.head, &layout.head), (&shared.tip, &layout.tip)]
+        {
+            open.check(&*shared.disk, path)?;
+        }
+        Ok(())
+    }
+}
+
+fn stat_of(shared: &Shared, tip: &Mark) -> Result<Stat> {
+    let path = shared.layout.segment(tip.segment);
+    shared.disk.stat(&path).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => missing(&path, tip.at.seq.next()),
+        _ => Error::io("look at", &path, e),
+    })
+}
+
+/// The error for a file that is another one than that which is open.
+pub(super) fn replaced(path: &Path) -> Error {
+    Error::conflict(format!("{} was replaced by another file while it was in use", path.display()))
+        .hint("close this group and open it again; then run `cccc ledger verify`")
+}
+
+/// The error for a segment that is not there.
+pub(super) fn missing(path: &Path, seq: Seq) -> Error {
+    Error::corrupt(Damage { file: shown(path), offset: 0, seq, reason: "the segment file is missing".into() })
+}

@@ -1,0 +1,389 @@
+//! The ledger in files: what SQLite's file format is to SQLite. `docs/ledger-format.md` describes the files.
+//!
+//! Any number of processes may have one ledger open. Whoever writes holds the lock on `lock` for the few
+//! microseconds of a write and never across a sync; whoever reads holds none. Two pages say how far
+//! the ledger is durable (`head`) and how far it is written (`tip`); what they do not cover does not
+//! exist for readers.
+//!
+//! Everything here reaches the operating system through [`Disk`]. Nothing here knows what events mean,
+//! except that index entries are made from them.
+
+mod checkpoint;
+mod layout;
+mod lines;
+mod locked;
+mod page;
+mod read;
+mod recovery;
+mod redaction;
+mod runs;
+mod segment;
+mod turn;
+mod verify;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::{Mutex as AsyncMutex, watch};
+
+use self::layout::{Layout, segment_name};
+use self::lines::read_range;
+use self::locked::{Locked, Writer, missing, replaced};
+use self::page::{Mark, PAGE_BYTES, Role, State};
+use self::read::Reader;
+use self::runs::Indexes;
+use self::turn::FileTurn;
+use super::{Checkpoint, Found, Ledger, Lookup, Page, Position, ReadLimit, Turn, Verdict};
+use crate::disk::{Disk, DiskFile, OpenMode, WatchGuard};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{GroupId, Seq};
+use crate::index::TailIndex;
+
+/// How often a torn head page is read again before it counts as broken.
+const TORN_PAGE_READS: usize = 64;
+
+/// How a [`FileLedger`] behaves.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Options {
+    /// A segment that has so many bytes is followed by a new one. Default: 64 MiB; at most 1 GiB.
+    pub segment_bytes: u64,
+    /// For how long a process waits for others' syncs before it takes them for dead. Default: 250 ms.
+    pub stall: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { segment_bytes: 64 << 20, stall: Duration::from_millis(250) }
+    }
+}
+
+impl Options {
+    /// Sets [`segment_bytes`](Self::segment_bytes).
+    #[must_use]
+    pub fn segment_bytes(mut self, bytes: u64) -> Self {
+        self.segment_bytes = bytes;
+        self
+    }
+
+    /// Sets [`stall`](Self::stall).
+    #[must_use]
+    pub fn stall(mut self, stall: Duration) -> Self {
+        self.stall = stall;
+        self
+    }
+}
+
+/// A group's ledger in a directory.
+#[derive(Debug)]
+pub struct FileLedger {
+    shared: Arc<Shared>,
+}
+
+/// What turns and readers of one handle share.
+#[derive(Debug)]
+struct Shared {
+    disk: Arc<dyn Disk>,
+    layout: Arc<Layout>,
+    group_id: GroupId,
+    options: Options,
+    process_id: u32,
+    lock: OpenFile,
+    head: OpenFile,
+    tip: OpenFile,
+    reader: Reader,
+    /// One turn at a time within this handle: a file lock does not exclude its own holder.
+    writer: Arc<AsyncMutex<Writer>>,
+    /// The newest head page seen.
+    seen: Mutex<Option<State>>,
+    /// Changes when the head may have.
+    signal: Arc<watch::Sender<u64>>,
+    watching: OnceLock<Box<dyn WatchGuard>>,
+    /// Whether the pages were checked under the lock since this handle was opened.
+    settled: AtomicBool,
+    indexes: Indexes,
+}
+
+/// A file that stays open, and which one it is.
+#[derive(Debug)]
+struct OpenFile {
+    file: Box<dyn DiskFile>,
+    identity: (u64, u64),
+}
+
+impl OpenFile {
+    fn open(disk: &dyn Disk, path: &Path) -> Result<Self> {
+        let file = disk.open(path, OpenMode::Create).map_err(|e| Error::io("open", path, e))?;
+        let identity = file.stat().map_err(|e| Error::io("look at", path, e))?.identity;
+        Ok(Self { file, identity })
+    }
+
+    /// Fails if the path leads to another file by now.
+    fn check(&self, disk: &dyn Disk, path: &Path) -> Result<()> {
+        match disk.stat(path) {
+            Ok(stat) if stat.identity == self.identity => Ok(()),
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::io("look at", path, e)),
+            _ => Err(replaced(path)),
+        }
+    }
+}
+
+impl FileLedger {
+    /// Makes a group's ledger in `dir`, durably, and opens it. One that is there is only opened.
+    ///
+    /// # Errors
+    /// `Unavailable` with the path, if the disk does not allow it.
+    pub fn create(
+        disk: Arc<dyn Disk>,
+        dir: impl Into<PathBuf>,
+        group_id: GroupId,
+        options: Options,
+    ) -> Result<Self> {
+        let dir = dir.into();
+        create_files(&*disk, &Layout::new(dir.clone()), &group_id)?;
+        Self::open(disk, dir, group_id, options)
+    }
+
+    /// Opens a group's ledger. A damaged one opens too: what is wrong is told by whatever meets it, and by
+    /// [`verify`](Ledger::verify).
+    ///
+    /// # Errors
+    /// `NotFound` if there is none in `dir`.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        dir: impl Into<PathBuf>,
+        group_id: GroupId,
+        options: Options,
+    ) -> Result<Self> {
+        let layout = Arc::new(Layout::new(dir.into()));
+        let none = || {
+            Error::not_found(format!("there is no ledger in {}", layout.dir.display()))
+                .hint("`cccc groups` lists the groups of this home")
+        };
+        let names = match disk.list(&layout.ledger) {
+            Ok(names) => names,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(none()),
+            Err(e) => return Err(Error::io("list", &layout.ledger, e)),
+        };
+        if !names.iter().any(|name| segment_name(name).is_some()) && !began(&*disk, &layout) {
+            return Err(none());
+        }
+        let options = Options { segment_bytes: options.segment_bytes.clamp(1, 1 << 30), ..options };
+        let shared = Shared {
+            lock: OpenFile::open(&*disk, &layout.lock)?,
+            head: OpenFile::open(&*disk, &layout.head)?,
+            tip: OpenFile::open(&*disk, &layout.tip)?,
+            reader: Reader::new(disk.clone(), layout.clone(), group_id.clone()),
+            process_id: disk.process_id(),
+            writer: Arc::default(),
+            seen: Mutex::default(),
+            signal: Arc::new(watch::Sender::new(0)),
+            watching: OnceLock::new(),
+            settled: AtomicBool::new(false),
+            indexes: Indexes::default(),
+            disk,
+            layout,
+            group_id,
+            options,
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.shared.layout.dir
+    }
+}
+
+/// Whether a head page says that there were events.
+fn began(disk: &dyn Disk, layout: &Layout) -> bool {
+    let page = disk.open(&layout.head, OpenMode::Read).and_then(|file| read_range(&*file, 0, PAGE_BYTES));
+    let state = page.ok().and_then(|page| State::decode(Role::Head, &page));
+    state.is_some_and(|state| state.mark.at.seq.0 > 0)
+}
+
+/// Makes what is missing of an empty ledger. Whatever a creator that died has left is completed.
+fn create_files(disk: &dyn Disk, layout: &Layout, group_id: &GroupId) -> Result<()> {
+    disk.create_dir(&layout.ledger).map_err(|e| Error::io("make", &layout.ledger, e))?;
+    let lock = OpenFile::open(disk, &layout.lock)?;
+    lock.file.lock().map_err(|e| Error::io("lock", &layout.lock, e))?;
+    let names = disk.list(&layout.ledger).map_err(|e| Error::io("list", &layout.ledger, e))?;
+    if !names.iter().any(|name| segment_name(name).is_some()) {
+        let path = layout.segment(1);
+        if began(disk, layout) {
+            return Err(missing(&path, Seq(1)));
+        }
+        let at = Position::start(group_id);
+        let mark = Mark { segment: 1, len: 0, at };
+        let state = State { boot: disk.boot_id(), epoch: 1, flags: 0, mark };
+        for (role, path) in [(Role::Head, &layout.head), (Role::Tip, &layout.tip)] {
+            let page = OpenFile::open(disk, path)?;
+            page.file.write_at(&state.encode(role), 0).map_err(|e| Error::io("write to", path, e))?;
+        }
+        let file = disk.open(&path, OpenMode::Create).map_err(|e| Error::io("make", &path, e))?;
+        file.sync().map_err(|e| Error::io("sync", &path, e))?;
+    }
+    for dir in [Some(&*layout.ledger), Some(&*layout.dir), layout.dir.parent()].into_iter().flatten() {
+        disk.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
+    }
+    let _ = lock.file.unlock();
+    Ok(())
+}
+
+impl Shared {
+    /// A forked child shares its parent's lock, so it would exclude nobody.
+    fn check_process(&self) -> Result<()> {
+        if self.disk.process_id() == self.process_id {
+            return Ok(());
+        }
+        Err(Error::conflict("this handle was opened by the process that this one was forked from")
+            .hint("open the group again in the child"))
+    }
+
+    /// Takes note of a head page, and wakes those who wait within this process.
+    fn note_head(&self, head: &State) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let newer = seen.is_none_or(|old| old.epoch != head.epoch || old.mark.at.seq < head.mark.at.seq);
+        if newer {
+            *seen = Some(*head);
+            drop(seen);
+            self.signal.send_modify(|count| *count = count.wrapping_add(1));
+        }
+    }
+
+    /// The head as it is now.
+    async fn fresh_head(self: &Arc<Self>) -> Result<Mark> {
+        self.check_process()?;
+        self.head.check(&*self.disk, &self.layout.head)?;
+        for _ in 0..TORN_PAGE_READS {
+            let page = read_range(&*self.head.file, 0, PAGE_BYTES)
+                .map_err(|e| Error::io("read", &self.layout.head, e))?;
+            if let Some(head) = State::decode(Role::Head, &page) {
+                // Where boots cannot be told apart, every handle makes sure once.
+                let boot = self.disk.boot_id();
+                if head.boot == boot && (boot != [0; 16] || self.settled.load(Ordering::Relaxed)) {
+                    self.note_head(&head);
+                    return Ok(head.mark);
+                }
+                break;
+            }
+        }
+        // Broken, or from before a reboot: what it should say is found out under the lock.
+        let head = Locked::take(self).await?.settle()?.head.mark;
+        self.settled.store(true, Ordering::Relaxed);
+        Ok(head)
+    }
+
+    /// A head that covers `seq`, if one does; old news are good enough.
+    async fn head_for(self: &Arc<Self>, seq: u64) -> Result<Mark> {
+        let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        match seen {
+            Some(head) if head.mark.at.seq.0 >= seq => {
+                self.check_process()?;
+                Ok(head.mark)
+            }
+            _ => self.fresh_head().await,
+        }
+    }
+
+    /// Runs a read; if it meets damage, finishes an interrupted redaction and tries again.
+    async fn reading<T>(self: &Arc<Self>, read: impl Fn() -> Result<T>) -> Result<T> {
+        let mut result = read();
+        for _ in 0..2 {
+            match &result {
+                Err(error) if error.kind() == ErrorKind::Corrupt => {}
+                _ => break,
+            }
+            // Whoever is redacting holds the lock, so taking it also waits for that.
+            if self.disk.stat(&self.layout.redacting).is_ok() {
+                Locked::take(self).await?.finish_redaction()?;
+            }
+            result = read();
+        }
+        result
+    }
+
+    /// Has the operating system report writes to the head.
+    fn watch_head(&self) -> Result<()> {
+        if self.watching.get().is_none() {
+            let signal = self.signal.clone();
+            let wake = Arc::new(move || signal.send_modify(|count| *count = count.wrapping_add(1)));
+            let head = &self.layout.head;
+            let guard = self.disk.watch(head, wake).map_err(|e| Error::io("watch", head, e))?;
+            // If another task was faster, its watch serves and this one ends.
+            let _ = self.watching.set(guard);
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Ledger for FileLedger {
+    fn group_id(&self) -> &GroupId {
+        &self.shared.group_id
+    }
+
+    async fn turn(&self) -> Result<Box<dyn Turn>> {
+        let mut locked = Locked::take(&self.shared).await?;
+        let pages = locked.settle()?;
+        Ok(Box::new(FileTurn { locked, pages }))
+    }
+
+    async fn head(&self) -> Result<Position> {
+        Ok(self.shared.fresh_head().await?.at)
+    }
+
+    async fn read(&self, from: Seq, limit: ReadLimit) -> Result<Page> {
+        let last = from.0.saturating_add(limit.events as u64).saturating_sub(1);
+        let end = self.shared.head_for(last).await?;
+        self.shared.reading(|| self.shared.reader.read(&end, from, limit)).await
+    }
+
+    async fn find(&self, lookup: Lookup) -> Result<Found> {
+        self.shared.check_process()?;
+        self.shared.find(&lookup)
+    }
+
+    async fn wait(&self, past: Seq) -> Result<Position> {
+        let mut changes = self.shared.signal.subscribe();
+        self.shared.watch_head()?;
+        loop {
+            changes.mark_unchanged();
+            let head = self.shared.fresh_head().await?.at;
+            if head.seq > past {
+                return Ok(head);
+            }
+            // The sender lives as long as this handle, so this cannot fail.
+            let _ = changes.changed().await;
+        }
+    }
+
+    async fn load_checkpoint(&self, schema: u32) -> Result<Option<Checkpoint>> {
+        let head = self.shared.fresh_head().await?;
+        self.shared.load_checkpoint(schema, &head)
+    }
+
+    async fn save_checkpoint(&self, schema: u32, checkpoint: Checkpoint) -> Result<()> {
+        self.shared.check_process()?;
+        self.shared.save_checkpoint(schema, &checkpoint)
+    }
+
+    async fn extend_index(&self, tail: &TailIndex, through: Position) -> Result<Seq> {
+        let head = self.shared.head_for(through.seq.0).await?;
+        self.shared.extend_index(tail, through, &head)
+    }
+
+    async fn redact(&self, seq: Seq, data_hash: [u8; 32]) -> Result<()> {
+        Locked::take(&self.shared).await?.redact(seq, data_hash)
+    }
+
+    async fn verify(&self) -> Result<Verdict> {
+        let head = self.shared.fresh_head().await;
+        self.shared.reading(|| self.shared.verify(&head)).await
+    }
+}

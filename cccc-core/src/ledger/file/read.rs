@@ -1,0 +1,214 @@
+//! Reading lines, from whichever segments hold them. Takes no lock and changes nothing but hints.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::layout::{Layout, segment_name, shown};
+use super::lines::read_range;
+use super::page::Mark;
+use super::segment::{Fetched, Segment};
+use crate::disk::{Disk, OpenMode};
+use crate::error::{Damage, Error, Result};
+use crate::id::{GroupId, Seq};
+use crate::ledger::codec::{TRAILER, first_chain, stated_chain};
+use crate::ledger::{Chain, Page, Position, ReadLimit};
+
+/// Segments kept open.
+const MAX_OPEN: usize = 64;
+
+/// Reads lines of one group. Shared by all who read through one ledger handle.
+#[derive(Debug)]
+pub(super) struct Reader {
+    disk: Arc<dyn Disk>,
+    layout: Arc<Layout>,
+    group_id: GroupId,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    /// First seqs of the segments, ascending.
+    names: Vec<u64>,
+    segments: BTreeMap<u64, Arc<Segment>>,
+}
+
+impl Reader {
+    pub(super) fn new(disk: Arc<dyn Disk>, layout: Arc<Layout>, group_id: GroupId) -> Self {
+        Self { disk, layout, group_id, open: Mutex::default() }
+    }
+
+    /// The segments that there are now, ascending.
+    pub(super) fn list(&self) -> Result<Vec<u64>> {
+        let names =
+            self.disk.list(&self.layout.ledger).map_err(|e| Error::io("list", &self.layout.ledger, e))?;
+        Ok(names.iter().filter_map(|name| segment_name(name)).collect())
+    }
+
+    /// Forgets what is open, because files were replaced by a repair.
+    pub(super) fn forget(&self) {
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = Open::default();
+    }
+
+    /// The segment that holds event `seq`, of a ledger whose last segment is `last`; and the first seq of
+    /// the one after it.
+    pub(super) fn locate(&self, seq: Seq, last: u64) -> Result<(Arc<Segment>, Option<u64>)> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.names.binary_search(&last).is_err() {
+            open.names = self.list()?;
+        }
+        let upper = open.names.partition_point(|first| *first <= seq.0);
+        let Some(first) = upper.checked_sub(1).and_then(|i| open.names.get(i)).copied() else {
+            return Err(self.missing(seq, 1));
+        };
+        let next = open.names.get(upper).copied().filter(|next| *next <= last);
+        Ok((self.segment(&mut open, first)?, next))
+    }
+
+    /// A segment by name, opened if it is not.
+    fn segment(&self, open: &mut Open, first: u64) -> Result<Arc<Segment>> {
+        if let Some(segment) = open.segments.get(&first) {
+            return Ok(segment.clone());
+        }
+        let path = self.layout.segment(first);
+        let file = self.disk.open(&path, OpenMode::Read).map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => self.missing(Seq(first), first),
+            _ => Error::io("open", &path, e),
+        })?;
+        let before = self.chain_before(open, first)?;
+        let segment = Arc::new(Segment::new(first, path, self.layout.offsets(first), file, before));
+        if open.segments.len() >= MAX_OPEN {
+            open.segments.pop_first();
+        }
+        open.segments.insert(first, segment.clone());
+        Ok(segment)
+    }
+
+    /// The chain that the segment before ends with.
+    fn chain_before(&self, open: &mut Open, first: u64) -> Result<Chain> {
+        if first == 1 {
+            return Ok(first_chain(&self.group_id));
+        }
+        if open.names.binary_search(&first).is_err() {
+            open.names = self.list()?;
+        }
+        let at = open.names.partition_point(|name| *name < first);
+        let Some(earlier) = at.checked_sub(1).and_then(|i| open.names.get(i)).copied() else {
+            return Err(self.missing(Seq(1), 1));
+        };
+        let path = self.layout.segment(earlier);
+        let file = self.disk.open(&path, OpenMode::Read).map_err(|e| Error::io("open", &path, e))?;
+        let len = file.stat().map_err(|e| Error::io("look at", &path, e))?.len;
+        let trailer_at = len.saturating_sub(TRAILER as u64);
+        let trailer = read_range(&*file, trailer_at, TRAILER).map_err(|e| Error::io("read", &path, e))?;
+        stated_chain(&trailer).ok_or_else(|| {
+            Error::corrupt(Damage {
+                file: shown(&path),
+                offset: trailer_at,
+                seq: Seq(first - 1),
+                reason: "the segment does not end with an event".into(),
+            })
+        })
+    }
+
+    fn missing(&self, seq: Seq, first: u64) -> Error {
+        Error::corrupt(Damage {
+            file: shown(&self.layout.segment(first)),
+            offset: 0,
+            seq,
+            reason: "the segment file is missing".into(),
+        })
+    }
+
+    /// Lines from `from` on, up to `end`, with their chain checked.
+    pub(super) fn read(&self, end: &Mark, from: Seq, limit: ReadLimit) -> Result<Page> {
+        let mut seq = Seq(from.0.max(1));
+        let mut page: Option<(Position, Vec<u8>)> = None;
+        let mut rest = limit;
+        while seq <= end.at.seq && rest.events > 0 {
+            let (segment, next) = self.locate(seq, end.segment)?;
+            let len = if segment.first == end.segment { end.len } else { segment.sealed_len()? };
+            let last =
+                if segment.first == end.segment { end.at.seq.0 } else { next.map_or(0, |next| next - 1) };
+            if seq.0 > last {
+                return Err(self.missing(seq, seq.0));
+            }
+            let (fetched, checked) = self.checked(&segment, seq, len, rest)?;
+            let count = checked.len();
+            if count == 0 {
+                return Err(segment.damage(len, seq, "the file ends before this event"));
+            }
+            let size = fetched.1;
+            seq = Seq(seq.0 + count as u64);
+            let full = seq <= end.at.seq && rest.bytes <= size;
+            rest = ReadLimit {
+                events: rest.events.saturating_sub(count),
+                bytes: rest.bytes.saturating_sub(size),
+            };
+            match &mut page {
+                None if full || rest.events == 0 || seq > end.at.seq || seq.0 <= last => return Ok(checked),
+                None => page = Some((fetched.0, checked.into_bytes())),
+                Some((_, bytes)) => bytes.extend_from_slice(checked.bytes()),
+            }
+            if full || seq.0 <= last {
+                break;
+            }
+        }
+        match page {
+            None => Ok(Page::default()),
+            // Only a page that crosses a segment's end is checked twice.
+            Some((previous, bytes)) => {
+                Page::check(bytes, previous).map_err(|(_, seq, reason)| self.broken_seam(seq, reason))
+            }
+        }
+    }
+
+    fn broken_seam(&self, seq: Seq, reason: &str) -> Error {
+        Error::corrupt(Damage {
+            file: shown(&self.layout.segment(seq.0)),
+            offset: 0,
+            seq,
+            reason: reason.into(),
+        })
+    }
+
+    /// Lines of one segment, checked; through the hints if they hold.
+    fn checked(
+        &self,
+        segment: &Segment,
+        seq: Seq,
+        len: u64,
+        limit: ReadLimit,
+    ) -> Result<((Position, usize), Page)> {
+        let check = |fetched: Option<Fetched>| {
+            let Fetched { previous, bytes } = fetched?;
+            let size = bytes.len();
+            Page::check(bytes, previous)
+                .ok()
+                .filter(|page| !page.is_empty())
+                .map(|page| ((previous, size), page))
+        };
+        if let Some(found) = check(segment.fetch(&*self.disk, seq, len, limit, None)?) {
+            return Ok(found);
+        }
+        let offsets = segment.rebuild(&*self.disk, len)?;
+        let fetched = segment.fetch(&*self.disk, seq, len, limit, Some(&offsets))?;
+        check(fetched).ok_or_else(|| {
+            let reason = "the events of this file do not include it";
+            segment.damage(len, seq, reason)
+        })
+    }
+
+    /// The position of the event at `seq`, which must not be beyond `end`.
+    pub(super) fn position(&self, end: &Mark, seq: Seq) -> Result<Position> {
+        if seq.0 == 0 {
+            return Ok(Position::start(&self.group_id));
+        }
+        if seq == end.at.seq {
+            return Ok(end.at);
+        }
+        let page = self.read(end, seq, ReadLimit::ONE)?;
+        let chain = page.lines().next().and_then(|line| line.chain().ok());
+        let chain = chain.ok_or_else(|| Error::not_found(format!("there is no event {seq}")))?;
+        Ok(Position { seq, chain })
+    }
+}

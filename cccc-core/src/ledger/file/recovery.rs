@@ -1,0 +1,327 @@
+//! What a dead writer, a failed sync, or a power cut left behind is put in order here, under the lock.
+//!
+//! Decides between *torn* (never acknowledged: set aside) and *damaged* (was durable: an error, and
+//! nothing is changed). Whole valid batches are kept: their bytes are written again in place and synced, so
+//! that no page of the operating system's cache that only seems to be on disk is relied upon.
+
+use std::path::PathBuf;
+
+use super::Shared;
+use super::layout::shown;
+use super::lines::{LineReader, follow, read_range};
+use super::locked::{Locked, Pages, missing};
+use super::page::{FENCED, Mark, Role, State};
+use crate::disk::{Disk, DiskFile, OpenMode};
+use crate::error::{Damage, Error, Result};
+use crate::id::Seq;
+use crate::ledger::codec::{TRAILER, stated_chain};
+use crate::ledger::{Chain, Position, RawLine};
+
+/// Bytes copied at a time.
+const CHUNK: u64 = 1 << 20;
+
+/// Valid lines that a scan found in one segment.
+struct Span {
+    segment: u64,
+    from: u64,
+    to: u64,
+    first: Seq,
+    offsets: Vec<u32>,
+}
+
+/// What lies after a durable place.
+struct Scan {
+    spans: Vec<Span>,
+    /// The end of the last whole batch. What follows in its segment is torn.
+    end: Mark,
+    torn: bool,
+}
+
+impl Locked {
+    /// Puts everything after the durable head in order, and publishes the end as durable.
+    ///
+    /// `since` is an earlier place up to which everything is surely durable, if what the head says may
+    /// have been published on the strength of a sync that is now known to have failed.
+    ///
+    /// # Errors
+    /// `Corrupt` if durable events are damaged; `Unavailable` if the disk does not do its part.
+    pub(super) fn recover(&mut self, since: Option<Mark>) -> Result<Pages> {
+        self.finish_redaction()?;
+        let boot = self.shared.disk.boot_id();
+        let (head, tip) = (self.page(Role::Head)?, self.page(Role::Tip)?);
+        let epoch = [head, tip].iter().flatten().map(|page| page.epoch).fold(self.writer.epoch, u64::max) + 1;
+        let (base, durable) = match head {
+            Some(head) => (head.mark, head.mark.at.seq),
+            None => (self.last_segment_start()?, Seq(0)),
+        };
+        let base = since.filter(|since| since.at.seq < base.at.seq).unwrap_or(base);
+        self.check_joint(&base)?;
+        let scan = self.scan(base, durable)?;
+        self.writer.epoch = epoch;
+        if let Some(head) = head {
+            self.write_page(Role::Head, &State { boot, epoch, flags: FENCED, mark: head.mark })?;
+        }
+        // After a reboot the bytes came from the disk; they need not be written again.
+        let rewrite = head.is_none_or(|head| head.boot == boot);
+        for span in &scan.spans {
+            self.keep(span, rewrite)?;
+        }
+        let path = self.shared.layout.segment(scan.end.segment);
+        let file = self.open_segment(scan.end.segment)?;
+        if scan.torn {
+            self.set_aside(&*file, &path, scan.end.len, scan.end.at.seq.next())?;
+            file.truncate(scan.end.len).map_err(|e| Error::io("cut", &path, e))?;
+        }
+        file.sync().map_err(|e| Error::io("sync", &path, e))?;
+        let dir = &self.shared.layout.ledger;
+        self.shared.disk.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
+        self.adopt(scan.end.segment, path, file.into(), 0)?;
+        let state = State { boot, epoch, flags: 0, mark: scan.end };
+        self.write_page(Role::Tip, &state)?;
+        self.write_page(Role::Head, &state)?;
+        Ok(Pages { head: state, tip: state })
+    }
+
+    fn open_segment(&self, first: u64) -> Result<Box<dyn DiskFile>> {
+        let path = self.shared.layout.segment(first);
+        self.shared.disk.open(&path, OpenMode::Write).map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => missing(&path, Seq(first)),
+            _ => Error::io("open", &path, e),
+        })
+    }
+
+    /// Where to begin if the head page is lost: every segment but the last was synced before the next
+    /// one was made.
+    fn last_segment_start(&self) -> Result<Mark> {
+        let last = self.shared.reader.list()?.last().copied();
+        let last = last.ok_or_else(|| missing(&self.shared.layout.segment(1), Seq(1)))?;
+        let (segment, _) = self.shared.reader.locate(Seq(last), last)?;
+        Ok(Mark { segment: last, len: 0, at: segment.start() })
+    }
+
+    /// The line that ends at the head must be the one that the head names. If it is not, someone changed
+    /// the file, and cutting it would make that worse.
+    fn check_joint(&self, base: &Mark) -> Result<()> {
+        let path = self.shared.layout.segment(base.segment);
+        let file = self.open_segment(base.segment)?;
+        let len = file.stat().map_err(|e| Error::io("look at", &path, e))?.len;
+        let damage = |offset, seq, reason: &str| {
+            Err(Error::corrupt(Damage { file: shown(&path), offset, seq, reason: reason.into() }))
+        };
+        let intact =
+            len >= base.len && (base.len == 0 || self.chain_at(&*file, base.len) == Some(base.at.chain));
+        if intact {
+            return Ok(());
+        }
+        // Name the first line that is wrong, not just where it was noticed.
+        let (segment, _) = self.shared.reader.locate(Seq(base.segment), base.segment)?;
+        segment.rebuild(&*self.shared.disk, base.len)?;
+        damage(base.len.min(len), base.at.seq, "the file is not the one that was written to")
+    }
+
+    fn chain_at(&self, file: &dyn DiskFile, end: u64) -> Option<Chain> {
+        let bytes = read_range(file, end.checked_sub(TRAILER as u64)?, TRAILER).ok()?;
+        stated_chain(&bytes)
+    }
+
+    /// Reads everything after `base`. Events up to `durable` must be sound.
+    fn scan(&self, base: Mark, durable: Seq) -> Result<Scan> {
+        let names = self.shared.reader.list()?;
+        let mut scan = Scan { spans: Vec::new(), end: base, torn: false };
+        loop {
+            let segment = scan.end.segment;
+            let later = names.iter().copied().find(|name| *name > segment);
+            self.scan_segment(&mut scan, durable, later.is_some())?;
+            let next = scan.end.at.seq.0 + 1;
+            match later {
+                None => return Ok(scan),
+                Some(first) if first == next => scan.end = Mark { segment: first, len: 0, at: scan.end.at },
+                Some(_) => return Err(missing(&self.shared.layout.segment(next), Seq(next))),
+            }
+        }
+    }
+
+    /// Reads the rest of one segment. Where a later segment exists, this one was synced, so nothing in it
+    /// can be torn.
+    fn scan_segment(&self, scan: &mut Scan, durable: Seq, sealed: bool) -> Result<()> {
+        let mut mark = scan.end;
+        let path = self.shared.layout.segment(mark.segment);
+        let file = self.open_segment(mark.segment)?;
+        let len = file.stat().map_err(|e| Error::io("look at", &path, e))?.len;
+        let mut lines = LineReader::new(&*file, mark.len, len);
+        let mut span = Span {
+            segment: mark.segment,
+            from: mark.len,
+            to: mark.len,
+            first: mark.at.seq.next(),
+            offsets: Vec::new(),
+        };
+        // Offsets of the lines of a batch that has not ended yet.
+        let mut open = Vec::new();
+        let mut left = 0;
+        let bad = loop {
+            let offset = lines.offset();
+            let Some(line) = lines.next_line().map_err(|e| Error::io("read", &path, e))? else {
+                break (left > 0).then_some((offset, "the file ends within a command"));
+            };
+            match judge(line, mark.at, left) {
+                Ok((at, following)) => {
+                    left = following;
+                    mark = Mark { segment: mark.segment, len: offset + line.len() as u64, at };
+                    open.push(u32::try_from(offset).unwrap_or(u32::MAX));
+                    if following == 0 {
+                        span.offsets.append(&mut open);
+                        span.to = mark.len;
+                        scan.end = mark;
+                    }
+                }
+                Err(reason) => {
+                    let suspect = Suspect::of(line);
+                    let proof = mark.at.seq < durable
+                        || sealed
+                        || acknowledged(&mut lines, suspect, mark.at.seq.next())
+                            .map_err(|e| Error::io("read", &path, e))?;
+                    if proof {
+                        let seq = mark.at.seq.next();
+                        let damage = Damage { file: shown(&path), offset, seq, reason: reason.into() };
+                        return Err(Error::corrupt(damage));
+                    }
+                    break Some((offset, reason));
+                }
+            }
+        };
+        if let Some((offset, reason)) = bad {
+            if sealed || scan.end.at.seq < durable {
+                let seq = mark.at.seq.next();
+                return Err(Error::corrupt(Damage {
+                    file: shown(&path),
+                    offset,
+                    seq,
+                    reason: reason.into(),
+                }));
+            }
+            scan.torn = true;
+        } else if scan.end.at.seq < durable && !sealed {
+            let seq = mark.at.seq.next();
+            let reason = "the file ends before its last durable event".into();
+            return Err(Error::corrupt(Damage { file: shown(&path), offset: len, seq, reason }));
+        }
+        if span.to > span.from {
+            scan.spans.push(span);
+        }
+        Ok(())
+    }
+
+    /// Makes sure that valid lines are on disk, and can be found.
+    fn keep(&self, span: &Span, rewrite: bool) -> Result<()> {
+        let path = self.shared.layout.segment(span.segment);
+        let file = self.open_segment(span.segment)?;
+        let mut at = span.from;
+        while rewrite && at < span.to {
+            let len = usize::try_from((span.to - at).min(CHUNK)).unwrap_or(1);
+            let bytes = read_range(&*file, at, len).map_err(|e| Error::io("read", &path, e))?;
+            file.write_at(&bytes, at).map_err(|e| Error::io("write to", &path, e))?;
+            at += len as u64;
+        }
+        file.sync().map_err(|e| Error::io("sync", &path, e))?;
+        if let Ok(offsets) =
+            self.shared.disk.open(&self.shared.layout.offsets(span.segment), OpenMode::Create)
+        {
+            let bytes: Vec<u8> = span.offsets.iter().flat_map(|offset| offset.to_le_bytes()).collect();
+            let _ = offsets.write_at(&bytes, (span.first.0 - span.segment) * 4);
+        }
+        Ok(())
+    }
+
+    /// Copies everything from `from` on to a file of its own, durably. Returns the copy's path.
+    pub(super) fn set_aside(
+        &self,
+        file: &dyn DiskFile,
+        path: &std::path::Path,
+        from: u64,
+        seq: Seq,
+    ) -> Result<PathBuf> {
+        set_aside(&self.shared, file, path, from, seq)
+    }
+}
+
+fn set_aside(
+    shared: &Shared,
+    file: &dyn DiskFile,
+    path: &std::path::Path,
+    from: u64,
+    seq: Seq,
+) -> Result<PathBuf> {
+    let disk: &dyn Disk = &*shared.disk;
+    let layout = &shared.layout;
+    disk.create_dir(&layout.torn).map_err(|e| Error::io("make", &layout.torn, e))?;
+    let mut time = disk.monotonic().as_nanos();
+    let (copy, target) = loop {
+        let target = layout.torn_file(seq, time);
+        match disk.open(&target, OpenMode::CreateNew) {
+            Ok(copy) => break (copy, target),
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => time += 1,
+            Err(e) => return Err(Error::io("make", &target, e)),
+        }
+    };
+    let mut at = from;
+    loop {
+        let bytes = read_range(file, at, 1 << 20).map_err(|e| Error::io("read", path, e))?;
+        if bytes.is_empty() {
+            break;
+        }
+        copy.write_at(&bytes, at - from).map_err(|e| Error::io("write to", &target, e))?;
+        at += bytes.len() as u64;
+    }
+    copy.sync().map_err(|e| Error::io("sync", &target, e))?;
+    disk.sync_dir(&layout.torn).map_err(|e| Error::io("sync", &layout.torn, e))?;
+    disk.sync_dir(&layout.dir).map_err(|e| Error::io("sync", &layout.dir, e))?;
+    Ok(target)
+}
+
+/// Checks that a line follows, and within its batch; returns how many lines of the batch are still to come.
+fn judge(line: &[u8], previous: Position, left: u64) -> Result<(Position, u64), &'static str> {
+    let (raw, position) = follow(line, previous)?;
+    let envelope = raw.envelope().map_err(|_| "it is not a JSON event")?;
+    if left > 0 && envelope.b != left - 1 {
+        return Err("its command does not count down to its last event");
+    }
+    Ok((position, envelope.b))
+}
+
+/// What can be learnt from a line by itself, without what it follows.
+#[derive(Clone, Copy)]
+struct Suspect {
+    /// Where it says that it stands.
+    at: Option<Position>,
+    /// Whether it says that it ends a batch.
+    ends: bool,
+}
+
+impl Suspect {
+    fn of(line: &[u8]) -> Self {
+        let nothing = Self { at: None, ends: false };
+        let Ok(raw) = RawLine::split(line) else { return nothing };
+        let (Ok(chain), Ok(envelope)) = (raw.chain(), raw.envelope()) else { return nothing };
+        Self { at: Some(Position { seq: envelope.seq, chain }), ends: envelope.b == 0 }
+    }
+}
+
+/// Whether a later, locally valid batch says that event `bad` was durable when it was written: its first
+/// line follows what the line before states, and that line ends a batch.
+fn acknowledged(lines: &mut LineReader<'_>, bad_line: Suspect, bad: Seq) -> std::io::Result<bool> {
+    let mut before = bad_line;
+    while let Some(line) = lines.next_line()? {
+        let this = Suspect::of(line);
+        if let (Some(previous), true) = (before.at, before.ends)
+            && let Ok((raw, at)) = follow(line, previous)
+            && let Ok(envelope) = raw.envelope()
+            && at.seq > bad
+            && at.seq.0.saturating_sub(envelope.u) > bad.0
+        {
+            return Ok(true);
+        }
+        before = this;
+    }
+    Ok(false)
+}

@@ -1,0 +1,144 @@
+//! Actors: who joins, who leads, who leaves, and what becomes of what they owe.
+//!
+//! The foreman is a stored role. An actor that is added by somebody else, without a role being named,
+//! becomes the foreman if the group has none; one that joins by itself is a peer.
+
+use std::collections::BTreeSet;
+
+use crate::command::AddActor;
+use crate::error::{Error, Result};
+use crate::event::{ActorAdd, ActorRemove, ActorUpdate, JoinPolicy, Role};
+use crate::id::{ActorId, Label, Principal};
+use crate::ledger::Draft;
+use crate::rule::group::check_title;
+use crate::rule::permission::{self, Rank, lead};
+use crate::rule::{Call, Decision, MAX_REASON_BYTES, bounded, few};
+use crate::state::GroupState;
+
+/// Most actors at a time.
+pub const MAX_ACTORS: usize = 1_000;
+/// Most labels of one actor.
+pub const MAX_LABELS: usize = 32;
+/// Longest name of a runtime, runner, profile or waking policy, in bytes.
+pub const MAX_FIELD_BYTES: usize = 256;
+
+pub(super) fn add(state: &GroupState, call: &Call, add: &AddActor) -> Result<Decision> {
+    let AddActor { actor_id, title, labels, role, runtime, ephemeral } = add;
+    let joins = call.by.actor() == Some(actor_id);
+    if joins && state.actor(actor_id).is_some() {
+        return Ok(Decision::nothing());
+    }
+    if joins {
+        may_join(state, actor_id, *role)?;
+    } else {
+        lead(state, call, "add an actor")?;
+    }
+    if state.actor(actor_id).is_some() {
+        return Err(Error::conflict(format!("{actor_id} is in the group already"))
+            .hint(format!("change it with `cccc actor update {actor_id}`, or take another id")));
+    }
+    few("actors", state.actors().len() + 1, MAX_ACTORS)?;
+    check_title(title)?;
+    check_field("runtime", runtime.as_deref())?;
+    let default = if joins || state.foreman().is_some() { Role::Peer } else { Role::Foreman };
+    Ok(Decision::write([Draft::from(ActorAdd {
+        actor_id: actor_id.clone(),
+        title: title.clone(),
+        labels: sorted(labels)?,
+        role: role.unwrap_or(default),
+        runtime: runtime.clone(),
+        runner: None,
+        profile: None,
+        wake: None,
+        ephemeral: *ephemeral,
+    })]))
+}
+
+/// Whether an actor may come by itself.
+fn may_join(state: &GroupState, id: &ActorId, role: Option<Role>) -> Result<()> {
+    if role == Some(Role::Foreman) {
+        return Err(Error::refused("nobody makes itself the foreman")
+            .hint("join as a peer; the user or the foreman can hand the role over"));
+    }
+    let by_whom = format!("ask the user to run `cccc actor add {id}`");
+    match state.join() {
+        JoinPolicy::Open => Ok(()),
+        JoinPolicy::Ask => {
+            Err(Error::refused(format!("{id} may join only when the user or the foreman agrees"))
+                .hint(by_whom))
+        }
+        JoinPolicy::Closed => Err(Error::refused("nobody joins this group by itself").hint(by_whom)),
+    }
+}
+
+fn check_field(what: &str, value: Option<&str>) -> Result<()> {
+    let value = value.unwrap_or_default();
+    bounded(&format!("the {what}"), value, MAX_FIELD_BYTES)?;
+    if value.chars().any(char::is_control) {
+        return Err(Error::invalid(format!("the {what} may have no control characters")));
+    }
+    Ok(())
+}
+
+fn sorted(labels: &[Label]) -> Result<Vec<Label>> {
+    let labels: BTreeSet<Label> = labels.iter().cloned().collect();
+    few("labels", labels.len(), MAX_LABELS)?;
+    Ok(labels.into_iter().collect())
+}
+
+pub(super) fn update(state: &GroupState, call: &Call, update: &ActorUpdate) -> Result<Decision> {
+    let id = &update.actor_id;
+    let Some(actor) = state.actor(id) else { return Err(permission::unknown_actor(state, id)) };
+    let ActorUpdate { title, labels, role, runtime, runner, profile, wake, ephemeral, .. } = update;
+    let own_words = role.is_none()
+        && ephemeral.is_none()
+        && [runtime, runner, profile, wake].iter().all(|field| field.is_none());
+    if call.by.actor() != Some(id) {
+        lead(state, call, "change another actor")?;
+    } else if !own_words {
+        lead(state, call, "change more of itself than title and labels")?;
+    }
+    check_title(title.as_deref().unwrap_or_default())?;
+    for (what, field) in [("runtime", runtime), ("runner", runner), ("profile", profile), ("wake", wake)] {
+        check_field(what, field.as_deref())?;
+    }
+    let labels = labels.as_deref().map(sorted).transpose()?;
+    let kept = |new: &Option<String>, old: &Option<String>| new.is_none() || new == old;
+    let same = title.as_ref().is_none_or(|title| *title == actor.title)
+        && labels.as_ref().is_none_or(|labels| labels.iter().eq(&actor.labels))
+        && role.is_none_or(|role| role == state.role(id))
+        && ephemeral.is_none_or(|ephemeral| ephemeral == actor.ephemeral)
+        && kept(runtime, &actor.runtime)
+        && kept(runner, &actor.runner)
+        && kept(profile, &actor.profile)
+        && kept(wake, &actor.wake);
+    if same {
+        return Ok(Decision::nothing());
+    }
+    Ok(Decision::write([Draft::from(ActorUpdate { labels, ..update.clone() })]))
+}
+
+/// Removing what has been removed writes nothing.
+pub(super) fn remove(state: &GroupState, call: &Call, remove: &ActorRemove) -> Result<Decision> {
+    let ActorRemove { actor_id, reason, successor } = remove;
+    bounded("the reason", reason, MAX_REASON_BYTES)?;
+    let itself = call.by.actor() == Some(actor_id);
+    let allowed = itself || matches!(permission::rank(state, &call.by), Rank::Owner | Rank::Foreman);
+    if !allowed {
+        return Err(Error::refused(format!("{} may remove nobody but itself", call.by))
+            .hint("ask the foreman or the user"));
+    }
+    if state.actor(actor_id).is_none() {
+        let gone = state.tombstones().iter().any(|tombstone| tombstone.id == *actor_id);
+        return if gone { Ok(Decision::nothing()) } else { Err(permission::unknown_actor(state, actor_id)) };
+    }
+    if let Some(successor) = successor {
+        if successor == actor_id {
+            return Err(Error::invalid(format!("{actor_id} cannot succeed itself")));
+        }
+        if state.mailbox(&Principal::Actor(successor.clone())).is_none() {
+            return Err(permission::unknown_actor(state, successor));
+        }
+    }
+    Ok(Decision::write([Draft::from(remove.clone())]))
+}

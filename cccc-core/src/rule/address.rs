@@ -1,0 +1,233 @@
+//! Addresses: how they are written, and whom they mean.
+//!
+//! | written | means |
+//! |---|---|
+//! | `@all` | every actor, never the user |
+//! | `@peers` | every actor but the foreman |
+//! | `@foreman` | the foreman |
+//! | `user` | the user |
+//! | `alice`, `@alice` | that actor |
+//! | `#label`, `role:label` | every actor with that label |
+//! | `alice@group` | somebody in another group; refused in this version |
+//!
+//! An address that matches nobody is refused with the nearest names. The sender is never among the
+//! recipients, and an address that means only the sender is refused if no other is given.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::error::{Error, Result};
+use crate::id::{ActorId, GroupId, Label, Principal};
+use crate::rule::{few, permission, suggest};
+use crate::state::GroupState;
+
+/// How many addresses a message may have.
+pub const MAX_ADDRESSES: usize = 256;
+
+/// Whom a message is for, as its sender says it. Displayed in its canonical form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Address {
+    /// Every actor.
+    All,
+    /// Every actor but the foreman.
+    Peers,
+    /// The foreman.
+    Foreman,
+    /// The user.
+    User,
+    /// One actor.
+    Actor(ActorId),
+    /// Every actor with a label.
+    Label(Label),
+    /// Somebody in another group of the home.
+    Remote {
+        /// Whom, there.
+        address: Box<Self>,
+        /// Where.
+        group: GroupId,
+    },
+}
+
+impl Address {
+    /// Whether it chooses by a property instead of by name, so that the sender need not know whom.
+    #[must_use]
+    pub fn is_selector(&self) -> bool {
+        matches!(self, Self::All | Self::Peers | Self::Label(_))
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("@all"),
+            Self::Peers => f.write_str("@peers"),
+            Self::Foreman => f.write_str("@foreman"),
+            Self::User => f.write_str("user"),
+            Self::Actor(id) => id.fmt(f),
+            Self::Label(label) => write!(f, "#{label}"),
+            Self::Remote { address, group } => write!(f, "{address}@{group}"),
+        }
+    }
+}
+
+impl FromStr for Address {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let malformed = |reason: Error| {
+            Error::invalid(format!("{text:?} is not an address: {reason}"))
+                .hint("use @all, @peers, @foreman, user, an actor's id, or #label")
+        };
+        let bare = text.strip_prefix('@').unwrap_or(text);
+        if let Some((address, group)) = bare.rsplit_once('@') {
+            return Ok(Self::Remote {
+                address: Box::new(address.parse().map_err(malformed)?),
+                group: GroupId::new(group).map_err(malformed)?,
+            });
+        }
+        if let Some(label) = text.strip_prefix('#').or_else(|| text.strip_prefix("role:")) {
+            return Label::new(label).map(Self::Label).map_err(malformed);
+        }
+        match bare {
+            "all" => Ok(Self::All),
+            "peers" => Ok(Self::Peers),
+            "foreman" => Ok(Self::Foreman),
+            "user" => Ok(Self::User),
+            id => ActorId::new(id).map(Self::Actor).map_err(malformed),
+        }
+    }
+}
+
+/// Reads a message's addresses.
+pub(super) fn parse_all(texts: &[String]) -> Result<Vec<Address>> {
+    few("addresses", texts.len(), MAX_ADDRESSES)?;
+    texts.iter().map(|text| text.parse()).collect()
+}
+
+/// Whom addresses mean.
+#[derive(Debug)]
+pub(super) struct Audience {
+    /// In order, each once, without the sender.
+    pub(super) recipients: Vec<Principal>,
+    /// Whether any was found through a selector.
+    pub(super) selected: bool,
+}
+
+/// Whom `addresses` mean now, when `by` speaks.
+pub(super) fn resolve(state: &GroupState, by: &Principal, addresses: &[Address]) -> Result<Audience> {
+    let mut matched = BTreeSet::new();
+    for address in addresses {
+        matched.extend(matches(state, address)?);
+    }
+    matched.remove(by);
+    if matched.is_empty() {
+        let names: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        return Err(Error::refused(format!(
+            "{} means nobody but {by}, and nobody receives its own message",
+            names.join(", ")
+        ))
+        .hint(somebody_else(state, by)));
+    }
+    Ok(Audience {
+        recipients: matched.into_iter().collect(),
+        selected: addresses.iter().any(Address::is_selector),
+    })
+}
+
+/// Whom one address means; never nobody.
+fn matches(state: &GroupState, address: &Address) -> Result<Vec<Principal>> {
+    let found: Vec<Principal> = match address {
+        Address::User => vec![Principal::User],
+        Address::Actor(id) if state.actor(id).is_some() => vec![id.clone().into()],
+        Address::Actor(id) => return Err(unknown_address(state, id)),
+        Address::Foreman => state.foreman().cloned().map(Into::into).into_iter().collect(),
+        Address::All => state.actors().keys().cloned().map(Into::into).collect(),
+        Address::Peers => {
+            state.actors().keys().filter(|id| state.foreman() != Some(id)).cloned().map(Into::into).collect()
+        }
+        Address::Label(label) => state.with_label(label).cloned().map(Into::into).collect(),
+        Address::Remote { .. } => {
+            return Err(Error::unsupported(format!(
+                "{address}: messages to other groups are not supported yet"
+            ))
+            .hint("open that group and send there"));
+        }
+    };
+    if found.is_empty() { Err(nobody(state, address)) } else { Ok(found) }
+}
+
+/// An id that is not there, which may be a label or a word misspelt.
+fn unknown_address(state: &GroupState, id: &ActorId) -> Error {
+    if Label::new(id.as_str()).is_ok_and(|label| state.with_label(&label).next().is_some()) {
+        return Error::not_found(format!("there is no actor {id} in this group"))
+            .hint(format!("to address everyone with the label, write #{id}"));
+    }
+    permission::unknown_actor(state, id)
+}
+
+/// An address that matches nobody.
+fn nobody(state: &GroupState, address: &Address) -> Error {
+    if state.actors().is_empty() {
+        return Error::refused(format!("{address} means nobody: the group has no actors yet"))
+            .hint("add one with `cccc actor add lead`, or address the user with `--to user`");
+    }
+    match address {
+        Address::Foreman => {
+            let candidate = state.actors().keys().next().map_or("ID", ActorId::as_str);
+            Error::refused("the group has no foreman").hint(format!(
+                "name a recipient with `--to`, or make one the foreman: `cccc actor update {candidate} --role foreman`"
+            ))
+        }
+        Address::Label(label) => {
+            let labels: BTreeSet<&str> =
+                state.actors().values().flat_map(|actor| &actor.labels).map(Label::as_str).collect();
+            let error = Error::not_found(format!("nobody has the label {label}"));
+            match suggest::did_you_mean(label.as_str(), labels) {
+                Some(question) => error.hint(question),
+                None => error.hint(format!("give it with `cccc actor update ID --label {label}`")),
+            }
+        }
+        _ => Error::refused(format!("{address} means nobody in this group"))
+            .hint("add an actor with `cccc actor add ID`"),
+    }
+}
+
+/// Whom a sender could address instead of itself.
+fn somebody_else(state: &GroupState, by: &Principal) -> String {
+    let other = state.actors().keys().find(|id| by.actor() != Some(id));
+    match (other, by) {
+        (Some(id), _) => format!("name somebody else, for example `--to {id}`"),
+        (None, Principal::User) => "add an actor with `cccc actor add lead`".into(),
+        (None, _) => "address the user with `--to user`".into(),
+    }
+}
+
+/// Whom a message without an address is for: whoever is answered, else the group's default, else the
+/// foreman. An answer to one's own message goes to those who had received that.
+pub(super) fn defaults(
+    state: &GroupState,
+    by: &Principal,
+    answered: Option<(&Principal, &[Principal])>,
+) -> Result<Vec<Address>> {
+    if let Some((asker, recipients)) = answered {
+        let spoken_to = if asker == by { recipients } else { std::slice::from_ref(asker) };
+        let present = spoken_to.iter().filter(|principal| *principal != by);
+        let addresses: Vec<Address> =
+            present.filter_map(|principal| of_principal(state, principal)).collect();
+        if !addresses.is_empty() {
+            return Ok(addresses);
+        }
+    }
+    if state.default_to().is_empty() { Ok(vec![Address::Foreman]) } else { parse_all(state.default_to()) }
+}
+
+/// The address of somebody who can receive.
+fn of_principal(state: &GroupState, principal: &Principal) -> Option<Address> {
+    match principal {
+        Principal::User => Some(Address::User),
+        Principal::Actor(id) => state.actor(id).map(|_| Address::Actor(id.clone())),
+        Principal::System | Principal::Service(_) => None,
+    }
+}

@@ -1,0 +1,325 @@
+//! Handing over: claims, their outcomes, and what must not be handed over any more.
+//!
+//! Every door takes the same durable claim per (message, recipient, generation) before it does anything
+//! that can be seen outside, so a message goes through one door at a time. A pull is claim and outcome
+//! in one event: the answer to the caller is the handoff.
+
+use crate::command::Outcome;
+use crate::error::{Error, Result};
+use crate::event::{
+    Body, DeliveryState, Event, GroupMode, Priority, RuntimeDelivery, Transport, WithholdReason,
+};
+use crate::id::{EventId, EventRef, Principal, Seq};
+use crate::ledger::Draft;
+use crate::rule::permission::{self, Rank};
+use crate::rule::reading::{MAX_EVENTS, reader};
+use crate::rule::{Call, Decision, MAX_REASON_BYTES, Resolved, bounded, few};
+use crate::state::{FlightState, GroupState, Mailbox};
+use crate::time::Timestamp;
+
+/// Most deliveries to one recipient that were begun and have not succeeded.
+pub const MAX_FLIGHTS: usize = 10_000;
+/// Longest evidence, as JSON, in bytes.
+pub const MAX_EVIDENCE_BYTES: usize = 4 << 10;
+
+/// Why an unread message may no longer be handed over, if so. Conditions are of the first handoff:
+/// what was handed over once stays in the inbox.
+#[must_use]
+pub fn withheld(state: &GroupState, mailbox: &Mailbox, seq: Seq, now: Timestamp) -> Option<WithholdReason> {
+    let conditions = mailbox.waiting.get(&seq)?;
+    if conditions.expires_at.is_some_and(|expires| now > expires) {
+        return Some(WithholdReason::Expired);
+    }
+    let late = conditions.deadline.is_some_and(|(due, paused_before_ms)| {
+        let paused =
+            state.paused_until(now).saturating_sub(std::time::Duration::from_millis(paused_before_ms));
+        now > due.after(paused)
+    });
+    (late || conditions.broken).then_some(WithholdReason::Precondition)
+}
+
+/// Nothing is handed over while the group rests.
+pub(crate) fn open_group(state: &GroupState, stopped_too: bool) -> Result<()> {
+    let word = match state.mode() {
+        GroupMode::Paused => "paused",
+        GroupMode::Stopped if stopped_too => "stopped",
+        GroupMode::Active | GroupMode::Idle | GroupMode::Stopped | GroupMode::Archived => return Ok(()),
+    };
+    Err(Error::unavailable(format!("the group is {word}: messages are kept, and nothing is handed over"))
+        .hint("resume it with `cccc group resume`"))
+}
+
+/// Messages that may no longer be handed over, by the reason, as events.
+#[derive(Default)]
+struct Withheld(Vec<(WithholdReason, Vec<EventId>)>);
+
+impl Withheld {
+    fn add(&mut self, reason: WithholdReason, id: EventId) {
+        match self.0.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, ids)) => ids.push(id),
+            None => self.0.push((reason, vec![id])),
+        }
+    }
+
+    fn drafts(self, recipient: &Principal, generation: u64, transport: Transport) -> Vec<Draft> {
+        let draft = |(reason, event_ids)| {
+            Draft::from(RuntimeDelivery {
+                delivery_id: None,
+                actor_id: recipient.clone(),
+                generation,
+                event_ids,
+                state: DeliveryState::Withheld { reason },
+                transport,
+            })
+        };
+        self.0.into_iter().map(draft).collect()
+    }
+}
+
+/// The caller takes messages itself. What another deliverer is at is passed over; what may have been
+/// handed over before is taken, because the caller knows best what it has seen.
+///
+/// While the group is stopped no agent runs, and only the user still pulls.
+pub(super) fn pull(state: &GroupState, call: &Call, events: &[EventId], mark_read: bool) -> Result<Decision> {
+    few("messages", events.len(), MAX_EVENTS)?;
+    let mailbox = reader(state, &call.by)?;
+    open_group(state, call.by != Principal::User)?;
+    let mut ids = events.to_vec();
+    ids.sort_unstable();
+    ids.dedup();
+    let (mut withheld_ids, mut handed, mut read) = (Withheld::default(), Vec::new(), Vec::new());
+    for id in ids.into_iter().filter(|id| mailbox.unread.contains(id.seq.0)) {
+        let taken = mailbox
+            .flights
+            .get(&id.seq)
+            .is_some_and(|flight| flight.state == FlightState::Claimed && flight.by != call.by);
+        if taken {
+            continue;
+        }
+        if let Some(reason) = withheld(state, mailbox, id.seq, call.now) {
+            withheld_ids.add(reason, id);
+            continue;
+        }
+        if !mailbox.handed.contains(id.seq.0) {
+            handed.push(id);
+        }
+        read.push(id);
+    }
+    let mut drafts = withheld_ids.drafts(&call.by, mailbox.generation, Transport::Pull);
+    if !handed.is_empty() {
+        drafts.push(Draft::from(RuntimeDelivery {
+            delivery_id: None,
+            actor_id: call.by.clone(),
+            generation: mailbox.generation,
+            event_ids: handed,
+            state: DeliveryState::Accepted { evidence: "inbox".into() },
+            transport: Transport::Pull,
+        }));
+    }
+    if mark_read && !read.is_empty() {
+        drafts.push(Draft::from(crate::event::ChatRead {
+            actor_id: call.by.clone(),
+            event_ids: read,
+            through_seq: None,
+        }));
+    }
+    Ok(Decision::write(drafts))
+}
+
+/// Whether a principal may hand over to a recipient.
+fn deliverer(state: &GroupState, by: &Principal, recipient: &Principal) -> bool {
+    matches!(permission::rank(state, by), Rank::Owner | Rank::Service) || by == recipient
+}
+
+/// Reserves messages for the caller. Those that cannot be had are passed over; if none can, and none
+/// had to be withheld, it is refused with the first reason.
+///
+/// The `claimed` event comes first in the decision, and its id is the delivery's.
+pub(super) fn claim(
+    state: &GroupState,
+    call: &Call,
+    recipient: &Principal,
+    events: &[EventRef],
+    transport: Transport,
+    resolved: &Resolved,
+) -> Result<Decision> {
+    few("messages", events.len(), MAX_EVENTS)?;
+    if transport == Transport::Pull {
+        return Err(Error::invalid("a pull claims nothing").hint("use the pull command"));
+    }
+    if !deliverer(state, &call.by, recipient) {
+        return Err(Error::refused(format!("{} may not deliver to {recipient}", call.by))
+            .hint("deliverers are the host, services, the user, and the recipient itself"));
+    }
+    let mailbox = reader(state, recipient)?;
+    open_group(state, true)?;
+    let (mut withheld_ids, mut claimed, mut refusal) = (Withheld::default(), Vec::new(), None);
+    for reference in events {
+        let event = &resolved.known(reference)?.event;
+        match (may_claim(mailbox, event), withheld(state, mailbox, event.seq, call.now)) {
+            (Ok(()), Some(reason)) => withheld_ids.add(reason, event.id),
+            (Ok(()), None) => claimed.push(event.id),
+            (Err(error), _) => {
+                refusal.get_or_insert(error);
+            }
+        }
+    }
+    claimed.sort_unstable();
+    claimed.dedup();
+    if mailbox.flights.len() + claimed.len() > MAX_FLIGHTS {
+        return Err(Error::refused(format!(
+            "{recipient} has {MAX_FLIGHTS} deliveries without success, which is the most"
+        ))
+        .hint("it can read them with `cccc inbox`"));
+    }
+    let mut drafts = withheld_ids.drafts(recipient, mailbox.generation, transport);
+    if !claimed.is_empty() {
+        let claim = RuntimeDelivery {
+            delivery_id: None,
+            actor_id: recipient.clone(),
+            generation: mailbox.generation,
+            event_ids: claimed,
+            state: DeliveryState::Claimed,
+            transport,
+        };
+        drafts.insert(0, Draft::from(claim));
+    }
+    match refusal {
+        Some(refusal) if drafts.is_empty() => Err(refusal),
+        _ => Ok(Decision::write(drafts)),
+    }
+}
+
+/// Whether one message can be had by a deliverer.
+fn may_claim(mailbox: &Mailbox, event: &Event) -> Result<()> {
+    let (seq, id) = (event.seq, event.id);
+    if !mailbox.unread.contains(seq.0) {
+        return Err(Error::conflict(format!(
+            "message {id} is read, withdrawn, or was never addressed to them"
+        )));
+    }
+    if mailbox.handed.contains(seq.0) {
+        return Err(Error::conflict(format!("message {id} was handed over in this session already")));
+    }
+    if event.message().is_some_and(|message| message.priority == Priority::Low) {
+        return Err(Error::refused(format!("message {id} has low priority, which is never pushed"))
+            .hint("it waits in the recipient's inbox"));
+    }
+    let Some(flight) = mailbox.flights.get(&seq) else { return Ok(()) };
+    let same_generation = flight.generation == mailbox.generation;
+    match flight.state {
+        FlightState::Claimed => Err(Error::conflict(format!(
+            "message {id} is being delivered by {} (delivery {})",
+            flight.by, flight.delivery
+        ))),
+        FlightState::Ambiguous if same_generation => Err(Error::conflict(format!(
+            "message {id} may have been handed over (delivery {})",
+            flight.delivery
+        ))
+        .hint("ask for another try explicitly, if twice is better than never")),
+        FlightState::Bounced if same_generation => Err(Error::conflict(format!(
+            "message {id} found nobody in this session (delivery {})",
+            flight.delivery
+        ))),
+        FlightState::Failed | FlightState::Ambiguous | FlightState::Bounced => Ok(()),
+    }
+}
+
+/// The deliverer, or the user or the system in its place, says how a claimed delivery ended. What was
+/// ambiguous may be cleared up later; anything else is final.
+pub(super) fn settle(
+    call: &Call,
+    delivery: EventId,
+    outcome: &Outcome,
+    resolved: &Resolved,
+) -> Result<Decision> {
+    let known = resolved.known(&delivery.into())?;
+    let claim = match &known.event.body {
+        Body::RuntimeDelivery(claim) if claim.state == DeliveryState::Claimed => claim,
+        body => {
+            return Err(Error::invalid(format!("event {delivery} is a {}, not a claim", body.kind()))
+                .hint("the delivery's id is that of the event that claimed it"));
+        }
+    };
+    let owner = matches!(call.by, Principal::User | Principal::System);
+    if !owner && call.by != known.event.by {
+        return Err(Error::refused(format!("delivery {delivery} is {}'s to settle", known.event.by)));
+    }
+    let state = match outcome {
+        Outcome::Accepted(evidence) => {
+            bounded("the evidence", &evidence.to_string(), MAX_EVIDENCE_BYTES)?;
+            DeliveryState::Accepted { evidence: evidence.clone() }
+        }
+        Outcome::Failed(reason) => DeliveryState::Failed { reason: checked_reason(reason)? },
+        Outcome::Ambiguous(reason) => DeliveryState::Ambiguous { reason: checked_reason(reason)? },
+        Outcome::Bounced(reason) => DeliveryState::Bounced { reason: checked_reason(reason)? },
+    };
+    for fact in resolved.facts_of(delivery.seq) {
+        let Body::RuntimeDelivery(earlier) = &fact.body else { continue };
+        if earlier.delivery_id != Some(delivery) || earlier.state == DeliveryState::Retried {
+            continue;
+        }
+        if earlier.state == state {
+            return Ok(Decision::done_by(fact.id));
+        }
+        if !matches!(earlier.state, DeliveryState::Ambiguous { .. }) {
+            return Err(Error::conflict(format!(
+                "delivery {delivery} was settled before, by event {}",
+                fact.id
+            )));
+        }
+    }
+    Ok(Decision::write([Draft::from(RuntimeDelivery {
+        delivery_id: Some(delivery),
+        actor_id: claim.actor_id.clone(),
+        generation: claim.generation,
+        event_ids: claim.event_ids.clone(),
+        state,
+        transport: claim.transport,
+    })]))
+}
+
+fn checked_reason(reason: &str) -> Result<String> {
+    bounded("the reason", reason, MAX_REASON_BYTES)?;
+    Ok(reason.to_owned())
+}
+
+/// Allows another try at what may have been handed over.
+pub(super) fn retry(
+    state: &GroupState,
+    call: &Call,
+    event: &EventRef,
+    recipient: &Principal,
+    resolved: &Resolved,
+) -> Result<Decision> {
+    let (known, _) = resolved.message(event)?;
+    let id = known.event.id;
+    let leads = matches!(permission::rank(state, &call.by), Rank::Owner | Rank::Foreman | Rank::Service);
+    if !leads && call.by != known.event.by && call.by != *recipient {
+        return Err(Error::refused(format!("delivery of {id} to {recipient} is not {}'s to retry", call.by))
+            .hint("the sender, the recipient, the foreman and the user may"));
+    }
+    let mailbox = reader(state, recipient)?;
+    let flight = mailbox.flights.get(&id.seq);
+    if let Some(flight) = flight.filter(|flight| flight.state == FlightState::Ambiguous) {
+        return Ok(Decision::write([Draft::from(RuntimeDelivery {
+            delivery_id: Some(flight.delivery),
+            actor_id: recipient.clone(),
+            generation: flight.generation,
+            event_ids: vec![id],
+            state: DeliveryState::Retried,
+            transport: flight.transport,
+        })]));
+    }
+    let last = resolved.facts_of(id.seq).iter().rev().find(|fact| {
+        matches!(&fact.body, Body::RuntimeDelivery(delivery)
+            if delivery.actor_id == *recipient && state.present_since(recipient, fact.seq))
+    });
+    match last {
+        Some(fact) if matches!(&fact.body, Body::RuntimeDelivery(d) if d.state == DeliveryState::Retried) => {
+            Ok(Decision::done_by(fact.id))
+        }
+        _ => Err(Error::refused(format!("delivery of {id} to {recipient} is not ambiguous"))
+            .hint(format!("`cccc receipts {}` shows how it stands", id.seq))),
+    }
+}

@@ -1,0 +1,122 @@
+//! Who may do what: the table of roles, and what refuses every command alike.
+//!
+//! `by` is attribution and roles are guard rails among cooperating processes of one person. They do
+//! not hold against hostile code of the same user.
+
+use std::fmt;
+
+use crate::command::Command;
+use crate::error::{Error, Result};
+use crate::event::{GroupMode, Role};
+use crate::id::{ActorId, Principal};
+use crate::rule::{Call, suggest};
+use crate::state::GroupState;
+
+/// What a principal is to the group, highest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rank {
+    /// The person, or the library on their behalf: may do everything.
+    Owner,
+    /// The actor that leads.
+    Foreman,
+    /// Any other actor.
+    Peer,
+    /// Something that writes to the group: may send and deliver.
+    Service,
+}
+
+impl fmt::Display for Rank {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Owner => "the user",
+            Self::Foreman => "the foreman",
+            Self::Peer => "a peer",
+            Self::Service => "a service",
+        })
+    }
+}
+
+/// The rank of a principal that is in the group.
+#[must_use]
+pub fn rank(state: &GroupState, principal: &Principal) -> Rank {
+    match principal {
+        Principal::User | Principal::System => Rank::Owner,
+        Principal::Actor(id) if state.role(id) == Role::Foreman => Rank::Foreman,
+        Principal::Actor(_) => Rank::Peer,
+        Principal::Service(_) => Rank::Service,
+    }
+}
+
+/// What refuses any command: a group that is not there, is read-only, or was written to by a version
+/// whose events this one does not know; a caller that is not there.
+pub(super) fn admit(state: &GroupState, call: &Call, command: &Command) -> Result<()> {
+    if let Some((seq, kind)) = state.unsupported() {
+        return Err(Error::unsupported(format!(
+            "event {seq} ({kind}) is of a newer version, and writing without knowing it would break its rules"
+        ))
+        .hint("upgrade cccc, then try again"));
+    }
+    if !state.is_created() {
+        return match command {
+            Command::CreateGroup(_) => Ok(()),
+            _ => Err(Error::refused("the group has not been created").hint("run `cccc attach`")),
+        };
+    }
+    if let Principal::Actor(id) = &call.by
+        && state.actor(id).is_none()
+        && !matches!(command, Command::AddActor(add) if add.actor_id == *id)
+    {
+        return Err(unknown_actor(state, id));
+    }
+    if state.mode() == GroupMode::Archived && !matches!(command, Command::SetState(_)) {
+        return Err(Error::refused("the group is archived, and so read-only")
+            .hint("the user can open it again with `cccc group resume`"));
+    }
+    Ok(())
+}
+
+/// Refuses an actor that is not in the group.
+pub(crate) fn member(state: &GroupState, id: &ActorId) -> Result<()> {
+    state.actor(id).map(drop).ok_or_else(|| unknown_actor(state, id))
+}
+
+/// The user, the system or the foreman.
+pub(super) fn lead(state: &GroupState, call: &Call, what: &str) -> Result<()> {
+    match rank(state, &call.by) {
+        Rank::Owner | Rank::Foreman => Ok(()),
+        Rank::Peer | Rank::Service => {
+            Err(Error::refused(format!("{} may not {what}: that is for the user and the foreman", call.by))
+                .hint(match state.foreman() {
+                    Some(foreman) => format!("ask {foreman} with `cccc send --to {foreman}`"),
+                    None => "ask the user with `cccc send --to user`".into(),
+                }))
+        }
+    }
+}
+
+/// The user or the system.
+pub(super) fn owner(state: &GroupState, call: &Call, what: &str) -> Result<()> {
+    match rank(state, &call.by) {
+        Rank::Owner => Ok(()),
+        _ => Err(Error::refused(format!("{} may not {what}: that is for the user", call.by))
+            .hint("ask with `cccc send --to user`")),
+    }
+}
+
+/// An actor that is not in the group: what became of it, or who may have been meant.
+pub(super) fn unknown_actor(state: &GroupState, id: &ActorId) -> Error {
+    if let Some(gone) = state.tombstones().iter().rev().find(|tombstone| tombstone.id == *id) {
+        let why = if gone.reason.is_empty() { String::new() } else { format!(" ({})", gone.reason) };
+        let error = Error::not_found(format!("{id} was removed from the group{why}"));
+        return match &gone.successor {
+            Some(successor) => error.hint(format!("{successor} took over")),
+            None => error.hint(format!("add it again with `cccc actor add {id}`")),
+        };
+    }
+    let error = Error::not_found(format!("there is no actor {id} in this group"));
+    match suggest::did_you_mean(id.as_str(), state.actors().keys().map(ActorId::as_str)) {
+        Some(question) => error.hint(question),
+        None if state.actors().is_empty() => error.hint(format!("add it with `cccc actor add {id}`")),
+        None => error.hint("`cccc actor list` shows who is there"),
+    }
+}

@@ -1,0 +1,105 @@
+//! Reading: a set of unread messages per principal, from which the cursor is derived.
+//!
+//! `read E` marks that message alone; `read --through E` everything up to it. A reply marks the message
+//! it answers. Reading implies delivery, and reading twice writes nothing.
+
+use crate::error::{Error, Result};
+use crate::event::ChatRead;
+use crate::id::{EventId, EventRef, Principal, Seq};
+use crate::ledger::Draft;
+use crate::rule::{Call, Decision, Resolved, delivery, few, message, obligation};
+use crate::state::GroupState;
+use crate::time::Timestamp;
+
+/// How many messages one command may name.
+pub const MAX_EVENTS: usize = 1_000;
+
+/// What a principal has not read, oldest first, from `from` on, at most `limit`. Messages that may no
+/// longer be handed over (expired, a precondition broken) are left out.
+#[must_use]
+pub fn unread(
+    state: &GroupState,
+    principal: &Principal,
+    from: Seq,
+    limit: usize,
+    now: Timestamp,
+) -> Vec<Seq> {
+    let Some(mailbox) = state.mailbox(principal) else { return Vec::new() };
+    let mut unread = mailbox.unread.iter();
+    unread.advance_to(from.0);
+    unread
+        .map(Seq)
+        .filter(|seq| delivery::withheld(state, mailbox, *seq, now).is_none())
+        .take(limit)
+        .collect()
+}
+
+/// How many messages [`unread`] would list.
+#[must_use]
+pub fn unread_count(state: &GroupState, principal: &Principal, now: Timestamp) -> u64 {
+    let Some(mailbox) = state.mailbox(principal) else { return 0 };
+    let withheld =
+        mailbox.waiting.keys().filter(|seq| delivery::withheld(state, mailbox, **seq, now).is_some()).count();
+    mailbox.unread.len().saturating_sub(u64::try_from(withheld).unwrap_or(u64::MAX))
+}
+
+/// Everything up to this seq is read: the one before the first unread message, else the end.
+#[must_use]
+pub fn cursor(state: &GroupState, principal: &Principal) -> Seq {
+    let first = state.mailbox(principal).and_then(|mailbox| mailbox.unread.min());
+    first.map_or(state.position().seq, |first| Seq(first.saturating_sub(1)))
+}
+
+/// Whoever has a mailbox may read.
+pub(super) fn reader<'a>(state: &'a GroupState, by: &Principal) -> Result<&'a crate::state::Mailbox> {
+    state.mailbox(by).ok_or_else(|| {
+        Error::refused(format!("{by} receives no messages")).hint("only the user and actors have an inbox")
+    })
+}
+
+pub(super) fn mark(
+    state: &GroupState,
+    call: &Call,
+    events: &[EventRef],
+    resolved: &Resolved,
+) -> Result<Decision> {
+    few("messages", events.len(), MAX_EVENTS)?;
+    let mailbox = reader(state, &call.by)?;
+    let mut ids: Vec<EventId> = Vec::new();
+    for reference in events {
+        let (known, _) = resolved.message(reference)?;
+        let event = &known.event;
+        if event.by != call.by && !message::is_recipient(state, &call.by, event) {
+            return Err(obligation::not_addressed(&call.by, event.id, "read"));
+        }
+        if mailbox.unread.contains(event.seq.0) {
+            ids.push(event.id);
+        }
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(read(&call.by, ids))
+}
+
+/// Marks messages as read, if there are any.
+fn read(by: &Principal, event_ids: Vec<EventId>) -> Decision {
+    if event_ids.is_empty() {
+        return Decision::nothing();
+    }
+    Decision::write([Draft::from(ChatRead { actor_id: by.clone(), event_ids, through_seq: None })])
+}
+
+pub(super) fn mark_through(
+    state: &GroupState,
+    call: &Call,
+    event: &EventRef,
+    resolved: &Resolved,
+) -> Result<Decision> {
+    let mailbox = reader(state, &call.by)?;
+    let through = resolved.known(event)?.event.seq;
+    if mailbox.unread.min().is_none_or(|first| first > through.0) {
+        return Ok(Decision::nothing());
+    }
+    let read = ChatRead { actor_id: call.by.clone(), event_ids: Vec::new(), through_seq: Some(through) };
+    Ok(Decision::write([Draft::from(read)]))
+}

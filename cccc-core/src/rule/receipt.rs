@@ -1,0 +1,560 @@
+//! Receipts: for a message and each of its recipients, what became of it.
+//!
+//! Computed when asked, from the message, the events that target it, and the state (which knows who has
+//! left, what is unread, and what is open). Nothing is stored for it, so receipts of any message of any
+//! age cost the same, and never disagree with the ledger.
+//!
+//! A condition of a message that no longer holds shows here once a deliverer has met it and recorded
+//! that the message is withheld; until then the message is `pending`.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::event::{Body, ChatMessage, DeliveryState, Event, RuntimeDelivery, Transport, WithholdReason};
+use crate::id::{ActorId, Principal, Seq};
+use crate::state::{FlightState, GroupState, ObligationKind, Tombstone, asked_by, met_by_reply};
+use crate::time::Timestamp;
+
+/// How far a message got on its way to one recipient.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryWord {
+    /// Nobody has taken it yet, or another try is allowed.
+    #[default]
+    Pending,
+    /// A deliverer is at it.
+    Claimed,
+    /// It was handed over, as far as the evidence goes.
+    Accepted,
+    /// The last try certainly did not succeed.
+    Failed,
+    /// The last try may have succeeded.
+    Ambiguous,
+    /// It will not be handed over.
+    Withheld,
+    /// There was nobody to hand it to.
+    Bounced,
+}
+
+/// What became of something a message may ask of a recipient.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ObligationWord {
+    /// Not asked for, and not given.
+    #[default]
+    None,
+    /// Owed.
+    Open,
+    /// Given; also where it was not asked for.
+    Met,
+    /// No longer asked for.
+    Cancelled,
+    /// Handed back to who asked, because the debtor left.
+    Returned,
+}
+
+macro_rules! words {
+    ($type:ident: $($variant:ident => $word:literal),* $(,)?) => {
+        impl $type {
+            /// The word, as it is written in JSON.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),* }
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+
+words!(DeliveryWord:
+    Pending => "pending", Claimed => "claimed", Accepted => "accepted", Failed => "failed",
+    Ambiguous => "ambiguous", Withheld => "withheld", Bounced => "bounced");
+words!(ObligationWord:
+    None => "none", Open => "open", Met => "met", Cancelled => "cancelled", Returned => "returned");
+
+/// A delivery, with what is known about it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
+pub struct Delivery {
+    /// How far it got.
+    #[serde(rename = "delivery")]
+    pub state: DeliveryWord,
+    /// Why, where it did not get there.
+    #[serde(rename = "delivery_reason", default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The door.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<Transport>,
+    /// What was seen of it; `read` where all that is known is that the recipient has read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Value>,
+    /// When it got there; absent before anybody took it.
+    #[serde(rename = "delivery_at", default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+}
+
+/// What became of a message for one recipient.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
+pub struct Receipt {
+    /// Who.
+    pub recipient: Principal,
+    /// How far the message got.
+    #[serde(flatten)]
+    pub delivery: Delivery,
+    /// Whether it was read.
+    pub read: bool,
+    /// Whether note was taken of it.
+    pub ack: ObligationWord,
+    /// Why that ended, if it was not met.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ack_reason: Option<String>,
+    /// Whether it was answered.
+    pub reply: ObligationWord,
+    /// Why that ended, if it was not met.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_reason: Option<String>,
+    /// Who owes what is open, if the recipient left it to somebody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub debtor: Option<Principal>,
+    /// When what is asked is due, moved by the pauses so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<Timestamp>,
+    /// Whether something is open and past due.
+    pub overdue: bool,
+}
+
+/// One line for people: `alice: accepted by pull, read, ack none, reply open (overdue)`.
+impl fmt::Display for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let because = |f: &mut fmt::Formatter<'_>, reason: &Option<String>| match reason {
+            Some(reason) => write!(f, " ({reason})"),
+            None => Ok(()),
+        };
+        write!(f, "{}: {}", self.recipient, self.delivery.state)?;
+        if let Some(transport) = self.delivery.transport {
+            write!(f, " by {}", transport_name(transport))?;
+        }
+        because(f, &self.delivery.reason)?;
+        write!(f, ", {}, ack {}", if self.read { "read" } else { "unread" }, self.ack)?;
+        because(f, &self.ack_reason)?;
+        write!(f, ", reply {}", self.reply)?;
+        because(f, &self.reply_reason)?;
+        if let Some(debtor) = &self.debtor {
+            write!(f, ", owed by {debtor}")?;
+        }
+        f.write_str(if self.overdue { ", overdue" } else { "" })
+    }
+}
+
+fn transport_name(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Pull => "pull",
+        Transport::Push => "push",
+        Transport::Hook => "hook",
+        Transport::Channel => "channel",
+        Transport::Relay => "relay",
+    }
+}
+
+/// One receipt for each recipient of `message`, in their order; none for what is not a message any more.
+///
+/// `facts` are the events that target the message, ascending.
+#[must_use]
+pub fn receipts(state: &GroupState, message: &Event, facts: &[Event], now: Timestamp) -> Vec<Receipt> {
+    let Some(content) = message.message() else { return Vec::new() };
+    let history = History::of(state, message, content, facts);
+    content.recipients.iter().map(|recipient| history.receipt(recipient, now)).collect()
+}
+
+/// Something that happened to a message, at its place.
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    /// An event that says something of it.
+    Fact(&'a Event),
+    /// An answer whose content was redacted since.
+    Answer { by: &'a Principal, progress: bool },
+    /// Somebody left the group.
+    Gone(&'a Tombstone),
+}
+
+struct History<'a> {
+    state: &'a GroupState,
+    event: &'a Event,
+    content: &'a ChatMessage,
+    steps: Vec<(Seq, Step<'a>)>,
+}
+
+/// What became of one kind of obligation of one recipient.
+#[derive(Default)]
+struct End {
+    word: ObligationWord,
+    reason: Option<String>,
+}
+
+impl End {
+    /// An obligation ends once; what was not asked for can still be given.
+    fn end(&mut self, word: ObligationWord, reason: impl Into<Option<String>>) {
+        let given = self.word == ObligationWord::None && word == ObligationWord::Met;
+        if given || self.word == ObligationWord::Open {
+            *self = Self { word, reason: reason.into() };
+        }
+    }
+}
+
+impl<'a> History<'a> {
+    fn of(state: &'a GroupState, event: &'a Event, content: &'a ChatMessage, facts: &'a [Event]) -> Self {
+        let of_fact = |fact: &'a Event| match &fact.body {
+            // The answer stands at its own place, whether or not it can still be read there.
+            Body::ChatRedact(redact) if redact.event_id != event.id => {
+                let by = redact.author.as_ref()?;
+                Some((redact.event_id.seq, Step::Answer { by, progress: redact.progress }))
+            }
+            _ => Some((fact.seq, Step::Fact(fact))),
+        };
+        let gone = state.tombstones().iter().map(|tombstone| (tombstone.removed_seq, Step::Gone(tombstone)));
+        let steps = facts.iter().filter_map(of_fact).chain(gone);
+        let mut steps: Vec<(Seq, Step<'a>)> = steps.filter(|(seq, _)| *seq > event.seq).collect();
+        steps.sort_by_key(|(seq, _)| *seq);
+        Self { state, event, content, steps }
+    }
+
+    fn receipt(&self, recipient: &Principal, now: Timestamp) -> Receipt {
+        // What was done under the name after it was removed is another incarnation's.
+        let removal = recipient.actor().and_then(|id| self.state.removal_after(id, self.event.seq));
+        let until = removal.map_or(Seq(u64::MAX), |tombstone| tombstone.removed_seq);
+        let (read, read_at) = self.read(recipient, removal, until);
+        let delivery = self.delivery(recipient, removal, until, (read, read_at));
+        let (debtor, [ack, reply]) = self.obligations(recipient);
+        let open: Vec<_> = self
+            .state
+            .mailbox(&debtor)
+            .into_iter()
+            .flat_map(|mailbox| ObligationKind::ALL.map(|kind| mailbox.owed.get(&(self.event.seq, kind))))
+            .flatten()
+            .collect();
+        let is_open = [&ack, &reply].iter().any(|end| end.word == ObligationWord::Open);
+        let due_at = match open.first() {
+            Some(obligation) if is_open => self.state.due_at(obligation, now),
+            _ => self.content.due_at,
+        };
+        Receipt {
+            recipient: recipient.clone(),
+            delivery,
+            read,
+            ack: ack.word,
+            ack_reason: ack.reason,
+            reply: reply.word,
+            reply_reason: reply.reason,
+            debtor: (is_open && debtor != *recipient).then_some(debtor),
+            due_at,
+            overdue: is_open && due_at.is_some_and(|due| now > due),
+        }
+    }
+
+    /// Whether the recipient has read the message, and when, if an event says so of this message alone.
+    fn read(
+        &self,
+        recipient: &Principal,
+        removal: Option<&Tombstone>,
+        until: Seq,
+    ) -> (bool, Option<Timestamp>) {
+        let seq = self.event.seq;
+        let mut withdrawn = false;
+        for (_, step) in self.steps.iter().filter(|(at, _)| *at < until) {
+            match step {
+                Step::Answer { by, .. } if *by == recipient => return (true, None),
+                Step::Answer { .. } | Step::Gone(_) => {}
+                Step::Fact(fact) => match &fact.body {
+                    Body::ChatRead(read)
+                        if read.actor_id == *recipient && read.event_ids.iter().any(|id| id.seq == seq) =>
+                    {
+                        return (!withdrawn, (!withdrawn).then_some(fact.ts));
+                    }
+                    Body::ChatMessage(reply)
+                        if fact.by == *recipient && reply.reply_to.is_some_and(|id| id.seq == seq) =>
+                    {
+                        return (true, Some(fact.ts));
+                    }
+                    Body::ChatRetract(retract) if retract.event_id.seq == seq => {
+                        withdrawn |= retract.recipients.contains(recipient);
+                    }
+                    Body::RuntimeDelivery(delivery) if delivery.actor_id == *recipient => {
+                        withdrawn |= matches!(delivery.state, DeliveryState::Withheld { .. });
+                    }
+                    _ => {}
+                },
+            }
+        }
+        // Reading through a place leaves no event at each message, but it leaves the set of unread ones.
+        let unread = match removal {
+            Some(tombstone) => tombstone.unread.contains(seq.0),
+            None if !self.state.present_since(recipient, seq) => true,
+            None => self.state.mailbox(recipient).is_none_or(|mailbox| mailbox.unread.contains(seq.0)),
+        };
+        let own = *recipient == self.event.by;
+        (!unread && !withdrawn && !own, None)
+    }
+
+    fn delivery(
+        &self,
+        recipient: &Principal,
+        removal: Option<&Tombstone>,
+        until: Seq,
+        (read, read_at): (bool, Option<Timestamp>),
+    ) -> Delivery {
+        let mut delivery = Delivery::default();
+        let mut claim = None;
+        for (_, step) in self.steps.iter().filter(|(at, _)| *at < until) {
+            let Step::Fact(fact) = step else { continue };
+            match &fact.body {
+                Body::RuntimeDelivery(of) if of.actor_id == *recipient => {
+                    follow(&mut delivery, &mut claim, fact, of);
+                }
+                Body::ChatRetract(retract)
+                    if retract.event_id.seq == self.event.seq
+                        && retract.recipients.contains(recipient)
+                        && delivery.state != DeliveryWord::Accepted =>
+                {
+                    let reason = match retract.superseded_by {
+                        Some(_) => WithholdReason::Superseded,
+                        None => WithholdReason::Retracted,
+                    };
+                    delivery = withheld(reason, fact.ts);
+                }
+                _ => {}
+            }
+        }
+        if delivery.state == DeliveryWord::Accepted {
+            return delivery;
+        }
+        if read {
+            let evidence = Some(Value::from("read"));
+            return Delivery { state: DeliveryWord::Accepted, evidence, at: read_at, ..Delivery::default() };
+        }
+        let flight = self.state.mailbox(recipient).and_then(|mailbox| mailbox.flights.get(&self.event.seq));
+        let lapsed = flight.is_some_and(|flight| flight.state == FlightState::Ambiguous);
+        match (delivery.state, removal) {
+            (DeliveryWord::Pending | DeliveryWord::Failed, Some(tombstone)) => {
+                delivery.state = DeliveryWord::Bounced;
+                delivery.reason = Some(removed(tombstone));
+            }
+            (DeliveryWord::Claimed, Some(tombstone)) => {
+                delivery.state = DeliveryWord::Ambiguous;
+                delivery.reason = Some(removed(tombstone));
+            }
+            (DeliveryWord::Claimed, None) if lapsed => {
+                delivery.state = DeliveryWord::Ambiguous;
+                delivery.reason = Some("a new session began before the outcome was known".into());
+            }
+            _ => {}
+        }
+        delivery
+    }
+
+    /// Who owes for the recipient in the end, and what became of the acknowledgement and the reply.
+    fn obligations(&self, recipient: &Principal) -> (Principal, [End; 2]) {
+        let seq = self.event.seq;
+        let mut debtor = recipient.clone();
+        let mut ends = [End::default(), End::default()];
+        if *recipient != self.event.by && self.could_receive(recipient) {
+            for kind in asked_by(self.content).into_iter().flatten() {
+                select(&mut ends, &[kind]).for_each(|end| end.word = ObligationWord::Open);
+            }
+        }
+        use ObligationWord::{Cancelled, Met, Returned};
+        let all = &ObligationKind::ALL;
+        for (at, step) in &self.steps {
+            match step {
+                Step::Answer { by, progress } => {
+                    if **by == debtor {
+                        meet_by_reply(&mut ends, *progress);
+                    }
+                }
+                Step::Gone(tombstone) => {
+                    if self.event.by.actor() == Some(&tombstone.id) {
+                        let reason = format!("who asked {}", removed_only(tombstone));
+                        select(&mut ends, all).for_each(|end| end.end(Cancelled, reason.clone()));
+                    } else if debtor.actor() == Some(&tombstone.id) {
+                        match tombstone.successor.as_ref().filter(|heir| self.inherits(heir, *at)) {
+                            Some(heir) => debtor = heir.clone().into(),
+                            None => {
+                                select(&mut ends, all).for_each(|end| end.end(Returned, removed(tombstone)));
+                                break;
+                            }
+                        }
+                    }
+                }
+                Step::Fact(fact) => match &fact.body {
+                    Body::ChatMessage(reply)
+                        if fact.by == debtor && reply.reply_to.is_some_and(|id| id.seq == seq) =>
+                    {
+                        meet_by_reply(&mut ends, reply.progress);
+                    }
+                    Body::ChatAck(ack) if ack.actor_id == debtor => {
+                        select(&mut ends, &[ObligationKind::Ack]).for_each(|end| end.end(Met, None));
+                    }
+                    Body::ChatCancel(cancel) if cancel.recipients.contains(&debtor) => {
+                        let reason = if cancel.reason.is_empty() {
+                            format!("by {}", fact.by)
+                        } else {
+                            cancel.reason.clone()
+                        };
+                        select(&mut ends, all).for_each(|end| end.end(Cancelled, reason.clone()));
+                    }
+                    Body::ChatRetract(retract) if retract.event_id.seq == seq => {
+                        let reason = if retract.superseded_by.is_some() { "superseded" } else { "retracted" };
+                        select(&mut ends, all).for_each(|end| end.end(Cancelled, reason.to_owned()));
+                    }
+                    Body::ChatRedact(_) => {
+                        select(&mut ends, all).for_each(|end| end.end(Cancelled, "redacted".to_owned()));
+                    }
+                    Body::RuntimeDelivery(delivery)
+                        if delivery.actor_id == *recipient && debtor == *recipient =>
+                    {
+                        if let DeliveryState::Withheld { reason } = delivery.state {
+                            let reason = reason_word(reason).to_owned();
+                            select(&mut ends, all).for_each(|end| end.end(Cancelled, reason.clone()));
+                        }
+                    }
+                    _ => {}
+                },
+            }
+        }
+        self.forgotten(&debtor, &mut ends);
+        (debtor, ends)
+    }
+
+    /// Whether a recipient was there to receive the message, as far as is remembered.
+    fn could_receive(&self, recipient: &Principal) -> bool {
+        match recipient {
+            Principal::User => true,
+            Principal::Actor(id) => {
+                let seq = self.event.seq;
+                self.state.present_since(recipient, seq)
+                    || self.state.removal_after(id, seq).is_some()
+                    || self.forgets()
+            }
+            Principal::System | Principal::Service(_) => false,
+        }
+    }
+
+    /// Whether removals after the message may have been forgotten.
+    fn forgets(&self) -> bool {
+        let tombstones = self.state.tombstones();
+        tombstones.len() >= crate::state::MAX_TOMBSTONES
+            && tombstones.front().is_some_and(|oldest| oldest.removed_seq > self.event.seq)
+    }
+
+    /// Whether a named successor was there to take over, and is not who asked.
+    fn inherits(&self, heir: &ActorId, at: Seq) -> bool {
+        let heir = Principal::Actor(heir.clone());
+        let there = self.state.present_since(&heir, at)
+            || heir.actor().is_some_and(|id| self.state.removal_after(id, at).is_some());
+        there && heir != self.event.by
+    }
+
+    /// What the state no longer holds, for a removal that is no longer remembered, was returned.
+    fn forgotten(&self, debtor: &Principal, ends: &mut [End; 2]) {
+        let mailbox = self.state.mailbox(debtor);
+        for (kind, end) in ObligationKind::ALL.iter().zip(ends.iter_mut()) {
+            let held = mailbox.is_some_and(|mailbox| mailbox.owed.contains_key(&(self.event.seq, *kind)));
+            if end.word == ObligationWord::Open && !held {
+                end.end(ObligationWord::Returned, format!("{debtor} is no longer in the group"));
+            }
+        }
+    }
+}
+
+fn select<'e>(ends: &'e mut [End; 2], kinds: &'e [ObligationKind]) -> impl Iterator<Item = &'e mut End> {
+    let wanted = |(kind, _): &(&ObligationKind, &mut End)| kinds.contains(kind);
+    ObligationKind::ALL.iter().zip(ends.iter_mut()).filter(wanted).map(|(_, end)| end)
+}
+
+/// An answer that nobody asked for is still an answer; it does not acknowledge what asked for no note.
+fn meet_by_reply(ends: &mut [End; 2], progress: bool) {
+    for kind in met_by_reply(progress) {
+        let asked_or_reply = |end: &End| end.word == ObligationWord::Open || *kind == ObligationKind::Reply;
+        let kinds = [*kind];
+        select(ends, &kinds)
+            .filter(|end| asked_or_reply(end))
+            .for_each(|end| end.end(ObligationWord::Met, None));
+    }
+}
+
+/// Follows one delivery event. `accepted` is the best that can be said and stays; the end of a claim
+/// that another has followed is of no interest unless it succeeded.
+fn follow(delivery: &mut Delivery, claim: &mut Option<Seq>, fact: &Event, of: &RuntimeDelivery) {
+    if delivery.state == DeliveryWord::Accepted {
+        return;
+    }
+    let current = of.delivery_id.is_none_or(|id| Some(id.seq) == *claim);
+    let (word, reason) = match &of.state {
+        DeliveryState::Accepted { evidence } => {
+            *delivery = Delivery {
+                state: DeliveryWord::Accepted,
+                reason: None,
+                transport: Some(of.transport),
+                evidence: Some(evidence.clone()),
+                at: Some(fact.ts),
+            };
+            return;
+        }
+        DeliveryState::Claimed => {
+            *claim = Some(fact.seq);
+            (DeliveryWord::Claimed, None)
+        }
+        _ if !current || delivery.state == DeliveryWord::Withheld => return,
+        DeliveryState::Withheld { reason } => {
+            *delivery = withheld(*reason, fact.ts);
+            return;
+        }
+        DeliveryState::Failed { reason } => (DeliveryWord::Failed, Some(reason.clone())),
+        DeliveryState::Ambiguous { reason } => (DeliveryWord::Ambiguous, Some(reason.clone())),
+        DeliveryState::Bounced { reason } => (DeliveryWord::Bounced, Some(reason.clone())),
+        DeliveryState::Retried => {
+            *delivery = Delivery::default();
+            *claim = None;
+            return;
+        }
+    };
+    *delivery =
+        Delivery { state: word, reason, transport: Some(of.transport), evidence: None, at: Some(fact.ts) };
+}
+
+fn withheld(reason: WithholdReason, at: Timestamp) -> Delivery {
+    Delivery {
+        state: DeliveryWord::Withheld,
+        reason: Some(reason_word(reason).to_owned()),
+        at: Some(at),
+        ..Delivery::default()
+    }
+}
+
+fn reason_word(reason: WithholdReason) -> &'static str {
+    match reason {
+        WithholdReason::Expired => "expired",
+        WithholdReason::Retracted => "retracted",
+        WithholdReason::Superseded => "superseded",
+        WithholdReason::Precondition => "precondition",
+    }
+}
+
+fn removed_only(tombstone: &Tombstone) -> String {
+    match tombstone.reason.as_str() {
+        "" => "was removed".into(),
+        reason => format!("was removed: {reason}"),
+    }
+}
+
+fn removed(tombstone: &Tombstone) -> String {
+    format!("{} {}", tombstone.id, removed_only(tombstone))
+}

@@ -1,0 +1,75 @@
+//! Sessions: which running process embodies an actor.
+//!
+//! Of two live sessions of one actor the newest receives. Whether a session still runs is not on the
+//! ledger: it holds a lock of the operating system.
+
+use crate::command::OpenSession;
+use crate::error::{Error, Result};
+use crate::event::{SessionClose, SessionOpen};
+use crate::id::ActorId;
+use crate::ledger::Draft;
+use crate::rule::permission::{self, Rank};
+use crate::rule::{Call, Decision, MAX_REASON_BYTES, bounded};
+use crate::state::{GroupState, Session};
+
+/// Longest id of a session, in bytes.
+pub const MAX_SESSION_BYTES: usize = 256;
+
+/// An actor begins a session, which is its next generation. Beginning the current one again writes nothing.
+pub(super) fn open(state: &GroupState, call: &Call, open: &OpenSession) -> Result<Decision> {
+    let Some((actor_id, actor)) = call.by.actor().and_then(|id| Some((id, state.actor(id)?))) else {
+        return Err(Error::refused(format!("{} is no actor, and only actors have sessions", call.by)));
+    };
+    if open.session.is_empty() {
+        return Err(Error::invalid("a session needs an id"));
+    }
+    bounded("the session's id", &open.session, MAX_SESSION_BYTES)?;
+    bounded("the runtime", &open.runtime, MAX_SESSION_BYTES)?;
+    bounded("the program's session id", open.agent_session_id.as_deref().unwrap_or_default(), 1024)?;
+    bounded("the working directory", &open.cwd, 4096)?;
+    bounded("the branch", open.branch.as_deref().unwrap_or_default(), 1024)?;
+    let current = |session: &&Session| session.open && session.session == open.session;
+    if actor.session.as_ref().filter(current).is_some() {
+        return Ok(Decision::nothing());
+    }
+    let holder = state.actors().iter().find(|(_, other)| other.session.as_ref().filter(current).is_some());
+    if let Some((holder, _)) = holder {
+        return Err(Error::conflict(format!("session {} belongs to {holder}", open.session)));
+    }
+    let generation = state.mailbox(&call.by).map_or(0, |mailbox| mailbox.generation);
+    Ok(Decision::write([Draft::from(SessionOpen {
+        actor_id: actor_id.clone(),
+        session: open.session.clone(),
+        generation: generation.saturating_add(1),
+        runtime: open.runtime.clone(),
+        agent_session_id: open.agent_session_id.clone(),
+        cwd: open.cwd.clone(),
+        branch: open.branch.clone(),
+    })]))
+}
+
+/// An actor ends its session; the user or the system ends any, for example of a process that died.
+pub(super) fn close(
+    state: &GroupState,
+    call: &Call,
+    session: &str,
+    reason: Option<&str>,
+) -> Result<Decision> {
+    bounded("the reason", reason.unwrap_or_default(), MAX_REASON_BYTES)?;
+    let owner = permission::rank(state, &call.by) == Rank::Owner;
+    let mine = |id: &ActorId| owner || call.by.actor() == Some(id);
+    let found = state.actors().iter().filter(|(id, _)| mine(id)).find_map(|(id, actor)| {
+        let current = actor.session.as_ref().filter(|current| current.session == session)?;
+        Some((id, current))
+    });
+    match found {
+        Some((_, current)) if !current.open => Ok(Decision::nothing()),
+        Some((actor_id, current)) => Ok(Decision::write([Draft::from(SessionClose {
+            actor_id: actor_id.clone(),
+            session: session.to_owned(),
+            generation: current.generation,
+            reason: reason.map(str::to_owned),
+        })])),
+        None => Err(Error::not_found(format!("{session:?} is not the newest session of {}", call.by))),
+    }
+}

@@ -1,0 +1,160 @@
+//! Taking back: cancel what was asked, retract a message, redact its content.
+//!
+//! Cancelling leaves the message readable and ends what is owed for it. Retracting withdraws it from
+//! those who have not read it, and nothing is owed for it any more. Redacting removes the content for
+//! ever, and implies a retraction. Its own sender may cancel and retract, and the user; the foreman where
+//! a peer had asked peers.
+
+use crate::error::{Error, Result};
+use crate::event::{Body, ChatCancel, ChatMessage, ChatRedact, ChatRetract, Event};
+use crate::id::{EventRef, Principal, Seq};
+use crate::ledger::Draft;
+use crate::ledger::codec::MIN_REDACTABLE;
+use crate::rule::permission::{self, Rank};
+use crate::rule::{Call, Decision, MAX_REASON_BYTES, Resolved, bounded, obligation};
+use crate::state::GroupState;
+
+/// Who has not read a message.
+pub(super) fn unread_by(state: &GroupState, seq: Seq) -> Vec<Principal> {
+    let unread = state.mailboxes().iter().filter(|(_, mailbox)| mailbox.unread.contains(seq.0));
+    unread.map(|(principal, _)| principal.clone()).collect()
+}
+
+/// The fact by which the message at `seq` was withdrawn, and what replaced it if that was the reason.
+pub(super) fn withdrawal(facts: &[Event], seq: Seq) -> Option<(&Event, Option<Seq>)> {
+    facts.iter().find_map(|fact| match &fact.body {
+        Body::ChatRetract(retract) if retract.event_id.seq == seq => Some((fact, retract.superseded_by)),
+        Body::ChatRedact(redact) if redact.event_id.seq == seq => Some((fact, None)),
+        _ => None,
+    })
+}
+
+/// Whether the caller may take back what `event` asks of `others`.
+fn may_withdraw(state: &GroupState, call: &Call, event: &Event, others: &[Principal]) -> Result<()> {
+    let peer = |principal: &Principal| {
+        matches!(principal, Principal::Actor(_)) && permission::rank(state, principal) == Rank::Peer
+    };
+    let allowed = match permission::rank(state, &call.by) {
+        Rank::Owner => true,
+        Rank::Foreman => event.by == call.by || (peer(&event.by) && others.iter().all(peer)),
+        Rank::Peer | Rank::Service => event.by == call.by,
+    };
+    // What an earlier bearer of the same name had asked is not the caller's own.
+    if allowed && state.present_since(&call.by, event.seq) {
+        return Ok(());
+    }
+    Err(Error::refused(format!(
+        "message {} is from {}, so it is not {}'s to take back",
+        event.id, event.by, call.by
+    ))
+    .hint("the sender and the user may; the foreman where a peer asked peers"))
+}
+
+pub(super) fn cancel(
+    state: &GroupState,
+    call: &Call,
+    event: &EventRef,
+    recipients: &[Principal],
+    reason: &str,
+    resolved: &Resolved,
+) -> Result<Decision> {
+    bounded("the reason", reason, MAX_REASON_BYTES)?;
+    let (known, message) = resolved.message(event)?;
+    let event = &known.event;
+    let owes = |principal: &Principal| !obligation::owed_by(state, principal, event.seq).is_empty();
+    for recipient in recipients {
+        if !message.recipients.contains(recipient) && !owes(recipient) {
+            return Err(Error::invalid(format!("message {} asked nothing of {recipient}", event.id))
+                .hint(format!("`cccc receipts {}` shows whom it asked", event.seq)));
+        }
+    }
+    let named: &[Principal] = if recipients.is_empty() { &message.recipients } else { recipients };
+    may_withdraw(state, call, event, named)?;
+    let debtors: Vec<Principal> = state
+        .mailboxes()
+        .keys()
+        .filter(|debtor| recipients.is_empty() || recipients.contains(debtor))
+        .filter(|debtor| owes(debtor))
+        .cloned()
+        .collect();
+    if debtors.is_empty() {
+        return Ok(Decision::nothing());
+    }
+    Ok(Decision::write([Draft::from(ChatCancel {
+        event_id: event.id,
+        recipients: debtors,
+        reason: reason.to_owned(),
+    })]))
+}
+
+pub(super) fn retract(
+    state: &GroupState,
+    call: &Call,
+    event: &EventRef,
+    reason: &str,
+    resolved: &Resolved,
+) -> Result<Decision> {
+    bounded("the reason", reason, MAX_REASON_BYTES)?;
+    let (known, message) = resolved.message(event)?;
+    let event = &known.event;
+    may_withdraw(state, call, event, &message.recipients)?;
+    if let Some((fact, _)) = withdrawal(resolved.facts_of(event.seq), event.seq) {
+        return Ok(Decision::done_by(fact.id));
+    }
+    Ok(Decision::write([Draft::from(ChatRetract {
+        event_id: event.id,
+        recipients: unread_by(state, event.seq),
+        superseded_by: None,
+        reason: reason.to_owned(),
+    })]))
+}
+
+/// The user has a message's content removed. That the removal happens in the stored line is the
+/// engine's part; the event carries the hash with which the ledger still verifies, and what the message
+/// had answered, so that this stays answered.
+pub(super) fn redact(
+    state: &GroupState,
+    call: &Call,
+    event: &EventRef,
+    reason: &str,
+    resolved: &Resolved,
+) -> Result<Decision> {
+    permission::owner(state, call, "redact a message")?;
+    bounded("the reason", reason, MAX_REASON_BYTES)?;
+    let known = resolved.known(event)?;
+    let event = &known.event;
+    let done = resolved
+        .facts_of(event.seq)
+        .iter()
+        .find(|fact| matches!(&fact.body, Body::ChatRedact(redact) if redact.event_id == event.id));
+    if let Some(done) = done {
+        return Ok(Decision::done_by(done.id));
+    }
+    let message: &ChatMessage = match &event.body {
+        Body::ChatMessage(message) => message,
+        Body::Redacted { .. } => return Ok(Decision::nothing()),
+        body => {
+            return Err(Error::refused(format!(
+                "event {} is a {}; only messages can be redacted",
+                event.id,
+                body.kind()
+            )));
+        }
+    };
+    if event.body.data_json()?.len() < MIN_REDACTABLE {
+        return Err(Error::refused(format!("message {} is too short to be redacted in place", event.id)));
+    }
+    let mut blobs: Vec<String> = message.attachments.iter().map(|a| a.sha256.clone()).collect();
+    blobs.sort();
+    blobs.dedup();
+    Ok(Decision::write([Draft::from(ChatRedact {
+        event_id: event.id,
+        data_hash: known.data_hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+        recipients: unread_by(state, event.seq),
+        author: Some(event.by.clone()),
+        answered: message.reply_to,
+        progress: message.progress,
+        blobs,
+        reason: reason.to_owned(),
+    })]))
+}

@@ -1,0 +1,412 @@
+//! How each event changes the state.
+//!
+//! Total: any event may come, from an older version, a foreign writer or a redacted ledger, and none
+//! makes it panic. What speaks of unknown actors or of messages that are not waiting changes nothing.
+//!
+//! A redacted message can no longer be read when the state is rebuilt, so the `chat.redact` behind it
+//! must bring about whatever was left of it: with that event applied, both ways lead to equal states.
+
+use crate::event::{
+    ActorAdd, ActorRemove, ActorUpdate, Body, ChatMessage, ChatRedact, DeliveryState, Event, GroupMode,
+    GroupSetState, GroupUpdate, NotIf, Priority, Role, RuntimeDelivery, SessionClose, SessionOpen,
+};
+use crate::id::{ActorId, Principal, Seq};
+use crate::ledger::Position;
+use crate::time::Timestamp;
+
+use super::{
+    Actor, Conditions, Flight, FlightState, GroupState, Lineage, MARK_EVERY, MAX_MARKS, MAX_TOMBSTONES,
+    Mailbox, Obligation, ObligationKind, Session, Tombstone,
+};
+
+impl GroupState {
+    /// Takes one more event into account; it must be the next. One that was applied before is passed over.
+    pub fn apply(&mut self, event: &Event) {
+        if event.seq <= self.position.seq {
+            return;
+        }
+        self.position = Position { seq: event.seq, chain: event.chain };
+        match &event.body {
+            Body::GroupCreate(group) => {
+                self.created = true;
+                self.title.clone_from(&group.title);
+                self.default_to = group.default_to.clone().unwrap_or_default();
+                self.join = group.join;
+                self.settings.clear();
+                self.set_settings(&group.settings);
+            }
+            Body::GroupUpdate(update) => self.update_group(update),
+            Body::GroupAttach(scope) => {
+                self.scopes.insert(scope.scope_key.clone(), scope.path.clone());
+            }
+            Body::GroupDetachScope(scope) => {
+                self.scopes.remove(&scope.scope_key);
+            }
+            Body::GroupSetState(GroupSetState { state, .. }) => self.set_mode(*state, event.ts),
+            Body::ActorAdd(add) => self.add_actor(event.seq, add),
+            Body::ActorUpdate(update) => self.update_actor(update),
+            Body::ActorRemove(remove) => self.remove_actor(event.seq, remove),
+            Body::SessionOpen(open) => self.open_session(open),
+            Body::SessionClose(close) => self.close_session(close),
+            Body::ChatMessage(message) => self.message(event, message),
+            Body::ChatRead(read) => {
+                if let Some(mailbox) = self.mailboxes.get_mut(&read.actor_id) {
+                    read.event_ids.iter().for_each(|id| mailbox.leave(id.seq));
+                    read.through_seq.into_iter().for_each(|seq| mailbox.leave_through(seq));
+                }
+            }
+            Body::ChatAck(ack) => {
+                if let Some(mailbox) = self.mailboxes.get_mut(&ack.actor_id) {
+                    mailbox.owed.remove(&(ack.event_id.seq, ObligationKind::Ack));
+                }
+            }
+            Body::ChatCancel(cancel) => {
+                for debtor in &cancel.recipients {
+                    if let Some(mailbox) = self.mailboxes.get_mut(debtor) {
+                        mailbox.release(cancel.event_id.seq);
+                    }
+                }
+            }
+            Body::ChatRetract(retract) => {
+                self.withdraw(retract.event_id.seq, retract.superseded_by.is_some());
+            }
+            Body::ChatRedact(redact) => self.redact(redact),
+            Body::RuntimeDelivery(delivery) => self.delivery(event, delivery),
+            Body::Redacted { kind } => {
+                if kind.as_ref() == "chat.message" {
+                    self.count_message(event.seq);
+                }
+            }
+            Body::Unknown { kind, .. } => {
+                if event.must && self.unsupported.is_none() {
+                    self.unsupported = Some((event.seq, kind.to_string()));
+                }
+            }
+        }
+    }
+
+    fn set_settings(&mut self, settings: &std::collections::BTreeMap<String, serde_json::Value>) {
+        for (name, value) in settings {
+            if value.is_null() {
+                self.settings.remove(name);
+            } else {
+                self.settings.insert(name.clone(), value.to_string());
+            }
+        }
+    }
+
+    fn update_group(&mut self, update: &GroupUpdate) {
+        if let Some(title) = &update.title {
+            self.title.clone_from(title);
+        }
+        if let Some(default_to) = &update.default_to {
+            self.default_to.clone_from(default_to);
+        }
+        if let Some(join) = update.join {
+            self.join = join;
+        }
+        self.set_settings(&update.settings);
+    }
+
+    /// The clocks of obligations stand still between a pause and whatever ends it.
+    fn set_mode(&mut self, mode: GroupMode, at: Timestamp) {
+        match (self.paused_since, mode) {
+            (None, GroupMode::Paused) => self.paused_since = Some(at),
+            (Some(since), mode) if mode != GroupMode::Paused => {
+                let paused = u64::try_from(at.since(since).as_millis()).unwrap_or(u64::MAX);
+                self.paused_total_ms = self.paused_total_ms.saturating_add(paused);
+                self.paused_since = None;
+            }
+            _ => {}
+        }
+        self.mode = mode;
+    }
+
+    fn add_actor(&mut self, seq: Seq, add: &ActorAdd) {
+        let previous = self.actors.get(&add.actor_id);
+        let actor = Actor {
+            // Added twice without a removal, it stays who it is and keeps its mail.
+            incarnation: previous.map_or(seq, |actor| actor.incarnation),
+            title: add.title.clone(),
+            labels: add.labels.iter().cloned().collect(),
+            runtime: add.runtime.clone(),
+            runner: add.runner.clone(),
+            profile: add.profile.clone(),
+            wake: add.wake.clone(),
+            ephemeral: add.ephemeral,
+            session: previous.and_then(|actor| actor.session.clone()),
+        };
+        self.actors.insert(add.actor_id.clone(), actor);
+        self.mailboxes.entry(add.actor_id.clone().into()).or_default();
+        self.set_role(&add.actor_id, add.role);
+    }
+
+    fn set_role(&mut self, id: &ActorId, role: Role) {
+        match role {
+            Role::Foreman => self.foreman = Some(id.clone()),
+            Role::Peer if self.foreman.as_ref() == Some(id) => self.foreman = None,
+            Role::Peer => {}
+        }
+    }
+
+    fn update_actor(&mut self, update: &ActorUpdate) {
+        let Some(actor) = self.actors.get_mut(&update.actor_id) else { return };
+        let set = |field: &mut Option<String>, new: &Option<String>| {
+            if new.is_some() {
+                field.clone_from(new);
+            }
+        };
+        set(&mut actor.runtime, &update.runtime);
+        set(&mut actor.runner, &update.runner);
+        set(&mut actor.profile, &update.profile);
+        set(&mut actor.wake, &update.wake);
+        if let Some(title) = &update.title {
+            actor.title.clone_from(title);
+        }
+        if let Some(labels) = &update.labels {
+            actor.labels = labels.iter().cloned().collect();
+        }
+        if let Some(ephemeral) = update.ephemeral {
+            actor.ephemeral = ephemeral;
+        }
+        if let Some(role) = update.role {
+            self.set_role(&update.actor_id, role);
+        }
+    }
+
+    fn remove_actor(&mut self, seq: Seq, remove: &ActorRemove) {
+        let Some(actor) = self.actors.remove(&remove.actor_id) else { return };
+        if self.foreman.as_ref() == Some(&remove.actor_id) {
+            self.foreman = None;
+        }
+        let gone = Principal::Actor(remove.actor_id.clone());
+        let mailbox = self.mailboxes.remove(&gone).unwrap_or_default();
+        self.tombstones.push_back(Tombstone {
+            id: remove.actor_id.clone(),
+            incarnation: actor.incarnation,
+            removed_seq: seq,
+            reason: remove.reason.clone(),
+            successor: remove.successor.clone(),
+            unread: mailbox.unread,
+        });
+        if self.tombstones.len() > MAX_TOMBSTONES {
+            self.tombstones.pop_front();
+        }
+        // What it was owed ends; what it owes goes to the successor, unless that is who asked.
+        for mailbox in self.mailboxes.values_mut() {
+            mailbox.owed.retain(|_, obligation| obligation.creditor != gone);
+        }
+        let Some(successor) = remove.successor.clone().map(Principal::Actor) else { return };
+        let Some(heir) = self.mailboxes.get_mut(&successor) else { return };
+        for ((source, kind), mut obligation) in mailbox.owed {
+            if obligation.creditor != successor {
+                for lineage in &mut obligation.lineages {
+                    lineage.push((successor.clone(), seq));
+                }
+                heir.owe(source, kind, obligation);
+            }
+        }
+    }
+
+    /// In a new session nothing was handed over yet, and how earlier deliveries ended will not be known.
+    fn open_session(&mut self, open: &SessionOpen) {
+        let Some(actor) = self.actors.get_mut(&open.actor_id) else { return };
+        let Some(mailbox) = self.mailboxes.get_mut(&Principal::Actor(open.actor_id.clone())) else { return };
+        if open.generation <= mailbox.generation {
+            return;
+        }
+        mailbox.generation = open.generation;
+        mailbox.handed.clear();
+        for flight in mailbox.flights.values_mut() {
+            if flight.state == FlightState::Claimed {
+                flight.state = FlightState::Ambiguous;
+            }
+        }
+        actor.session = Some(Session {
+            session: open.session.clone(),
+            generation: open.generation,
+            runtime: open.runtime.clone(),
+            agent_session_id: open.agent_session_id.clone(),
+            cwd: open.cwd.clone(),
+            branch: open.branch.clone(),
+            open: true,
+        });
+    }
+
+    fn close_session(&mut self, close: &SessionClose) {
+        let session = self.actors.get_mut(&close.actor_id).and_then(|actor| actor.session.as_mut());
+        if let Some(session) = session.filter(|session| session.session == close.session) {
+            session.open = false;
+        }
+    }
+
+    fn count_message(&mut self, seq: Seq) {
+        if self.messages.is_multiple_of(MARK_EVERY) {
+            self.marks.push_back(seq);
+            if self.marks.len() > MAX_MARKS {
+                self.marks.pop_front();
+            }
+        }
+        self.messages += 1;
+    }
+
+    fn message(&mut self, event: &Event, message: &ChatMessage) {
+        self.count_message(event.seq);
+        if let Some(answered) = message.reply_to.filter(|answered| answered.seq < event.seq)
+            && let Some(mailbox) = self.mailboxes.get_mut(&event.by)
+        {
+            mailbox.leave(answered.seq);
+            for kind in met_by_reply(message.progress) {
+                mailbox.owed.remove(&(answered.seq, *kind));
+            }
+        }
+        let paused_ms = u64::try_from(self.paused_until(event.ts).as_millis()).unwrap_or(u64::MAX);
+        let conditions = conditions(message, paused_ms);
+        let kinds = asked_by(message);
+        for recipient in message.recipients.iter().filter(|recipient| **recipient != event.by) {
+            let Some(mailbox) = self.mailboxes.get_mut(recipient) else { continue };
+            mailbox.unread.insert(event.seq.0);
+            if !conditions.is_empty() {
+                mailbox.waiting.insert(event.seq, conditions.clone());
+            }
+            for kind in kinds.iter().flatten() {
+                let obligation = Obligation {
+                    source: event.id,
+                    creditor: event.by.clone(),
+                    due_at: message.due_at,
+                    paused_before_ms: paused_ms,
+                    lineages: vec![vec![(recipient.clone(), event.seq)]],
+                };
+                mailbox.owed.insert((event.seq, *kind), obligation);
+            }
+        }
+    }
+
+    /// Takes a message from everybody who has not read it, with what is owed for it.
+    fn withdraw(&mut self, seq: Seq, superseded: bool) {
+        for mailbox in self.mailboxes.values_mut() {
+            mailbox.leave(seq);
+            mailbox.release(seq);
+            for conditions in mailbox.waiting.values_mut() {
+                if conditions.not_if.contains(&(seq, superseded)) {
+                    conditions.broken = true;
+                }
+            }
+        }
+    }
+
+    fn redact(&mut self, redact: &ChatRedact) {
+        let seq = redact.event_id.seq;
+        self.withdraw(seq, false);
+        for tombstone in &mut self.tombstones {
+            tombstone.unread.remove(seq.0);
+        }
+        let (Some(author), Some(answered)) = (&redact.author, redact.answered.map(|id| id.seq)) else {
+            return;
+        };
+        // What it had answered stays answered, also where the state was rebuilt without it.
+        if let Some(mailbox) = self.mailboxes.get_mut(author) {
+            mailbox.leave(answered);
+        }
+        for tombstone in self.tombstones.iter_mut().filter(|t| Some(&t.id) == author.actor()) {
+            if tombstone.removed_seq > seq {
+                tombstone.unread.remove(answered.0);
+            }
+        }
+        for mailbox in self.mailboxes.values_mut() {
+            for kind in met_by_reply(redact.progress) {
+                mailbox.prune(answered, *kind, |lineage| held_at(lineage, seq) == Some(author));
+            }
+        }
+    }
+
+    fn delivery(&mut self, event: &Event, delivery: &RuntimeDelivery) {
+        let Some(mailbox) = self.mailboxes.get_mut(&delivery.actor_id) else { return };
+        for seq in delivery.event_ids.iter().map(|id| id.seq) {
+            if mailbox.unread.contains(seq.0) {
+                deliver(mailbox, event, delivery, seq);
+            }
+        }
+    }
+}
+
+/// One unread message's part in a delivery.
+fn deliver(mailbox: &mut Mailbox, event: &Event, delivery: &RuntimeDelivery, seq: Seq) {
+    // An outcome that belongs to a claim which is over leaves a newer one alone.
+    let current = match delivery.delivery_id {
+        Some(id) => mailbox.flights.get(&seq).is_some_and(|flight| flight.delivery == id),
+        None => true,
+    };
+    let mut fly = |state| {
+        if current {
+            let flight = Flight {
+                state,
+                delivery: delivery.delivery_id.unwrap_or(event.id),
+                generation: delivery.generation,
+                transport: delivery.transport,
+                by: event.by.clone(),
+            };
+            mailbox.flights.insert(seq, flight);
+        }
+    };
+    match &delivery.state {
+        DeliveryState::Claimed => fly(FlightState::Claimed),
+        DeliveryState::Failed { .. } => fly(FlightState::Failed),
+        DeliveryState::Ambiguous { .. } => fly(FlightState::Ambiguous),
+        DeliveryState::Bounced { .. } => fly(FlightState::Bounced),
+        DeliveryState::Accepted { .. } => {
+            if current {
+                mailbox.flights.remove(&seq);
+            }
+            if delivery.generation == mailbox.generation {
+                mailbox.handed.insert(seq.0);
+            }
+            // Conditions are of the first handoff.
+            mailbox.waiting.remove(&seq);
+        }
+        DeliveryState::Retried => {
+            if current {
+                mailbox.flights.remove(&seq);
+            }
+        }
+        DeliveryState::Withheld { .. } => {
+            mailbox.leave(seq);
+            for kind in ObligationKind::ALL {
+                // What a removed recipient left to this one is owed all the same.
+                mailbox.prune(seq, kind, |lineage| lineage.len() == 1);
+            }
+        }
+    }
+}
+
+/// Who held an obligation when the event at `seq` was written.
+fn held_at(lineage: &Lineage, seq: Seq) -> Option<&Principal> {
+    lineage.iter().rev().find(|(_, since)| *since <= seq).map(|(holder, _)| holder)
+}
+
+/// What a message obliges its recipients to.
+pub(crate) fn asked_by(message: &ChatMessage) -> [Option<ObligationKind>; 2] {
+    [
+        (message.priority == Priority::Attention).then_some(ObligationKind::Ack),
+        message.reply_required.then_some(ObligationKind::Reply),
+    ]
+}
+
+/// What a reply ends that its sender owed for the message it answers.
+pub(crate) fn met_by_reply(progress: bool) -> &'static [ObligationKind] {
+    if progress { &[ObligationKind::Ack] } else { &[ObligationKind::Ack, ObligationKind::Reply] }
+}
+
+fn conditions(message: &ChatMessage, paused_ms: u64) -> Conditions {
+    let mut conditions = Conditions { expires_at: message.expires_at, ..Conditions::default() };
+    for not_if in &message.not_if {
+        match not_if {
+            // There are no tasks in this version, so none is closed.
+            NotIf::TaskClosed { .. } => {}
+            NotIf::Superseded { event_id } => conditions.not_if.push((event_id.seq, true)),
+            NotIf::Retracted { event_id } => conditions.not_if.push((event_id.seq, false)),
+            NotIf::DeadlineOver => conditions.deadline = message.due_at.map(|due| (due, paused_ms)),
+        }
+    }
+    conditions
+}

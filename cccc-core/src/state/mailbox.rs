@@ -1,0 +1,173 @@
+//! What waits for one principal: messages it has not read, on their way, and what it owes.
+
+use std::collections::BTreeMap;
+
+use roaring::RoaringTreemap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::event::Transport;
+use crate::id::{EventId, Principal, Seq};
+use crate::time::Timestamp;
+
+/// A principal's mail. `handed`, `flights` and `waiting` speak of unread messages only.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Mailbox {
+    /// Messages that are neither read nor withdrawn.
+    pub unread: RoaringTreemap,
+    /// Those that were handed over in the current generation.
+    pub handed: RoaringTreemap,
+    /// Those that a deliverer has taken, and how that went so far.
+    pub flights: BTreeMap<Seq, Flight>,
+    /// Those that were never handed over and only may be under conditions.
+    pub waiting: BTreeMap<Seq, Conditions>,
+    /// What the principal owes.
+    pub owed: BTreeMap<(Seq, ObligationKind), Obligation>,
+    /// Counts the principal's sessions.
+    pub generation: u64,
+}
+
+/// A delivery that was begun and has not succeeded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Flight {
+    /// How far it got.
+    pub state: FlightState,
+    /// The claim.
+    pub delivery: EventId,
+    /// The recipient's generation at that time.
+    pub generation: u64,
+    /// The door.
+    pub transport: Transport,
+    /// Who claimed it.
+    pub by: Principal,
+}
+
+/// How far a delivery got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FlightState {
+    /// A deliverer is at it.
+    Claimed,
+    /// Certainly not handed over; may be tried again.
+    Failed,
+    /// Perhaps handed over; tried again in this generation only if somebody asks for it.
+    Ambiguous,
+    /// There was nobody to hand it to; waits for the next generation or for a pull.
+    Bounced,
+}
+
+/// Under what conditions a message may be handed over for the first time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Conditions {
+    /// Not after this.
+    pub expires_at: Option<Timestamp>,
+    /// Not after what it asks for is due; with the time the group had been paused until it was sent.
+    pub deadline: Option<(Timestamp, u64)>,
+    /// Not if one of these messages was retracted, or superseded where the flag says so.
+    pub not_if: Vec<(Seq, bool)>,
+    /// One of those was.
+    pub broken: bool,
+}
+
+impl Conditions {
+    /// Whether nothing is asked.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What somebody may owe somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ObligationKind {
+    /// To take note of a message of priority attention.
+    Ack,
+    /// To answer a message that requires it.
+    Reply,
+}
+
+impl ObligationKind {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Ack, Self::Reply];
+
+    /// The kind as it is written in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ack => "ack",
+            Self::Reply => "reply",
+        }
+    }
+}
+
+/// Who held an obligation since when: first the recipient of the message, then successor upon successor.
+pub type Lineage = Vec<(Principal, Seq)>;
+
+/// Something owed and open. Its debtor is the owner of the mailbox it stands in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Obligation {
+    /// The message that asked.
+    pub source: EventId,
+    /// Who asked.
+    pub creditor: Principal,
+    /// When it is due, not counting pauses since it was sent; see [`due_at`](super::GroupState::due_at).
+    pub due_at: Option<Timestamp>,
+    /// For how long the group had been paused before it was sent.
+    pub paused_before_ms: u64,
+    /// How it came to its debtor; more than one way if removed recipients left theirs to the same
+    /// successor. Sorted.
+    pub lineages: Vec<Lineage>,
+}
+
+impl Mailbox {
+    /// A message is no longer unread, whatever the reason.
+    pub(super) fn leave(&mut self, seq: Seq) {
+        if self.unread.remove(seq.0) {
+            self.handed.remove(seq.0);
+            self.flights.remove(&seq);
+            self.waiting.remove(&seq);
+        }
+    }
+
+    /// Everything up to `seq` is no longer unread.
+    pub(super) fn leave_through(&mut self, seq: Seq) {
+        let past = seq.0.saturating_add(1);
+        self.unread.remove_range(..past);
+        self.handed.remove_range(..past);
+        self.flights = self.flights.split_off(&Seq(past));
+        self.waiting = self.waiting.split_off(&Seq(past));
+    }
+
+    /// Nothing is owed any more for a message.
+    pub(super) fn release(&mut self, source: Seq) {
+        for kind in ObligationKind::ALL {
+            self.owed.remove(&(source, kind));
+        }
+    }
+
+    /// Takes over an obligation, which may join one for the same message.
+    pub(super) fn owe(&mut self, source: Seq, kind: ObligationKind, mut obligation: Obligation) {
+        if let Some(present) = self.owed.get_mut(&(source, kind)) {
+            present.lineages.append(&mut obligation.lineages);
+            present.lineages.sort();
+            present.lineages.dedup();
+        } else {
+            self.owed.insert((source, kind), obligation);
+        }
+    }
+
+    /// Ends the ways of an obligation for which `ended` holds, and it with the last of them.
+    pub(super) fn prune(&mut self, source: Seq, kind: ObligationKind, ended: impl Fn(&Lineage) -> bool) {
+        if let Some(obligation) = self.owed.get_mut(&(source, kind)) {
+            obligation.lineages.retain(|lineage| !ended(lineage));
+            if obligation.lineages.is_empty() {
+                self.owed.remove(&(source, kind));
+            }
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! What proves ledgers right: a simulated machine that fails in every way a disk can, and one suite of
+//! checks for every implementation of [`Ledger`](crate::ledger::Ledger).
+//!
+//! Nothing here is used by the library itself. It is compiled with the feature `testing`, so that other
+//! crates (a ledger in a database, a runtime) test against the same things.
+#![expect(clippy::indexing_slicing, reason = "a broken invariant of the simulation must stop it at once")]
+
+mod random;
+pub mod sim;
+
+pub use random::Random;

@@ -35,7 +35,6 @@ pub(crate) struct UseArgs {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct GroupLine {
     #[serde(flatten)]
-    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     entry: GroupEntry,
     /// Absent where the group cannot be read.
     title: Option<String>,

@@ -393,3 +393,6 @@ pub(super) fn is_recipient(state: &GroupState, principal: &Principal, event: &Ev
     });
     owes || (named && event.by != *principal && state.present_since(principal, event.seq))
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,8 @@
 pub mod actor;
 pub mod address;
 pub mod delivery;
+#[cfg(any(test, feature = "testing"))]
+pub mod desk;
 pub mod group;
 pub mod message;
 pub mod obligation;

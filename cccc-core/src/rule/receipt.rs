@@ -384,7 +384,10 @@ impl<'a> History<'a> {
                         let reason = format!("who asked {}", removed_only(tombstone));
                         select(&mut ends, all).for_each(|end| end.end(Cancelled, reason.clone()));
                     } else if debtor.actor() == Some(&tombstone.id) {
-                        match tombstone.successor.as_ref().filter(|heir| self.inherits(heir, *at)) {
+                        // Where nothing is open there is nothing to take over.
+                        let open = ends.iter().any(|end| end.word == ObligationWord::Open);
+                        let heir = tombstone.successor.as_ref().filter(|_| open);
+                        match heir.filter(|heir| self.inherits(heir, *at)) {
                             Some(heir) => debtor = heir.clone().into(),
                             None => {
                                 select(&mut ends, all).for_each(|end| end.end(Returned, removed(tombstone)));

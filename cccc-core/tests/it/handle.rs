@@ -314,6 +314,7 @@ fn handles_are_send_and_sync() {
     check::<Group>();
     check::<Home>();
     check::<cccc_core::Error>();
-    check::<cccc_core::Watch>();
     check::<GroupId>();
+    fn send<T: Send + 'static>() {}
+    send::<cccc_core::Watch>();
 }

@@ -18,6 +18,8 @@ mod recovery;
 mod redaction;
 mod runs;
 mod segment;
+#[cfg(test)]
+mod tests;
 mod turn;
 mod verify;
 

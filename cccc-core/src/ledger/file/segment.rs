@@ -5,7 +5,7 @@
 //! its beginning and the offsets are written anew.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::layout::shown;
 use super::lines::{LineReader, follow, read_range};
@@ -25,7 +25,7 @@ pub(super) struct Segment {
     pub(super) path: PathBuf,
     offsets_path: PathBuf,
     pub(super) file: Box<dyn DiskFile>,
-    offsets: Mutex<Option<Box<dyn DiskFile>>>,
+    offsets: Mutex<Option<Arc<dyn DiskFile>>>,
     /// The chain before the first line.
     pub(super) before: Chain,
     sealed_len: OnceLock<u64>,
@@ -116,14 +116,24 @@ impl Segment {
         Ok(Some(Fetched { previous: Position { seq: Seq(seq.0 - 1), chain }, bytes }))
     }
 
+    /// Never held during a call to the disk.
+    fn offsets(&self) -> MutexGuard<'_, Option<Arc<dyn DiskFile>>> {
+        self.offsets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Entries of the offsets file; none if there is no such file.
     fn hints(&self, disk: &dyn Disk, index: u64, count: usize) -> Vec<u32> {
-        let mut open = self.offsets.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.is_none() {
-            *open = disk.open(&self.offsets_path, OpenMode::Read).ok();
-        }
-        let Some(file) = &*open else { return Vec::new() };
-        let bytes = read_range(&**file, index.saturating_mul(4), count * 4).unwrap_or_default();
+        let open = self.offsets().clone();
+        let file = match open {
+            Some(file) => file,
+            None => {
+                let Ok(file) = disk.open(&self.offsets_path, OpenMode::Read) else { return Vec::new() };
+                let file = Arc::<dyn DiskFile>::from(file);
+                *self.offsets() = Some(file.clone());
+                file
+            }
+        };
+        let bytes = read_range(&*file, index.saturating_mul(4), count * 4).unwrap_or_default();
         bytes.as_chunks::<4>().0.iter().map(|entry| u32::from_le_bytes(*entry)).collect()
     }
 
@@ -149,7 +159,7 @@ impl Segment {
         if let Ok(file) = disk.open(&self.offsets_path, OpenMode::Create) {
             let _ = file.write_at(&bytes, 0);
         }
-        self.offsets.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.offsets().take();
         Ok(offsets)
     }
 }

@@ -1,5 +1,7 @@
 //! Events and messages as people read them. Decides wording and width only.
 
+use std::time::Duration;
+
 use cccc_core::event::{Body, ChatMessage, DeliveryState, Priority};
 use cccc_core::{Clock, Event, Principal, SystemClock, Timestamp};
 
@@ -17,7 +19,9 @@ pub(crate) fn ago(at: Timestamp) -> String {
 /// When something is due: `in 12m`, `5m over`.
 pub(crate) fn due(at: Timestamp) -> String {
     let now = SystemClock.now();
-    if now > at { format!("{} over", short(now.since(at))) } else { format!("in {}", short(at.since(now))) }
+    // Rounded up to seconds, so that what is due in 15 minutes reads so a moment later.
+    let left = at.since(now).saturating_add(Duration::from_millis(999));
+    if now > at { format!("{} over", short(now.since(at))) } else { format!("in {}", short(left)) }
 }
 
 /// Names with commas.

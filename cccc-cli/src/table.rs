@@ -29,7 +29,7 @@ impl<'a> Table<'a> {
     /// The table as text, without a newline at its end.
     pub(crate) fn text(&self) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let width_of = |column| {
+        let width_of = |column: usize| {
             let cells = self.rows.iter().filter_map(|row| row.get(column));
             cells.map(|(text, _)| text.chars().count()).max().unwrap_or(0)
         };

@@ -162,19 +162,22 @@ fn notification(dir: &Path) -> Result<String> {
         let _ = sender.send(());
     });
     let _watch = disk.watch(&path, wake).map_err(failed)?;
-    let mut best = Duration::MAX;
-    for byte in 0..5u8 {
+    let mut times = Vec::new();
+    for byte in 0..9u8 {
         drain(&wakes);
         let started = Instant::now();
         file.write_at(&[byte], byte.into()).map_err(failed)?;
         wait(&wakes, "a write")?;
-        best = best.min(started.elapsed());
+        times.push(started.elapsed());
     }
+    // The median, because a wake may come for an earlier reason, and the machine may be busy.
+    times.sort();
+    let usual = times.get(times.len() / 2).copied().unwrap_or_default();
     drain(&wakes);
     touch_elsewhere(&path)?;
     wait(&wakes, "a write by another process")?;
-    let how = if best < NOTIFIED_WITHIN { "notified" } else { "polled, not notified," };
-    Ok(format!("{how} {:.1} ms after a write; woken by another process's write", best.as_secs_f64() * 1e3))
+    let how = if usual < NOTIFIED_WITHIN { "notified" } else { "polled, not notified," };
+    Ok(format!("{how} {:.2} ms after a write; woken by another process's write", usual.as_secs_f64() * 1e3))
 }
 
 fn drain(wakes: &Receiver<()>) {

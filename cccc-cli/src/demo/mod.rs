@@ -78,8 +78,9 @@ pub(crate) struct DemoAnswer {
 
 pub(crate) async fn cmd_demo(context: &Context, args: DemoArgs) -> Outcome {
     let root = std::fs::canonicalize(&args.path).map_err(|e| Error::io("find", &args.path, e))?;
-    let dir = tempfile::Builder::new().prefix("cccc-demo-").tempdir();
-    let dir = dir.map_err(|e| Error::unavailable(format!("cannot make a throwaway home: {e}")))?;
+    // What cannot be counted is said at once, and not by a process that ends early.
+    count::sources(&root)?;
+    let dir = throwaway()?;
     let result = perform(context, dir.path(), &root).await;
     let shown = result.and_then(|answer| show(context, &answer, args.rm));
     if !args.rm {
@@ -90,6 +91,15 @@ pub(crate) async fn cmd_demo(context: &Context, args: DemoArgs) -> Outcome {
         }
     }
     shown
+}
+
+/// A directory in the system's place for such, closed to others from its beginning.
+fn throwaway() -> Result<tempfile::TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("cccc-demo-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    builder.tempdir().map_err(|e| Error::unavailable(format!("cannot make a throwaway home: {e}")))
 }
 
 /// What happened, as the checks need it.

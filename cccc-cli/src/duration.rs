@@ -57,18 +57,23 @@ mod tests {
 
     #[test]
     fn durations_are_read_as_people_write_them() {
-        for (text, seconds) in [("90s", 90), ("15m", 900), ("1h30m", 5400), ("2d", 172_800), ("1w1s", 604_801)] {
+        for (text, seconds) in
+            [("90s", 90), ("15m", 900), ("1h30m", 5400), ("2d", 172_800), ("1w1s", 604_801)]
+        {
             assert_eq!(parse(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
         assert_eq!(parse("250ms"), Ok(Duration::from_millis(250)));
-        for bad in ["", "0s", "m", "15", "-5m", "1.5h", "5 m", "5x", "15m3", "99999999999999999999s", "9999w"] {
+        for bad in ["", "0s", "m", "15", "-5m", "1.5h", "5 m", "5x", "15m3", "99999999999999999999s", "9999w"]
+        {
             assert!(parse(bad).is_err(), "{bad:?}");
         }
     }
 
     #[test]
     fn durations_are_shortened_to_what_matters() {
-        for (seconds, text) in [(0, "0s"), (59, "59s"), (61, "1m"), (3600, "1h"), (3720, "1h2m"), (90_000, "1d1h")] {
+        for (seconds, text) in
+            [(0, "0s"), (59, "59s"), (61, "1m"), (3600, "1h"), (3720, "1h2m"), (90_000, "1d1h")]
+        {
             assert_eq!(short(Duration::from_secs(seconds)), text);
         }
     }

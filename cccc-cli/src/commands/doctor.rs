@@ -191,7 +191,8 @@ fn wait(wakes: &Receiver<()>, for_what: &str) -> Result<()> {
 }
 
 fn touch_elsewhere(path: &Path) -> Result<()> {
-    let this = std::env::current_exe().map_err(|e| Error::unavailable(format!("cannot find this program: {e}")))?;
+    let this =
+        std::env::current_exe().map_err(|e| Error::unavailable(format!("cannot find this program: {e}")))?;
     let mut touch = Command::new(&this);
     touch.arg("doctor-touch").arg(path).stdin(Stdio::null()).stdout(Stdio::null());
     let status = touch.status().map_err(|e| Error::io("run", &this, e))?;
@@ -227,7 +228,8 @@ async fn group(home: &Home, entry: GroupEntry) -> GroupCheck {
 }
 
 fn text(context: &Context, answer: &DoctorAnswer) -> String {
-    let verdict = |ok: bool| if ok { ("ok".to_owned(), Style::Green) } else { ("WRONG".to_owned(), Style::Red) };
+    let verdict =
+        |ok: bool| if ok { ("ok".to_owned(), Style::Green) } else { ("WRONG".to_owned(), Style::Red) };
     let mut checks = Table::new(&context.out, &["CHECK", "", answer.home.to_str().unwrap_or("home")]);
     for check in &answer.checks {
         checks.row([plain(check.name), verdict(check.ok), plain(clean(&check.detail))]);

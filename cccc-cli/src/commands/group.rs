@@ -58,7 +58,9 @@ enum GroupCommand {
     #[command(after_help = "Examples:\n  cccc group archive --reason done")]
     Archive(ReasonArgs),
     /// Delete an archived group with everything in it, for ever
-    #[command(after_help = "Examples:\n  cccc --group gh4c1f9k2x group archive && cccc group delete gh4c1f9k2x")]
+    #[command(
+        after_help = "Examples:\n  cccc --group gh4c1f9k2x group archive && cccc group delete gh4c1f9k2x"
+    )]
     Delete {
         /// The group's id, spelled out
         #[arg(value_name = "GROUP")]
@@ -171,7 +173,8 @@ async fn update(context: &Context, args: UpdateArgs) -> Outcome {
 
 fn setting(text: &str) -> Result<(String, serde_json::Value)> {
     let wrong = |why: String| {
-        Error::invalid(format!("{text:?} is not a setting: {why}")).hint("write NAME=JSON, for example nudge_ms=0")
+        Error::invalid(format!("{text:?} is not a setting: {why}"))
+            .hint("write NAME=JSON, for example nudge_ms=0")
     };
     let (name, json) = text.split_once('=').ok_or_else(|| wrong("there is no `=`".into()))?;
     let value = serde_json::from_str(json).map_err(|e| wrong(e.to_string()))?;
@@ -201,7 +204,5 @@ async fn scope(context: &Context, command: ScopeCommand) -> Outcome {
         ScopeCommand::Remove { path } => (home.remove_scope(&group, path).await?, "no longer belongs to"),
     };
     let answer = ScopeAnswer { group_id: group.id().clone(), path };
-    context
-        .out
-        .answer(&answer, || format!("{} {what} group {}", answer.path.display(), answer.group_id))
+    context.out.answer(&answer, || format!("{} {what} group {}", answer.path.display(), answer.group_id))
 }

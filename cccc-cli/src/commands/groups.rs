@@ -59,14 +59,16 @@ pub(crate) async fn cmd_groups(context: &Context, _: GroupsArgs) -> Outcome {
         lines.push(line(&home, entry).await);
     }
     context.out.answers(&lines, || {
-        let mut table = Table::new(&context.out, &["", "GROUP", "TITLE", "STATE", "EVENTS", "OPEN", "DIRECTORIES"]);
+        let mut table =
+            Table::new(&context.out, &["", "GROUP", "TITLE", "STATE", "EVENTS", "OPEN", "DIRECTORIES"]);
         for line in &lines {
             let number = |n: Option<u64>| plain(n.map(|n| n.to_string()).unwrap_or_default());
             let state = match (&line.state, &line.error) {
                 (Some(state), _) => plain(word(state)),
                 (None, _) => ("unreadable".to_owned(), Style::Red),
             };
-            let scopes: Vec<String> = line.entry.scopes.iter().map(|path| clean(&path.to_string_lossy())).collect();
+            let scopes: Vec<String> =
+                line.entry.scopes.iter().map(|path| clean(&path.to_string_lossy())).collect();
             table.row([
                 plain(if line.entry.active { "*" } else { "" }),
                 plain(&line.entry.group_id),
@@ -77,7 +79,11 @@ pub(crate) async fn cmd_groups(context: &Context, _: GroupsArgs) -> Outcome {
                 plain(names(&scopes)),
             ]);
         }
-        if table.is_empty() { "no groups yet; `cccc attach` makes one for a directory".into() } else { table.text() }
+        if table.is_empty() {
+            "no groups yet; `cccc attach` makes one for a directory".into()
+        } else {
+            table.text()
+        }
     })
 }
 

@@ -30,7 +30,8 @@ pub(crate) async fn cmd_receipts(context: &Context, args: ReceiptsArgs) -> Outco
 
 /// Receipts for people.
 pub(crate) fn table(context: &Context, receipts: &[Receipt]) -> String {
-    let mut table = Table::new(&context.out, &["RECIPIENT", "DELIVERY", "READ", "ACK", "REPLY", "DUE", "REMARKS"]);
+    let mut table =
+        Table::new(&context.out, &["RECIPIENT", "DELIVERY", "READ", "ACK", "REPLY", "DUE", "REMARKS"]);
     for receipt in receipts {
         let delivery = match receipt.delivery.state {
             DeliveryWord::Accepted => Style::Green,
@@ -62,11 +63,8 @@ pub(crate) fn table(context: &Context, receipts: &[Receipt]) -> String {
 }
 
 fn remarks(receipt: &Receipt) -> String {
-    let reasons = [
-        ("", &receipt.delivery.reason),
-        ("ack: ", &receipt.ack_reason),
-        ("reply: ", &receipt.reply_reason),
-    ];
+    let reasons =
+        [("", &receipt.delivery.reason), ("ack: ", &receipt.ack_reason), ("reply: ", &receipt.reply_reason)];
     let mut remarks: Vec<String> = reasons
         .iter()
         .filter_map(|(what, reason)| reason.as_ref().map(|reason| format!("{what}{}", clean(reason))))

@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::Done;
 use super::actor::ActorAnswer;
 use super::attach::AttachAnswer;
 use super::doctor::DoctorAnswer;
@@ -15,7 +16,6 @@ use super::groups::{GroupLine, UseAnswer};
 use super::ledger::{DamageAnswer, ExportAnswer, PathAnswer, VerifyAnswer};
 use super::version::VersionAnswer;
 use super::who::WhoamiAnswer;
-use super::Done;
 use crate::context::Context;
 use crate::output::Outcome;
 

@@ -39,7 +39,8 @@ pub(crate) async fn cmd_show(context: &Context, args: ShowArgs) -> Outcome {
             None => attachment.sha256.clone(),
         };
         let name = clean(&attachment.name);
-        text += &format!("\n    {name} ({}, {}): {place}", size(attachment.bytes), clean(&attachment.media_type));
+        text +=
+            &format!("\n    {name} ({}, {}): {place}", size(attachment.bytes), clean(&attachment.media_type));
     }
     context.out.line(text)
 }

@@ -71,5 +71,9 @@ async fn latest(group: &Group, up_to: Position, args: &TailArgs) -> Result<VecDe
 }
 
 fn print(context: &Context, event: &Event, line: &str) -> Outcome {
-    if context.out.is_json() { context.out.line(line) } else { context.out.line(event_line(&context.out, event)) }
+    if context.out.is_json() {
+        context.out.line(line)
+    } else {
+        context.out.line(event_line(&context.out, event))
+    }
 }

@@ -142,7 +142,8 @@ pub(crate) fn attached<T: DeserializeOwned>(group: &Group, attachments: &[Attach
     let mut bytes = Vec::new();
     let read = group.blobs().open(&first.sha256)?.take(first.bytes + 1).read_to_end(&mut bytes);
     read.map_err(|e| Error::unavailable(format!("cannot read {}: {e}", first.name)))?;
-    serde_json::from_slice(&bytes).map_err(|e| Error::invalid(format!("{} is not as agreed: {e}", first.name)))
+    serde_json::from_slice(&bytes)
+        .map_err(|e| Error::invalid(format!("{} is not as agreed: {e}", first.name)))
 }
 
 /// Stores a value to be attached.
@@ -171,7 +172,8 @@ async fn work(desk: &Desk, task: &Event, stop_half_way: bool) -> Result<()> {
     }
     counts.add(&count(&share.root, second)?);
     let total = counts.total();
-    let result = format!("Counted {} lines and {} TODO marks in {} files", total.lines, total.todos, total.files);
+    let result =
+        format!("Counted {} lines and {} TODO marks in {} files", total.lines, total.todos, total.files);
     let attachment = desk.store("counts.json", &counts).await?;
     let reply = desk.group.reply(task, result).intent("result").priority(Priority::Attention);
     reply.attachment(attachment).client_id(format!("result-{}", task.seq)).await?;
@@ -186,7 +188,11 @@ async fn lead(desk: &Desk, job: &Event) -> Result<()> {
     let peers: Vec<String> =
         actors.iter().filter(|a| a.role == Role::Peer).map(|a| a.actor_id.to_string()).collect();
     let shares = split(&root, &peers)?;
-    let plan = format!("Splitting {} files between {}", shares.values().map(Vec::len).sum::<usize>(), peers.join(" and "));
+    let plan = format!(
+        "Splitting {} files between {}",
+        shares.values().map(Vec::len).sum::<usize>(),
+        peers.join(" and ")
+    );
     desk.group.reply(job, plan).progress().client_id(format!("plan-{}", job.seq)).await?;
     let mut open = Vec::new();
     for (peer, files) in shares {
@@ -198,7 +204,8 @@ async fn lead(desk: &Desk, job: &Event) -> Result<()> {
     }
     let counts = collect(desk, open).await?;
     let total = counts.total();
-    let report = format!("Done: {} lines and {} TODO marks in {} files", total.lines, total.todos, total.files);
+    let report =
+        format!("Done: {} lines and {} TODO marks in {} files", total.lines, total.todos, total.files);
     let attachment = desk.store("totals.json", &counts).await?;
     let reply = desk.group.reply(job, report).intent("result").attachment(attachment);
     reply.client_id(format!("report-{}", job.seq)).await?;
@@ -207,7 +214,8 @@ async fn lead(desk: &Desk, job: &Event) -> Result<()> {
 
 /// Divides the files so that every peer has about the same to read.
 fn split(root: &Path, peers: &[String]) -> Result<BTreeMap<String, Vec<String>>> {
-    let mut shares: BTreeMap<&String, (u64, Vec<String>)> = peers.iter().map(|peer| (peer, (0, Vec::new()))).collect();
+    let mut shares: BTreeMap<&String, (u64, Vec<String>)> =
+        peers.iter().map(|peer| (peer, (0, Vec::new()))).collect();
     let mut files = sources(root)?;
     files.sort_by_key(|file| std::cmp::Reverse(file.bytes));
     for file in files {

@@ -29,7 +29,13 @@ impl Cast {
     /// Starts an actor in a process of its own, and returns the process's id.
     pub(crate) fn start(&mut self, actor: &str, stop_half_way: bool) -> Result<u32> {
         let mut command = Command::new(&self.program);
-        command.arg("--home").arg(&self.home).args(["--group", self.group.as_str(), "--as", actor, "demo-actor"]);
+        command.arg("--home").arg(&self.home).args([
+            "--group",
+            self.group.as_str(),
+            "--as",
+            actor,
+            "demo-actor",
+        ]);
         if stop_half_way {
             command.arg("--stop-half-way");
         }
@@ -46,7 +52,10 @@ impl Cast {
         let at = self.running.iter().position(|(name, _)| name == actor);
         let at = at.ok_or_else(|| Error::not_found(format!("{actor} is not running")))?;
         let (_, mut child) = self.running.remove(at);
-        child.kill().and_then(|()| child.wait()).map_err(|e| Error::unavailable(format!("cannot kill {actor}: {e}")))
+        child
+            .kill()
+            .and_then(|()| child.wait())
+            .map_err(|e| Error::unavailable(format!("cannot kill {actor}: {e}")))
     }
 
     /// Fails if an actor has ended badly.
@@ -67,7 +76,9 @@ impl Cast {
             match look(actor, child)? {
                 Some(status) if status.success() => drop(self.running.pop()),
                 Some(status) => return Err(Error::unavailable(format!("{actor} ended badly: {status}"))),
-                None if Instant::now() > until => return Err(Error::unavailable(format!("{actor} does not end"))),
+                None if Instant::now() > until => {
+                    return Err(Error::unavailable(format!("{actor} does not end")));
+                }
                 None => thread::sleep(LOOK_EVERY),
             }
         }

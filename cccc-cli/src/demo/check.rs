@@ -84,7 +84,11 @@ async fn asked(played: &Played) -> Result<Check> {
     };
     let answered = receipts.iter().filter(|receipt| held(receipt)).count();
     let ok = answered == receipts.len() && receipts.len() == 1 + PEERS.len();
-    Ok(Check::new("every task was delivered, read and answered", ok, format!("{answered} of {}", receipts.len())))
+    Ok(Check::new(
+        "every task was delivered, read and answered",
+        ok,
+        format!("{answered} of {}", receipts.len()),
+    ))
 }
 
 async fn acknowledged(played: &Played) -> Result<Check> {
@@ -174,7 +178,11 @@ fn word_count(root: &Path, paths: &[String], lines: u64) -> Check {
             },
             Ok(output) => return Check::new(CLAIM, false, format!("`wc`: {}", output.status)),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                return Check::new("the lines were counted twice (there is no `wc` here)", true, "own count only");
+                return Check::new(
+                    "the lines were counted twice (there is no `wc` here)",
+                    true,
+                    "own count only",
+                );
             }
             Err(e) => return Check::new(CLAIM, false, format!("`wc`: {e}")),
         }

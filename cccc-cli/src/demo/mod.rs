@@ -176,7 +176,9 @@ async fn play(context: &Context, played: &mut Played, cast: &mut Cast, started: 
         let event = match news.recv_timeout(LOOK_EVERY) {
             Ok(event) => event?,
             Err(_) if started.elapsed() > BOUND => {
-                return Err(Error::unavailable(format!("nobody reported within {} s", BOUND.as_secs())).into());
+                return Err(
+                    Error::unavailable(format!("nobody reported within {} s", BOUND.as_secs())).into()
+                );
             }
             Err(_) => {
                 cast.check()?;
@@ -194,7 +196,8 @@ async fn play(context: &Context, played: &mut Played, cast: &mut Cast, started: 
             let status = cast.kill(VICTIM)?;
             let again = cast.start(VICTIM, false)?;
             played.killed = Some((status, victim, again));
-            let text = format!("** {VICTIM} (process {victim}) was killed; started again as process {again} **");
+            let text =
+                format!("** {VICTIM} (process {victim}) was killed; started again as process {again} **");
             say(context, &format!("{:>6}  {}", at(started), context.out.style(Style::Red, text)))?;
         }
         if by == FOREMAN && !message.progress && message.reply_to == Some(played.job) {
@@ -265,4 +268,3 @@ fn text(context: &Context, answer: &DemoAnswer, removed: bool) -> String {
         answer.elapsed_ms as f64 / 1e3,
     )
 }
-

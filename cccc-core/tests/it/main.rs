@@ -8,6 +8,7 @@
 
 mod conformance;
 mod crowd;
+mod format_doc;
 mod handle;
 mod home;
 mod model;

@@ -19,7 +19,8 @@ use cccc_core::ledger::{
     Appended, Draft, Durability, Encoder, FileLedger, Ledger, Page, Position, ReadLimit, Stamp, Verdict,
 };
 use cccc_core::testing::Random;
-use cccc_core::{GroupId, Nonce, Principal, Seq, Timestamp};
+use cccc_core::id::Nonce;
+use cccc_core::{GroupId, Principal, Seq, Timestamp};
 use serde_json::value::RawValue;
 
 /// `<name> <count> <segment bytes> <directory>`
@@ -136,7 +137,7 @@ impl Stage {
     fn new(segment_bytes: u64) -> Self {
         let home = tempfile::tempdir().unwrap();
         let dir = home.path().join("g");
-        FileLedger::create(Arc::new(RealDisk::new()), &dir, group_id()).unwrap();
+        FileLedger::create(Arc::new(RealDisk::new()), &dir, group_id(), Default::default()).unwrap();
         let (sender, receiver) = channel();
         let (acked, slowest) = (BTreeMap::new(), Duration::ZERO);
         Self { _home: home, dir, segment_bytes, children: Vec::new(), sender, receiver, acked, slowest }

@@ -49,7 +49,7 @@ impl Locked {
         self.finish_redaction()?;
         let boot = self.shared.disk.boot_id();
         let (head, tip) = (self.page(Role::Head)?, self.page(Role::Tip)?);
-        let epoch = [head, tip].iter().flatten().map(|page| page.epoch).fold(self.writer.epoch, u64::max) + 1;
+        let epoch = self.next_epoch(&[head, tip]);
         let (base, durable) = match head {
             Some(head) => (head.mark, head.mark.at.seq),
             None => (self.last_segment_start()?, Seq(0)),
@@ -80,6 +80,17 @@ impl Locked {
         self.write_page(Role::Tip, &state)?;
         self.write_page(Role::Head, &state)?;
         Ok(Pages { head: state, tip: state })
+    }
+
+    /// An epoch that no turn has seen.
+    pub(super) fn next_epoch(&self, pages: &[Option<State>]) -> u64 {
+        let known = pages.iter().flatten().map(|page| page.epoch).fold(self.writer.epoch, u64::max);
+        // With both pages lost nobody knows the last one; but epochs are raised less than once a microsecond.
+        let floor = match pages.iter().any(Option::is_some) {
+            true => 0,
+            false => u64::try_from(self.shared.disk.monotonic().as_micros()).unwrap_or(0),
+        };
+        known.max(floor) + 1
     }
 
     fn open_segment(&self, first: u64) -> Result<Box<dyn DiskFile>> {

@@ -6,6 +6,9 @@ use crate::ledger::{Appended, Batch, Durability, Encoder, Stamp};
 use crate::time::Timestamp;
 
 mod basic;
+mod derived;
+mod faults;
+mod recovery;
 
 fn group() -> GroupId {
     GroupId::new("g-test").unwrap()
@@ -66,4 +69,22 @@ fn texts(ledger: &FileLedger) -> Vec<String> {
             texts.push(event.message().map_or_else(|| "(redacted)".into(), |message| message.text.clone()));
         }
     }
+}
+
+fn create(dir: &std::path::Path) -> FileLedger {
+    FileLedger::create(real(), dir, group(), Options::default()).unwrap()
+}
+
+fn open(dir: &std::path::Path) -> FileLedger {
+    FileLedger::open(real(), dir, group(), Options::default()).unwrap()
+}
+
+fn segment(dir: &std::path::Path, first: u64) -> PathBuf {
+    Layout::new(dir.to_owned()).segment(first)
+}
+
+/// The contents of all files that were set aside.
+fn torn(dir: &std::path::Path) -> Vec<Vec<u8>> {
+    let Ok(entries) = std::fs::read_dir(dir.join("torn")) else { return Vec::new() };
+    entries.map(|entry| std::fs::read(entry.unwrap().path()).unwrap()).collect()
 }

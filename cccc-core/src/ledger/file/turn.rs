@@ -202,8 +202,8 @@ fn seal(mut locked: Locked, pages: Pages, batch: &Batch) -> Result<Appended> {
     if let Err(error) = active.file.sync() {
         let error = Error::io("sync", &active.path, error);
         locked.fence(&pages.head)?;
-        locked.recover(Some(pages.head.mark))?;
-        return Err(error);
+        // Once everything written so far is in order again, the batch can be tried anew.
+        return locked.recover(Some(pages.head.mark)).map(|_| Appended::Lost).map_err(|_| error);
     }
     let durable = State { mark: tip, ..pages.head };
     locked.write_page(Role::Head, &durable)?;

@@ -10,7 +10,8 @@ use cccc_core::ledger::{
 };
 use cccc_core::testing::Random;
 use cccc_core::testing::sim::{SimDisk, block_on, timeout};
-use cccc_core::{Error, Nonce, Principal, Result, Seq, Timestamp};
+use cccc_core::id::Nonce;
+use cccc_core::{Error, Principal, Result, Seq, Timestamp};
 use serde_json::value::RawValue;
 
 use super::scenario::Stage;

@@ -5,11 +5,11 @@ use super::*;
 #[test]
 fn what_was_appended_is_read_again_by_another_handle() {
     let dir = tempfile::tempdir().unwrap();
-    let ledger = FileLedger::create(real(), dir.path(), group()).unwrap();
+    let ledger = create(dir.path());
     assert_eq!(now(ledger.head()).unwrap(), Position::start(&group()));
     append(&ledger, &["one", "two three"]);
     let end = append(&ledger, &["four"]);
-    let other = FileLedger::open(real(), dir.path(), group(), Options::default()).unwrap();
+    let other = open(dir.path());
     assert_eq!(now(other.head()).unwrap(), end);
     assert_eq!(texts(&other), ["one", "two", "three", "four"]);
     let page = now(other.read(Seq(2), ReadLimit { events: 2, bytes: 1 << 20 })).unwrap();
@@ -22,8 +22,8 @@ fn what_was_appended_is_read_again_by_another_handle() {
 #[test]
 fn creating_what_is_there_only_opens_it() {
     let dir = tempfile::tempdir().unwrap();
-    append(&FileLedger::create(real(), dir.path(), group()).unwrap(), &["one"]);
-    let again = FileLedger::create(real(), dir.path(), group()).unwrap();
+    append(&create(dir.path()), &["one"]);
+    let again = create(dir.path());
     assert_eq!(texts(&again), ["one"]);
     let nowhere = FileLedger::open(real(), dir.path().join("x"), group(), Options::default());
     assert_eq!(nowhere.unwrap_err().kind(), ErrorKind::NotFound);
@@ -32,7 +32,7 @@ fn creating_what_is_there_only_opens_it() {
 #[test]
 fn a_batch_for_another_tip_is_a_conflict_unless_it_stands_there() {
     let dir = tempfile::tempdir().unwrap();
-    let ledger = FileLedger::create(real(), dir.path(), group()).unwrap();
+    let ledger = create(dir.path());
     let start = now(ledger.head()).unwrap();
     append(&ledger, &["one two"]);
     let try_batch = |texts: &[&str]| {
@@ -40,14 +40,14 @@ fn a_batch_for_another_tip_is_a_conflict_unless_it_stands_there() {
         now(turn.append(batch_of(start, Seq(0), texts), Durability::Durable))
     };
     assert_eq!(try_batch(&["one two"]).unwrap(), Appended::Already);
-    assert_eq!(try_batch(&["another"]).unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(try_batch(&["somebody else"]).unwrap_err().kind(), ErrorKind::Conflict);
     assert_eq!(texts(&ledger), ["one", "two"]);
 }
 
 #[test]
 fn buffered_events_are_seen_once_a_sync_covers_them() {
     let dir = tempfile::tempdir().unwrap();
-    let ledger = FileLedger::create(real(), dir.path(), group()).unwrap();
+    let ledger = create(dir.path());
     let turn = now(ledger.turn()).unwrap();
     let batch = batch_of(turn.tip(), turn.durable().seq, &["later"]);
     assert_eq!(now(turn.append(batch, Durability::Buffered)).unwrap(), Appended::New);
@@ -63,7 +63,7 @@ fn buffered_events_are_seen_once_a_sync_covers_them() {
 #[test]
 fn segments_follow_one_another_and_read_as_one() {
     let dir = tempfile::tempdir().unwrap();
-    drop(FileLedger::create(real(), dir.path(), group()).unwrap());
+    drop(create(dir.path()));
     let options = Options::default().segment_bytes(600);
     let ledger = FileLedger::open(real(), dir.path(), group(), options).unwrap();
     let other = FileLedger::open(real(), dir.path(), group(), options).unwrap();
@@ -79,7 +79,7 @@ fn segments_follow_one_another_and_read_as_one() {
         let seqs: Vec<_> = page.lines().map(|line| line.seq().unwrap().0).collect();
         assert_eq!(seqs, (from..=40).take(7).collect::<Vec<_>>());
     }
-    let fresh = FileLedger::open(real(), dir.path(), group(), Options::default()).unwrap();
+    let fresh = open(dir.path());
     assert_eq!(texts(&fresh), words);
     assert!(matches!(now(fresh.verify()).unwrap(), Verdict::Sound { head, .. } if head.seq == Seq(40)));
 }
@@ -87,8 +87,8 @@ fn segments_follow_one_another_and_read_as_one() {
 #[test]
 fn whoever_waits_is_woken_by_another_handle() {
     let dir = tempfile::tempdir().unwrap();
-    let ledger = FileLedger::create(real(), dir.path(), group()).unwrap();
-    let other = FileLedger::open(real(), dir.path(), group(), Options::default()).unwrap();
+    let ledger = create(dir.path());
+    let other = open(dir.path());
     let waiting = std::thread::spawn(move || {
         now(async move {
             tokio::time::timeout(Duration::from_secs(20), other.wait(Seq(1))).await.unwrap().unwrap()

@@ -71,6 +71,17 @@ impl Event {
             _ => None,
         }
     }
+
+    /// Whether this is of one of these kinds, or of a kind below one (`chat` for all of `chat.*`). No
+    /// kinds at all means any kind.
+    #[must_use]
+    pub fn is_of_kind<K: AsRef<str>>(&self, kinds: &[K]) -> bool {
+        let below = |wanted: &K| {
+            let rest = self.body.kind().strip_prefix(wanted.as_ref());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        kinds.is_empty() || kinds.iter().any(below)
+    }
 }
 
 /// Declares [`Body`] with its kinds, so that name, parser and writer cannot disagree.

@@ -17,15 +17,13 @@ impl Group {
     /// `NotFound` for an event that does not exist; `Invalid` for one that is no message.
     pub async fn receipts(&self, message: impl IntoEventRef) -> Result<Vec<Receipt>> {
         let engine = &self.shared.engine;
-        let known = engine.event(&message.into_event_ref()?).await?;
-        if known.event.message().is_none() && !matches!(known.event.body, Body::Redacted { .. }) {
-            let kind = known.event.body.kind();
-            return Err(Error::invalid(format!("event {} is a {kind}, not a message", known.event.id)));
+        let event = engine.event(&message.into_event_ref()?).await?;
+        if event.message().is_none() && !matches!(event.body, Body::Redacted { .. }) {
+            let kind = event.body.kind();
+            return Err(Error::invalid(format!("event {} is a {kind}, not a message", event.id)));
         }
         let now = engine.clock().now();
-        engine
-            .query_facts(known.event.seq, |state, facts| receipt::receipts(state, &known.event, facts, now))
-            .await
+        engine.query_facts(event.seq, |state, facts| receipt::receipts(state, &event, facts, now)).await
     }
 
     /// What is owed: by default by and to this principal.
@@ -38,7 +36,7 @@ impl Group {
     /// # Errors
     /// `NotFound`, `Unsupported` if a newer version wrote it.
     pub async fn event(&self, event: impl IntoEventRef) -> Result<Event> {
-        Ok(self.shared.engine.event(&event.into_event_ref()?).await?.event)
+        self.shared.engine.event(&event.into_event_ref()?).await
     }
 }
 

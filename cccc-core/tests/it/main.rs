@@ -1,8 +1,14 @@
 //! Core from outside: as a program uses it, as many processes use it, and as faults meet it.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "tests stop where they fail")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests stop where they fail"
+)]
 
 mod conformance;
 mod crowd;
+mod format_doc;
 mod handle;
 mod home;
 mod model;

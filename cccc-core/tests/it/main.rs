@@ -1,5 +1,10 @@
 //! Core from outside: as a program uses it, as many processes use it, and as faults meet it.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "tests stop where they fail")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests stop where they fail"
+)]
 
 mod conformance;
 mod crowd;

@@ -23,7 +23,12 @@ struct Files {
 #[async_trait]
 impl Factory for Files {
     async fn create(&self, group_id: &GroupId) -> Result<Arc<dyn Ledger>> {
-        FileLedger::create(self.disk.clone(), self.home.join(group_id.as_str()), group_id.clone(), self.options.clone())?;
+        FileLedger::create(
+            self.disk.clone(),
+            self.home.join(group_id.as_str()),
+            group_id.clone(),
+            self.options.clone(),
+        )?;
         self.open(group_id).await
     }
 

@@ -12,9 +12,7 @@ use cccc_core::event::{
 use cccc_core::id::Nonce;
 use cccc_core::ledger::file::{FileLedger, Options};
 use cccc_core::ledger::{Draft, Encoder, Page, RawLine, Stamp, Verdict, codec};
-use cccc_core::{
-    DeliveryWord, GroupId, Home, ObligationWord, Position, Principal, Seq, Timestamp, block_on,
-};
+use cccc_core::{DeliveryWord, GroupId, Home, ObligationWord, Position, Principal, Seq, Timestamp, block_on};
 
 mod reader;
 
@@ -292,7 +290,10 @@ fn an_old_ledger_opens_and_means_what_it_meant() {
     let messages = block_on(user.history().kind("chat.message").limit(1000)).unwrap().events;
     let receipts = |i: usize| block_on(user.receipts(&messages[i])).unwrap().remove(0);
     let answered = receipts(0);
-    assert_eq!((answered.read, answered.ack, answered.reply), (true, ObligationWord::Met, ObligationWord::Met));
+    assert_eq!(
+        (answered.read, answered.ack, answered.reply),
+        (true, ObligationWord::Met, ObligationWord::Met)
+    );
     assert_eq!(answered.delivery.state, DeliveryWord::Accepted);
     let attachment = &messages[2].message().unwrap().attachments[0];
     let mut content = String::new();
@@ -340,7 +341,8 @@ fn makes_the_fixture() {
     block_on(asked.reply_within(std::time::Duration::from_secs(900)).client_id("review-1")).unwrap();
     let inbox = block_on(alice.inbox()).unwrap();
     block_on(alice.reply(&inbox.messages[0], "Reading it").progress()).unwrap();
-    let findings = block_on(alice.blobs().put_bytes("findings.md", b"1. unchecked token\n".to_vec())).unwrap();
+    let findings =
+        block_on(alice.blobs().put_bytes("findings.md", b"1. unchecked token\n".to_vec())).unwrap();
     block_on(alice.reply(&inbox.messages[0], "One finding").attachment(findings)).unwrap();
     let secret = block_on(user.send("the password is swordfish").to("lead").to("alice")).unwrap();
     block_on(user.redact(&secret, "a secret")).unwrap();

@@ -88,8 +88,6 @@ impl Event {
 macro_rules! bodies {
     ($($kind:literal => $variant:ident,)*) => {
         /// The data of an event, by kind.
-        // Most events are messages: boxing them would cost an allocation each to save nothing.
-        #[expect(clippy::large_enum_variant, reason = "the large variant is by far the most frequent")]
         #[derive(Clone, Debug)]
         #[non_exhaustive]
         pub enum Body {
@@ -228,6 +226,7 @@ impl Event {
                 terms.targets.push(redact.event_id.seq);
                 // That the message was answered is still found when the answer itself cannot be read.
                 terms.targets.extend(redact.answered.iter().map(|id| id.seq));
+                terms.key = redact.key.as_deref().and_then(|hex| u64::from_str_radix(hex, 16).ok());
                 terms.involved.extend(redact.author.iter().cloned());
             }
             Body::RuntimeDelivery(delivery) => {

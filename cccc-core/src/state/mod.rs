@@ -9,6 +9,9 @@ mod actor;
 mod apply;
 mod mailbox;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 

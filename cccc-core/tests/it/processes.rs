@@ -137,7 +137,7 @@ impl Stage {
     fn new(segment_bytes: u64) -> Self {
         let home = tempfile::tempdir().unwrap();
         let dir = home.path().join("g");
-        FileLedger::create(Arc::new(RealDisk::new()), &dir, group_id(), Default::default()).unwrap();
+        FileLedger::create(Arc::new(RealDisk::new()), &dir, group_id(), Options::default()).unwrap();
         let (sender, receiver) = channel();
         let (acked, slowest) = (BTreeMap::new(), Duration::ZERO);
         Self { _home: home, dir, segment_bytes, children: Vec::new(), sender, receiver, acked, slowest }

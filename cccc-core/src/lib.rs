@@ -82,6 +82,7 @@ mod home;
 pub mod id;
 pub mod index;
 pub mod ledger;
+pub mod presence;
 pub mod rule;
 pub mod state;
 #[cfg(any(test, feature = "testing"))]
@@ -98,12 +99,13 @@ pub use error::{Damage, Error, ErrorKind, Result};
 pub use event::{Body, Event};
 pub use group::{
     ActorView, AddActorRequest, Group, GroupSummary, History, HistoryRequest, Inbox, InboxRequest,
-    IntoEventRef, Message, ObligationsRequest, RemoveActorRequest, SendRequest, Sent, UpdateActorRequest,
-    Watch,
+    IntoEventRef, JoinRequest, Joined, LiveSession, Member, Message, ObligationsRequest, RemoveActorRequest,
+    SendRequest, Sent, SessionView, UpdateActorRequest, Watch,
 };
 pub use home::{Attached, FileSystem, GroupEntry, HOME_VARIABLE, Home, HomeOptions, Scope};
 pub use id::{ActorId, EventId, EventRef, GroupId, Label, Principal, Seq};
 pub use ledger::{Durability, Ledger, Position};
+pub use presence::Process;
 pub use rule::obligation::ObligationView;
 pub use rule::receipt::{DeliveryWord, ObligationWord, Receipt};
 pub use state::ObligationKind;

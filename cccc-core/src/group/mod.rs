@@ -5,6 +5,7 @@ mod history;
 mod inbox;
 mod message;
 mod query;
+mod session;
 mod withdraw;
 
 use std::fmt;
@@ -15,6 +16,7 @@ pub use history::{History, HistoryRequest, Watch};
 pub use inbox::{Inbox, InboxRequest, Message};
 pub use message::{IntoEventRef, SendRequest, Sent};
 pub use query::ObligationsRequest;
+pub use session::{JoinRequest, Joined, LiveSession, Member, SessionView};
 
 use crate::blobs::Blobs;
 use crate::clock::{Clock, SystemClock};
@@ -24,6 +26,7 @@ use crate::error::{Error, Result};
 use crate::event::{GroupCreate, Via};
 use crate::id::{GroupId, Principal};
 use crate::ledger::{Durability, FileLedger, Ledger, MemoryLedger, Position};
+use crate::presence::Presence;
 use crate::rule::permission;
 
 /// A group, bound to the principal in whose name everything is done. Cheap to clone.
@@ -51,6 +54,7 @@ pub struct Group {
 pub(crate) struct Shared {
     pub(crate) engine: Engine,
     pub(crate) blobs: Blobs,
+    pub(crate) presence: Presence,
     /// The ledger again, where it is in files.
     pub(crate) files: Option<Arc<FileLedger>>,
 }
@@ -80,7 +84,12 @@ impl Group {
     /// A handle over any ledger, bound to the user. A new ledger needs [`Command::CreateGroup`] first.
     #[must_use]
     pub fn over(ledger: Arc<dyn Ledger>, blobs: Blobs, clock: Arc<dyn Clock>) -> Self {
-        Self::from_shared(Arc::new(Shared { engine: Engine::new(ledger, clock), blobs, files: None }))
+        Self::from_shared(Arc::new(Shared {
+            engine: Engine::new(ledger, clock),
+            blobs,
+            presence: Presence::in_memory(),
+            files: None,
+        }))
     }
 
     pub(crate) fn from_shared(shared: Arc<Shared>) -> Self {
@@ -135,7 +144,8 @@ impl Group {
     /// The same handle, with the door that commands come in by (`cli`, `mcp`...) put on the ledger.
     #[must_use]
     pub fn through(self, door: impl Into<String>) -> Self {
-        Self { via: Some(Via { door: door.into(), session: None }), ..self }
+        let session = self.via.as_ref().and_then(|via| via.session.clone());
+        Self { via: Some(Via { door: door.into(), session }), ..self }
     }
 
     /// The same handle, writing from a scope of the group.
@@ -155,11 +165,22 @@ impl Group {
 
     /// As [`execute`](Self::execute), with a choice of when to return.
     pub async fn execute_with(&self, command: Command, durability: Durability) -> Result<Executed> {
+        let command = self.fenced(command);
         let engine = &self.shared.engine;
         let done = engine
             .execute(self.by.clone(), self.via.clone(), self.scope_key.clone(), command, durability)
             .await?;
         Ok(done)
+    }
+
+    /// What hands messages over is decided in the name of the handle's session, if it has one.
+    fn fenced(&self, command: Command) -> Command {
+        match (self.via.as_ref().and_then(|via| via.session.clone()), command) {
+            (Some(session), command @ (Command::Pull { .. } | Command::Claim { .. })) => {
+                Command::InSession { session, command: Box::new(command) }
+            }
+            (_, command) => command,
+        }
     }
 
     /// The end of what is durable: where a [`watch`](Self::watch) for news begins.

@@ -4,6 +4,7 @@
 //! registry.json          which directories belong to which group, and the active group
 //! registry.lock          only ever locked
 //! groups/<group id>/     one group: its ledger (see docs/ledger-format.md) and its blobs
+//! presence/<group id>/   which sessions of its actors run (see the module `presence`)
 //! ```
 
 mod filesystem;
@@ -28,9 +29,11 @@ use crate::group::{Group, Shared};
 use crate::id::{GroupId, Nonce};
 use crate::ledger::FileLedger;
 use crate::ledger::file::Options;
+use crate::presence::{Presence, Process, Record};
 
 pub use filesystem::FileSystem;
 pub use scope::Scope;
+pub(crate) use scope::git_branch;
 
 use registry::Registry;
 
@@ -145,6 +148,31 @@ impl Home {
         self.0.path.join("groups").join(id.as_str())
     }
 
+    fn presence_path(&self, id: &GroupId) -> PathBuf {
+        self.0.path.join("presence").join(id.as_str())
+    }
+
+    /// The live sessions of all groups that one of these processes is, nearest process first: who speaks
+    /// where one of them gives a command.
+    ///
+    /// # Errors
+    /// `Unavailable` if the disk refuses.
+    pub fn sessions_of(&self, processes: &[Process]) -> Result<Vec<(GroupId, Record)>> {
+        let mut found = Vec::new();
+        for id in self.group_ids()? {
+            for sighting in Presence::in_directory(self.presence_path(&id)).look()? {
+                let Some(process) = &sighting.record.process else { continue };
+                if let Some(at) = processes.iter().position(|one| one == process) {
+                    found.push((at, id.clone(), sighting.record));
+                }
+            }
+        }
+        found.sort_by_key(|(at, ..)| *at);
+        let nearest = found.first().map(|(at, ..)| *at);
+        let nearest = found.into_iter().filter(|(at, ..)| Some(*at) == nearest);
+        Ok(nearest.map(|(_, id, record)| (id, record)).collect())
+    }
+
     /// The group of a directory, made if there is none; bound to the user.
     ///
     /// # Errors
@@ -244,6 +272,7 @@ impl Home {
         let shared = Arc::new(Shared {
             engine: Engine::new(ledger.clone(), self.0.options.clock.clone()),
             blobs: Blobs::in_directory(self.group_path(id).join("blobs")),
+            presence: Presence::in_directory(self.presence_path(id)),
             files: Some(ledger),
         });
         open.insert(id.clone(), Arc::downgrade(&shared));
@@ -350,8 +379,15 @@ impl Home {
         let mut registry = Registry::lock(&self.0.path)?;
         registry.forget(id);
         registry.save()?;
-        let dir = self.group_path(id);
-        std::fs::remove_dir_all(&dir).map_err(|e| Error::io("remove", &dir, e))
+        for dir in [self.presence_path(id), self.group_path(id)] {
+            match std::fs::remove_dir_all(&dir) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::io("remove", &dir, e));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     fn registry(&self) -> Result<Registry> {
@@ -360,10 +396,16 @@ impl Home {
 }
 
 /// A name that nothing else has: 80 random bits.
-#[expect(clippy::disallowed_methods, reason = "a home is where groups get their ids")]
 pub(crate) fn random_name() -> Result<String> {
-    let random = || getrandom::u64().map_err(|e| Error::unavailable(format!("no source of randomness: {e}")));
-    Ok([random()?, random()?].map(|bits| Nonce::from_bits(bits).as_str().replace('_', "0")).concat())
+    Ok([random_bits()?, random_bits()?]
+        .map(|bits| Nonce::from_bits(bits).as_str().replace('_', "0"))
+        .concat())
+}
+
+/// 64 random bits.
+#[expect(clippy::disallowed_methods, reason = "a home is where groups and sessions get their names")]
+pub(crate) fn random_bits() -> Result<u64> {
+    getrandom::u64().map_err(|e| Error::unavailable(format!("no source of randomness: {e}")))
 }
 
 /// A new group's id.

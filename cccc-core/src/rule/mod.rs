@@ -10,9 +10,11 @@ pub mod delivery;
 #[cfg(any(test, feature = "testing"))]
 pub mod desk;
 pub mod group;
+pub mod join;
 pub mod message;
 pub mod obligation;
 pub mod permission;
+pub mod presence;
 pub mod reading;
 pub mod receipt;
 pub mod session;
@@ -128,7 +130,7 @@ impl Resolved {
 
 /// What to read before [`decide`].
 #[must_use]
-pub fn needs(_state: &GroupState, call: &Call, command: &Command) -> Needs {
+pub fn needs(state: &GroupState, call: &Call, command: &Command) -> Needs {
     let events = |references: &[EventRef]| Needs {
         events: references.iter().map(EventRef::seq).collect(),
         ..Needs::default()
@@ -145,6 +147,7 @@ pub fn needs(_state: &GroupState, call: &Call, command: &Command) -> Needs {
         | Command::Redact { event, .. }
         | Command::Retry { event, .. } => with_facts(event.seq()),
         Command::Settle { delivery, .. } => with_facts(delivery.seq),
+        Command::InSession { command, .. } => needs(state, call, command),
         Command::MarkRead { events: references } => events(references),
         Command::Claim { events: references, .. } => events(references),
         Command::MarkReadThrough { event } | Command::Cancel { event, .. } => {
@@ -160,6 +163,8 @@ pub fn needs(_state: &GroupState, call: &Call, command: &Command) -> Needs {
         | Command::RemoveActor(_)
         | Command::OpenSession(_)
         | Command::CloseSession { .. }
+        | Command::Join(_)
+        | Command::RetireActor { .. }
         | Command::Pull { .. } => Needs::default(),
     }
 }
@@ -172,6 +177,10 @@ pub fn needs(_state: &GroupState, call: &Call, command: &Command) -> Needs {
 /// else or a place that is taken, `Unavailable` while the group hands nothing over, `Unsupported` where
 /// a newer version wrote to the group. Nothing is to be written then.
 pub fn decide(state: &GroupState, call: &Call, command: &Command, resolved: &Resolved) -> Result<Decision> {
+    if let Command::InSession { session, command } = command {
+        session::fence(state, call, session, command)?;
+        return decide(state, call, command, resolved);
+    }
     permission::admit(state, call, command)?;
     match command {
         Command::CreateGroup(create) => group::create(state, call, create),
@@ -184,6 +193,10 @@ pub fn decide(state: &GroupState, call: &Call, command: &Command, resolved: &Res
         Command::RemoveActor(remove) => actor::remove(state, call, remove),
         Command::OpenSession(open) => session::open(state, call, open),
         Command::CloseSession { session, reason } => session::close(state, call, session, reason.as_deref()),
+        Command::Join(join) => join::join(state, call, join),
+        Command::RetireActor { actor_id } => presence::retire(state, call, actor_id),
+        // Taken off above.
+        Command::InSession { .. } => Ok(Decision::nothing()),
         Command::Send(send) => message::send(state, call, send, resolved),
         Command::Ack { event } => obligation::ack(state, call, event, resolved),
         Command::MarkRead { events } => reading::mark(state, call, events, resolved),

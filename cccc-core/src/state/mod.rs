@@ -63,7 +63,7 @@ pub struct GroupState {
 
 impl GroupState {
     /// Version of the saved form; checkpoints of another version are left alone.
-    pub const SCHEMA: u32 = 1;
+    pub const SCHEMA: u32 = 2;
 
     /// Before the first event.
     #[must_use]

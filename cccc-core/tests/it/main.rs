@@ -14,4 +14,5 @@ mod home;
 mod model;
 mod processes;
 mod readme;
+mod sessions;
 mod simulation;

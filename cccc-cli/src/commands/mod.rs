@@ -7,6 +7,7 @@ pub(crate) mod doctor;
 pub(crate) mod group;
 pub(crate) mod groups;
 pub(crate) mod inbox;
+pub(crate) mod join;
 pub(crate) mod ledger;
 pub(crate) mod mark;
 pub(crate) mod obligations;

@@ -78,6 +78,8 @@ pub struct Member {
 pub struct LiveSession {
     group: Group,
     session: String,
+    /// Whether another process than this one is the session.
+    elsewhere: bool,
     _held: Held,
 }
 
@@ -102,6 +104,18 @@ impl LiveSession {
     pub async fn check(&self) -> Result<()> {
         let by = self.group.by();
         self.group.shared.engine.query(|state| session::current(state, by, &self.session)).await?
+    }
+
+    /// Lets it go on without this program, as the process that it was said to be; if it was said to be none,
+    /// nothing tells any more whether it runs.
+    ///
+    /// # Errors
+    /// `Unavailable` if the disk refuses.
+    pub fn hand_over(self) -> Result<()> {
+        if self.elsewhere {
+            return Ok(());
+        }
+        self.group.shared.presence.forget(&self.session)
     }
 
     /// Ends it. One that was replaced just goes.
@@ -181,9 +195,10 @@ impl Group {
     }
 
     fn hold(&self, session: String, process: Option<Process>) -> Result<LiveSession> {
+        let elsewhere = process.is_some();
         let record = Record { principal: self.by.clone(), session: session.clone(), process };
         let held = self.shared.presence.hold(record)?;
-        Ok(LiveSession { group: self.in_session(&session), session, _held: held })
+        Ok(LiveSession { group: self.in_session(&session), session, elsewhere, _held: held })
     }
 
     /// The same handle in the name of a session of its principal, which may have begun in another process:

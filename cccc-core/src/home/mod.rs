@@ -29,7 +29,7 @@ use crate::group::{Group, Shared};
 use crate::id::{GroupId, Nonce};
 use crate::ledger::FileLedger;
 use crate::ledger::file::Options;
-use crate::presence::{Presence, Process, Record};
+use crate::presence::Presence;
 
 pub use filesystem::FileSystem;
 pub use scope::Scope;
@@ -150,27 +150,6 @@ impl Home {
 
     fn presence_path(&self, id: &GroupId) -> PathBuf {
         self.0.path.join("presence").join(id.as_str())
-    }
-
-    /// The live sessions of all groups that one of these processes is, nearest process first: who speaks
-    /// where one of them gives a command.
-    ///
-    /// # Errors
-    /// `Unavailable` if the disk refuses.
-    pub fn sessions_of(&self, processes: &[Process]) -> Result<Vec<(GroupId, Record)>> {
-        let mut found = Vec::new();
-        for id in self.group_ids()? {
-            for sighting in Presence::in_directory(self.presence_path(&id)).look()? {
-                let Some(process) = &sighting.record.process else { continue };
-                if let Some(at) = processes.iter().position(|one| one == process) {
-                    found.push((at, id.clone(), sighting.record));
-                }
-            }
-        }
-        found.sort_by_key(|(at, ..)| *at);
-        let nearest = found.first().map(|(at, ..)| *at);
-        let nearest = found.into_iter().filter(|(at, ..)| Some(*at) == nearest);
-        Ok(nearest.map(|(_, id, record)| (id, record)).collect())
     }
 
     /// The group of a directory, made if there is none; bound to the user.

@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 pub use process::Process;
 
 use crate::error::{Error, Result};
-use crate::id::Principal;
+use crate::id::{GroupId, Principal};
 use crate::rule::presence::{Condition, Facts};
 
 /// How often a lock is tried that others may be looking at just now.
@@ -191,6 +191,28 @@ impl Presence {
     }
 }
 
+/// The live sessions, in all groups of a home, that the nearest of these processes is: who speaks where
+/// one of them gives a command.
+///
+/// # Errors
+/// `Unavailable` if the disk refuses.
+pub fn embodied(home: &Path, processes: &[Process]) -> Result<Vec<(GroupId, Record)>> {
+    let mut found = Vec::new();
+    for dir in names(&home.join("presence"))? {
+        let Some(Ok(group)) = dir.file_name().and_then(|name| name.to_str()).map(GroupId::new) else {
+            continue;
+        };
+        each_record(&dir, |_, record| {
+            let at = record.process.as_ref().and_then(|one| processes.iter().position(|each| each == one));
+            found.extend(at.map(|at| (at, group.clone(), record)));
+            Ok(())
+        })?;
+    }
+    let nearest = found.iter().map(|(at, ..)| *at).min();
+    let nearest = found.into_iter().filter(|(at, ..)| Some(*at) == nearest);
+    Ok(nearest.map(|(_, group, record)| (group, record)).collect())
+}
+
 fn hold_file(dir: &Path, record: &Record) -> Result<File> {
     let dir = dir.join(record.principal.to_string().replace(':', "."));
     let mut builder = fs::DirBuilder::new();
@@ -303,6 +325,28 @@ mod tests {
             drop(host);
             assert_eq!(presence.look().unwrap().len(), 1);
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_nearest_process_speaks() {
+        let home = tempfile::tempdir().unwrap();
+        let me = Process::of(std::process::id()).unwrap();
+        let above = Process { pid: 1, ..me.clone() };
+        assert!(embodied(home.path(), std::slice::from_ref(&me)).unwrap().is_empty());
+        let hold = |group: &str, session: &str, process: &Process| {
+            let presence = Presence::in_directory(home.path().join("presence").join(group));
+            drop(presence.hold(record(session, Some(process.clone()))).unwrap());
+        };
+        hold("g1", "far", &above);
+        let sessions = |processes: &[Process]| {
+            let found = embodied(home.path(), processes).unwrap();
+            found.into_iter().map(|(group, record)| format!("{group} {}", record.session)).collect::<Vec<_>>()
+        };
+        assert_eq!(sessions(&[me.clone(), above.clone()]), ["g1 far"]);
+        hold("g2", "near", &me);
+        assert_eq!(sessions(&[me.clone(), above.clone()]), ["g2 near"]);
+        assert!(sessions(&[Process { started: "0".into(), ..me }]).is_empty());
     }
 
     #[test]

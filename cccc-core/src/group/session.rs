@@ -376,11 +376,23 @@ impl JoinRequest<'_> {
         }
         let facts = self.group.shared.presence.facts()?;
         let seed = crate::home::random_bits()?;
-        let choose = |state: &crate::state::GroupState| match join::returning(state, &facts, &self.open) {
-            Some(id) => Ok((id.clone(), Arrival::Returning)),
-            None => Ok((join::fresh_name(state, seed)?, Arrival::New)),
+        let already = self.already()?.filter(|_| self.open.agent_session_id.is_none());
+        let choose = |state: &crate::state::GroupState| {
+            let already = already.as_ref().filter(|id| state.actor(id).is_some());
+            match already.or_else(|| join::returning(state, &facts, &self.open)) {
+                Some(id) => Ok((id.clone(), Arrival::Returning)),
+                None => Ok((join::fresh_name(state, seed)?, Arrival::New)),
+            }
         };
         self.group.shared.engine.query(choose).await?
+    }
+
+    /// The actor that this very process was before in this group; it may have been replaced since.
+    fn already(&self) -> Result<Option<ActorId>> {
+        let Some(process) = &self.process else { return Ok(None) };
+        let sightings = self.group.shared.presence.look()?.into_iter();
+        let mut mine = sightings.filter(|one| one.record.process.as_ref() == Some(process));
+        Ok(mine.find_map(|one| one.record.principal.actor().cloned()))
     }
 
     async fn enter(&self, id: &ActorId, command: Command) -> Result<Joined> {

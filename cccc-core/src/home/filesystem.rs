@@ -87,11 +87,7 @@ const DOUBTFUL: [(u64, &str); 10] = [
 #[cfg(target_os = "linux")]
 pub(super) fn of(path: &Path) -> Result<FileSystem> {
     let stat = rustix::fs::statfs(path).map_err(|e| Error::io("look at", path, e.into()))?;
-    #[expect(
-        clippy::cast_sign_loss,
-        clippy::allow_attributes,
-        reason = "a magic number, signed on some targets"
-    )]
+    // A magic number, which is signed on some targets.
     let magic = stat.f_type as u64 & 0xffff_ffff;
     Ok(match DOUBTFUL.iter().find(|(doubtful, _)| *doubtful == magic) {
         Some((_, name)) => FileSystem { name: (*name).into(), trusted: false },

@@ -15,12 +15,12 @@ use std::time::{Duration, Instant};
 
 use cccc_core::disk::RealDisk;
 use cccc_core::event::Body;
+use cccc_core::id::Nonce;
 use cccc_core::ledger::file::Options;
 use cccc_core::ledger::{
     Appended, Draft, Durability, Encoder, FileLedger, Ledger, Page, Position, ReadLimit, Stamp, Verdict,
 };
 use cccc_core::testing::Random;
-use cccc_core::id::Nonce;
 use cccc_core::{GroupId, Principal, Seq, Timestamp};
 use serde_json::value::RawValue;
 

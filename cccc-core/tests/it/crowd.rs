@@ -1,4 +1,5 @@
 //! Many processes on one group, some of them killed: what was acknowledged is there, once, in one order.
+#![expect(clippy::disallowed_methods, reason = "real processes take real time")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
@@ -183,6 +184,7 @@ fn thirty_two_processes_write_one_order() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "how long real processes make each other wait")]
 fn what_was_acknowledged_survives_kills() {
     let (_dir, home, user) = group(6);
     let start = |i: usize| Helper::start(&user, &home, "endless", &format!("a{i}"));

@@ -131,14 +131,17 @@ macro_rules! bodies {
                 json.map_err(|source| Error::invalid("event data cannot be written as JSON").source(source))
             }
 
-            /// Reads the data of a kind. Unknown kinds are no error; unknown fields are ignored.
-            pub fn parse(kind: &str, data: &RawValue) -> serde_json::Result<Self> {
-                if crate::ledger::is_redacted(data.get().as_bytes()) {
+            /// Reads the JSON data of a kind. Unknown kinds are no error; unknown fields are ignored.
+            pub fn parse(kind: &str, data: &str) -> serde_json::Result<Self> {
+                if crate::ledger::is_redacted(data.as_bytes()) {
                     return Ok(Self::Redacted { kind: kind.into() });
                 }
                 match kind {
-                    $($kind => serde_json::from_str(data.get()).map(Self::$variant),)*
-                    _ => Ok(Self::Unknown { kind: kind.into(), data: data.to_owned() }),
+                    $($kind => serde_json::from_str(data).map(Self::$variant),)*
+                    _ => {
+                        let data = RawValue::from_string(data.to_owned())?;
+                        Ok(Self::Unknown { kind: kind.into(), data })
+                    }
                 }
             }
 

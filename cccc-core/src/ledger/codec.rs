@@ -121,7 +121,7 @@ impl<'a> RawLine<'a> {
         if !(trailer.starts_with(CHAIN) && trailer.ends_with(END)) {
             return Err("does not end with its chain");
         }
-        let comma = body.windows(DATA.len()).position(|window| window == DATA).ok_or("has no data")?;
+        let comma = memchr::memmem::find(body, DATA).ok_or("has no data")?;
         Ok(Self { line, data_start: comma + DATA.len() })
     }
 
@@ -421,7 +421,7 @@ impl Page {
         while at < bytes.len() {
             let rest = bytes.get(at..).unwrap_or_default();
             let step = || {
-                let len = rest.iter().position(|b| *b == b'\n').ok_or("the line has no end")? + 1;
+                let len = memchr::memchr(b'\n', rest).ok_or("the line has no end")? + 1;
                 let line = RawLine::split(rest.get(..len).unwrap_or_default())?;
                 Ok((len, line.data_start, line.check(position)?))
             };

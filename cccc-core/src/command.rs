@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
-use crate::event::{Choice, ContextValue};
 use crate::event::{
     ActorRemove, ActorUpdate, Attachment, Format, GroupAttach, GroupCreate, GroupSetState, GroupUpdate,
     NotIf, Priority, Role, Transport,
 };
+use crate::event::{Choice, ContextValue};
 use crate::id::{ActorId, EventId, EventRef, Label, Principal};
 use crate::id::{ContextKey, ReservationId, Seq, VoteId};
 use crate::time::Timestamp;

@@ -246,7 +246,9 @@ impl Event {
             | Body::SessionClose(SessionClose { actor_id, .. }) => {
                 terms.involved.push(actor_id.clone().into());
             }
-            Body::ContextSet(set) => terms.targets.extend((set.base_version.0 > 0).then_some(set.base_version)),
+            Body::ContextSet(set) => {
+                terms.targets.extend((set.base_version.0 > 0).then_some(set.base_version))
+            }
             Body::AgentState(said) => terms.involved.push(said.actor_id.clone().into()),
             Body::ReservationTake(take) => terms.targets.extend(take.lapsed.iter().map(|id| id.seq())),
             Body::ReservationExtend(extend) => terms.targets.push(extend.reservation_id.seq()),

@@ -150,8 +150,18 @@ pub(super) fn set(
     })]))
 }
 
-/// Adds a decision or a note, under the number of the event that adds it.
-pub(super) fn append(state: &GroupState, section: &str, text: &str) -> Result<Decision> {
+/// Adds a decision or a note, under the number of the event that adds it. What the caller has added and
+/// what still says the same is not added twice.
+pub(super) fn append(state: &GroupState, call: &Call, section: &str, text: &str) -> Result<Decision> {
+    let same = |(key, entry): &(&ContextKey, &Entry)| {
+        key.section() == section
+            && entry.by == call.by
+            && matches!(&entry.value, EntryValue::Text(present) if present == text)
+            && state.present_since(&call.by, entry.version())
+    };
+    if let Some((_, entry)) = state.context().iter().find(same) {
+        return Ok(Decision::done_by(entry.set_by_event));
+    }
     let key = ContextKey::new(format!("{section}/{}", state.position().seq.next()))?;
     let value = ContextValue::Text(text.to_owned());
     check_value(&key, &value)?;
@@ -182,8 +192,10 @@ fn check_kind(key: &ContextKey, value: &ContextValue, exists: bool) -> Result<()
 fn check_value(key: &ContextKey, value: &ContextValue) -> Result<()> {
     let size = EntryValue::from(value).len();
     if size > MAX_ENTRY_BYTES {
-        return Err(Error::too_large(format!("{key} would have {size} bytes; at most {MAX_ENTRY_BYTES} fit"))
-            .hint("put it into a file, and the path here"));
+        return Err(Error::too_large(format!(
+            "{key} would have {size} bytes; at most {MAX_ENTRY_BYTES} fit"
+        ))
+        .hint("put it into a file, and the path here"));
     }
     let filled = match value {
         ContextValue::Text(text) => !text.trim().is_empty(),
@@ -333,7 +345,9 @@ pub(super) fn set_agent(
     {
         let now = present.map_or_else(
             || "it says nothing".to_owned(),
-            |word| format!("it says focus {:?}, next {:?}, blocker {:?}", word.focus, word.next, word.blocker),
+            |word| {
+                format!("it says focus {:?}, next {:?}, blocker {:?}", word.focus, word.next, word.blocker)
+            },
         );
         return Err(Error::conflict(format!("the state of {id} has changed since version {base}: {now}"))
             .hint(format!("look again, and name version {version}")));
@@ -348,7 +362,9 @@ pub(super) fn set_agent(
         blocker: kept(word.blocker, |word| &word.blocker),
         until: word.until,
     };
-    for (what, text) in [("the focus", &said.focus), ("what is next", &said.next), ("the blocker", &said.blocker)] {
+    for (what, text) in
+        [("the focus", &said.focus), ("what is next", &said.next), ("the blocker", &said.blocker)]
+    {
         bounded(what, text, MAX_AGENT_BYTES)?;
     }
     let nothing = said.focus.is_empty() && said.next.is_empty() && said.blocker.is_empty();

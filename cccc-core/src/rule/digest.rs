@@ -68,7 +68,13 @@ fn of_section(state: &GroupState, section: &str) -> Option<Block> {
     };
     let items: Vec<String> = entries.iter().map(line).collect();
     let call = format!("cccc context show {section}");
-    (!items.is_empty()).then(|| Block { heading: format!("## {section}"), items, call })
+    let heading = match entries.as_slice() {
+        [(key, entry)] if key.item().is_none() => {
+            format!("## {section} (set by {}, version {})", entry.by, entry.version())
+        }
+        _ => format!("## {section}"),
+    };
+    (!items.is_empty()).then_some(Block { heading, items, call })
 }
 
 fn agents(state: &GroupState, now: Timestamp) -> Option<Block> {

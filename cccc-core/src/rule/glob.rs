@@ -117,9 +117,8 @@ impl Glob {
     #[must_use]
     pub fn matches(&self, path: &str) -> bool {
         let names = path.split('/').filter(|name| !matches!(*name, "" | "."));
-        let literal: Vec<Segment> = names
-            .map(|name| Segment::Name(name.chars().map(|c| Part::Char(fold(c))).collect()))
-            .collect();
+        let literal: Vec<Segment> =
+            names.map(|name| Segment::Name(name.chars().map(|c| Part::Char(fold(c))).collect())).collect();
         let path = Self { segments: literal, text: String::new() };
         !path.segments.is_empty() && self.overlaps(&path)
     }
@@ -149,10 +148,15 @@ fn fold(c: char) -> char {
 /// Whether there is a name that both mean. That a name has at least one character need not be asked for:
 /// two that mean the empty name consist of stars.
 fn same_name(a: &[Part], b: &[Part]) -> bool {
-    common(a, b, |part| *part == Part::Some, |a, b| match (a, b) {
-        (Part::Char(a), Part::Char(b)) => a == b,
-        _ => true,
-    })
+    common(
+        a,
+        b,
+        |part| *part == Part::Some,
+        |a, b| match (a, b) {
+            (Part::Char(a), Part::Char(b)) => a == b,
+            _ => true,
+        },
+    )
 }
 
 /// Whether two patterns, in which some elements stand for any sequence (`many`) and the others for one
@@ -177,7 +181,13 @@ fn common<T>(a: &[T], b: &[T], many: impl Fn(&T) -> bool, meets: impl Fn(&T, &T)
                 if !reached.get(at).copied().unwrap_or(false) {
                     continue;
                 }
-                let to = if many(y) { at } else if meets(x, y) { at + 1 } else { continue };
+                let to = if many(y) {
+                    at
+                } else if meets(x, y) {
+                    at + 1
+                } else {
+                    continue;
+                };
                 if let Some(there) = next.get_mut(to) {
                     *there = true;
                 }

@@ -156,7 +156,9 @@ pub fn needs(_state: &GroupState, call: &Call, command: &Command) -> Needs {
         Command::MarkReadThrough { event } | Command::Cancel { event, .. } => {
             events(std::slice::from_ref(event))
         }
-        Command::SetContext { base, .. } => Needs { events: base.iter().copied().collect(), ..Needs::default() },
+        Command::SetContext { base, .. } => {
+            Needs { events: base.iter().copied().collect(), ..Needs::default() }
+        }
         Command::CastVote { vote, .. } | Command::CloseVote { vote, .. } => with_facts(vote.seq()),
         Command::AppendContext { .. }
         | Command::SetAgentState { .. }
@@ -217,7 +219,7 @@ pub fn decide(state: &GroupState, call: &Call, command: &Command, resolved: &Res
         Command::SetContext { key, base, value } => {
             context::set(state, call, key, *base, value.as_ref(), resolved)
         }
-        Command::AppendContext { section, text } => context::append(state, section.as_str(), text),
+        Command::AppendContext { section, text } => context::append(state, call, section.as_str(), text),
         Command::SetAgentState { actor_id, focus, next, blocker, until, base } => {
             let (focus, next, blocker) = (focus.as_deref(), next.as_deref(), blocker.as_deref());
             let word = context::Word { focus, next, blocker, until: *until, base: *base };

@@ -109,8 +109,10 @@ pub(super) fn take(
     let (over, live): (Vec<_>, Vec<_>) =
         state.reservations().values().partition(|one| one.has_lapsed(call.now));
     if live.len() >= MAX_RESERVATIONS {
-        return Err(Error::refused(format!("the group has {MAX_RESERVATIONS} reservations, which is the most"))
-            .hint("release what is no longer needed; `cccc reservations` lists them"));
+        return Err(Error::refused(format!(
+            "the group has {MAX_RESERVATIONS} reservations, which is the most"
+        ))
+        .hint("release what is no longer needed; `cccc reservations` lists them"));
     }
     Ok(Decision::write([Draft::from(ReservationTake {
         reservation_id: ReservationId(state.position().seq.next()),
@@ -195,13 +197,12 @@ pub(super) fn release(state: &GroupState, call: &Call, id: ReservationId, reason
         Rank::Peer | Rank::Service => own.holder == call.by,
     };
     if !allowed {
-        return Err(Error::refused(format!("{id} is {}'s to release", own.holder))
-            .hint(format!("ask with `cccc send --to {}`; the foreman and the user may release it too", own.holder)));
+        return Err(Error::refused(format!("{id} is {}'s to release", own.holder)).hint(format!(
+            "ask with `cccc send --to {}`; the foreman and the user may release it too",
+            own.holder
+        )));
     }
-    Ok(Decision::write([Draft::from(ReservationRelease {
-        reservation_id: id,
-        reason: reason.to_owned(),
-    })]))
+    Ok(Decision::write([Draft::from(ReservationRelease { reservation_id: id, reason: reason.to_owned() })]))
 }
 
 /// A reservation that nobody ended.

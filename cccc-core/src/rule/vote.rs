@@ -203,7 +203,11 @@ pub fn threshold(voters: usize) -> u32 {
 }
 
 /// What a vote comes to, once that is certain. Who is absent will not vote any more.
-fn outcome(vote: &Vote, said: impl Fn(&Principal) -> Option<Choice>, absent: impl Fn(&Principal) -> bool) -> Option<VoteOutcome> {
+fn outcome(
+    vote: &Vote,
+    said: impl Fn(&Principal) -> Option<Choice>,
+    absent: impl Fn(&Principal) -> bool,
+) -> Option<VoteOutcome> {
     let count = |wanted: &dyn Fn(&Principal) -> bool| {
         u32::try_from(vote.voters.keys().filter(|voter| wanted(voter)).count()).unwrap_or(u32::MAX)
     };
@@ -230,7 +234,9 @@ pub(super) fn open(state: &GroupState, call: &Call, question: &Question<'_>) -> 
     let subject = question.subject.trim();
     bounded("the question", subject, MAX_SUBJECT_BYTES)?;
     if subject.is_empty() {
-        return Err(Error::invalid("a vote needs a question").hint("for example `cccc vote open \"Merge now?\"`"));
+        return Err(
+            Error::invalid("a vote needs a question").hint("for example `cccc vote open \"Merge now?\"`")
+        );
     }
     if question.within.is_zero() || question.within > MAX_OPEN {
         return Err(Error::invalid("a vote is open for more than nothing and at most thirty days"));
@@ -289,7 +295,9 @@ fn voters(
                 .hint("the user replaces the foreman; ask with `cccc send --to user`"));
         }
         if call.by.actor() == Some(id) {
-            return Err(Error::refused(format!("{id} needs no vote to go")).hint(format!("`cccc actor remove {id}`")));
+            return Err(
+                Error::refused(format!("{id} needs no vote to go")).hint(format!("`cccc actor remove {id}`"))
+            );
         }
         if !named.is_empty() {
             return Err(Error::refused("of a release every actor votes but the one concerned")
@@ -313,12 +321,18 @@ fn voters(
         }
     }
     if voters.len() < MIN_VOTERS {
-        return Err(Error::refused(format!("a vote needs two voters at least, and there would be {}", voters.len()))
-            .hint("ask the user to decide: `cccc send --to user --reply-required`"));
+        return Err(Error::refused(format!(
+            "a vote needs two voters at least, and there would be {}",
+            voters.len()
+        ))
+        .hint("ask the user to decide: `cccc send --to user --reply-required`"));
     }
     if voters.len() > MAX_VOTERS {
-        return Err(Error::too_large(format!("{} voters are too many; at most {MAX_VOTERS} fit", voters.len()))
-            .hint("name those who shall vote"));
+        return Err(Error::too_large(format!(
+            "{} voters are too many; at most {MAX_VOTERS} fit",
+            voters.len()
+        ))
+        .hint("name those who shall vote"));
     }
     Ok(voters)
 }
@@ -331,9 +345,8 @@ fn asked_before(
     voters: &[Principal],
     live: &[&Vote],
 ) -> Result<Option<Decision>> {
-    let same = |vote: &&&Vote| {
-        vote.opener == call.by && vote.subject == subject && vote.voters.keys().eq(voters)
-    };
+    let same =
+        |vote: &&&Vote| vote.opener == call.by && vote.subject == subject && vote.voters.keys().eq(voters);
     if let Some(vote) = live.iter().find(same) {
         return Ok(Some(Decision::done_by(vote.opened_by_event)));
     }
@@ -358,7 +371,8 @@ fn live<'a>(state: &'a GroupState, id: VoteId, resolved: &Resolved) -> Result<&'
         return Ok(vote);
     }
     let unknown = || {
-        Error::not_found(format!("there is no vote {id} in this group")).hint("`cccc vote list` shows the votes")
+        Error::not_found(format!("there is no vote {id} in this group"))
+            .hint("`cccc vote list` shows the votes")
     };
     let opened = &resolved.events.get(&id.seq()).ok_or_else(unknown)?.event;
     if !matches!(opened.body, Body::VoteOpen(_)) {
@@ -457,8 +471,11 @@ pub(super) fn close(
     let allowed = vote.opener == call.by && state.present_since(&call.by, id.seq())
         || matches!(permission::rank(state, &call.by), Rank::Owner | Rank::Foreman);
     if !allowed {
-        return Err(Error::refused(format!("{id} is {}'s to call off, or the foreman's, or the user's", vote.opener))
-            .hint(format!("vote against it: `cccc vote cast {id} no`")));
+        return Err(Error::refused(format!(
+            "{id} is {}'s to call off, or the foreman's, or the user's",
+            vote.opener
+        ))
+        .hint(format!("vote against it: `cccc vote cast {id} no`")));
     }
     Ok(Decision::write([close_draft(id, VoteOutcome::Cancelled, reason)]))
 }

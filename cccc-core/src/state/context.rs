@@ -55,11 +55,9 @@ impl From<&EntryValue> for ContextValue {
     fn from(value: &EntryValue) -> Self {
         match value {
             EntryValue::Text(text) => Self::Text(text.clone()),
-            EntryValue::Service(kind, address, owner) => Self::Service(Service {
-                kind: kind.clone(),
-                address: address.clone(),
-                owner: owner.clone(),
-            }),
+            EntryValue::Service(kind, address, owner) => {
+                Self::Service(Service { kind: kind.clone(), address: address.clone(), owner: owner.clone() })
+            }
         }
     }
 }

@@ -73,7 +73,8 @@ impl GroupState {
     }
 
     pub(super) fn cast_vote(&mut self, event: &Event, cast: &VoteCast) {
-        if let Some(said) = self.votes.get_mut(&cast.vote_id).and_then(|vote| vote.voters.get_mut(&event.by)) {
+        if let Some(said) = self.votes.get_mut(&cast.vote_id).and_then(|vote| vote.voters.get_mut(&event.by))
+        {
             *said = Some(cast.choice);
         }
         if let Some(mailbox) = self.mailboxes.get_mut(&event.by) {

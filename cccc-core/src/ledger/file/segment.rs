@@ -45,7 +45,15 @@ impl Segment {
         file: Box<dyn DiskFile>,
         before: Chain,
     ) -> Self {
-        Self { first, path, offsets_path, file, offsets: Mutex::new(None), before, sealed_len: OnceLock::new() }
+        Self {
+            first,
+            path,
+            offsets_path,
+            file,
+            offsets: Mutex::new(None),
+            before,
+            sealed_len: OnceLock::new(),
+        }
     }
 
     /// What the first line follows.
@@ -96,7 +104,8 @@ impl Segment {
         let lead = if index == 0 { 0 } else { TRAILER };
         let mut want = usize::try_from(stop - start).unwrap_or(usize::MAX);
         let (chain, mut bytes) = loop {
-            let mut bytes = read_range(&*self.file, start - lead as u64, lead + want).map_err(|e| self.io(e))?;
+            let mut bytes =
+                read_range(&*self.file, start - lead as u64, lead + want).map_err(|e| self.io(e))?;
             let chain = match bytes.get(..lead).and_then(stated_chain) {
                 _ if index == 0 => self.before,
                 Some(chain) => chain,
@@ -136,13 +145,16 @@ impl Segment {
         loop {
             let offset = lines.offset();
             let Some(line) = lines.next_line().map_err(|e| self.io(e))? else { break };
-            position = follow(line, position)
-                .map_err(|reason| self.damage(offset, position.seq.next(), reason))?
-                .1;
+            position =
+                follow(line, position).map_err(|reason| self.damage(offset, position.seq.next(), reason))?.1;
             offsets.push(u32::try_from(offset).unwrap_or(u32::MAX));
         }
         if lines.offset() < end {
-            return Err(self.damage(lines.offset(), position.seq.next(), "the file ends before its last event"));
+            return Err(self.damage(
+                lines.offset(),
+                position.seq.next(),
+                "the file ends before its last event",
+            ));
         }
         let bytes: Vec<u8> = offsets.iter().flat_map(|offset| offset.to_le_bytes()).collect();
         // Failing to write a hint is no failure: the disk may be full or read-only.

@@ -15,18 +15,23 @@ impl Wake for Unpark {
     }
 }
 
-/// Runs a future of this crate to its end on the calling thread.
+/// Runs a future of this crate, or a request such as [`Group::send`](crate::Group::send) makes, to its end on
+/// the calling thread.
 ///
 /// Nothing in `cccc-core` needs a reactor, so this costs one park and one unpark where the future waits.
 ///
 /// ```
-/// let group = cccc_core::block_on(cccc_core::Group::in_memory("scratch"))?;
+/// use cccc_core::{Group, block_on};
+///
+/// let group = block_on(Group::in_memory("scratch"))?;
+/// block_on(group.add_actor("lead"))?;
+/// block_on(group.send("Hello").to("lead"))?;
 /// # Ok::<(), cccc_core::Error>(())
 /// ```
-pub fn block_on<F: Future>(future: F) -> F::Output {
+pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
-    let mut future = pin!(future);
+    let mut future = pin!(future.into_future());
     loop {
         match future.as_mut().poll(&mut context) {
             Poll::Ready(output) => return output,

@@ -146,6 +146,7 @@ impl Error {
             _ => ErrorKind::Unavailable,
         };
         let hint = match source.kind() {
+            Io::NotFound => Some("check the path"),
             Io::StorageFull | Io::QuotaExceeded => Some("free space on that disk, then repeat"),
             Io::ReadOnlyFilesystem => Some("the file system is read-only; use another home (CCCC_HOME)"),
             Io::PermissionDenied => Some("check the owner and the permissions of that path"),

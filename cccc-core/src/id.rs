@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::text::text_serde;
 
 /// Longest id of a group, actor, label or service, in bytes.
 pub const MAX_NAME_BYTES: usize = 64;
@@ -47,8 +48,7 @@ fn check_key(what: &'static str, text: &str) -> Result<()> {
 macro_rules! name_type {
     ($(#[$doc:meta])* $name:ident, $what:literal, $check:path) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
         #[schemars(with = "String")]
         pub struct $name(Arc<str>);
 
@@ -86,18 +86,7 @@ macro_rules! name_type {
             }
         }
 
-        impl TryFrom<String> for $name {
-            type Error = Error;
-            fn try_from(text: String) -> Result<Self> {
-                Self::new(text)
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(name: $name) -> Self {
-                name.0.as_ref().into()
-            }
-        }
+        text_serde!($name, $what);
     };
 }
 
@@ -144,8 +133,7 @@ impl ContextKey {
 }
 
 /// Who speaks or is spoken to. Written `user`, `system`, `svc:<name>`, or as a bare actor id.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
 #[schemars(with = "String")]
 pub enum Principal {
     /// The person the home belongs to.
@@ -195,18 +183,7 @@ impl FromStr for Principal {
     }
 }
 
-impl TryFrom<String> for Principal {
-    type Error = Error;
-    fn try_from(text: String) -> Result<Self> {
-        text.parse()
-    }
-}
-
-impl From<Principal> for String {
-    fn from(principal: Principal) -> Self {
-        principal.to_string()
-    }
-}
+text_serde!(Principal, "a principal");
 
 impl From<ActorId> for Principal {
     fn from(id: ActorId) -> Self {
@@ -276,8 +253,7 @@ impl fmt::Debug for Nonce {
 }
 
 /// The id of an event, `<seq>-<nonce>`: looking it up is looking up the seq, then comparing.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
 #[schemars(with = "String")]
 pub struct EventId {
     /// Where the event stands.
@@ -308,18 +284,7 @@ impl FromStr for EventId {
     }
 }
 
-impl TryFrom<String> for EventId {
-    type Error = Error;
-    fn try_from(text: String) -> Result<Self> {
-        text.parse()
-    }
-}
-
-impl From<EventId> for String {
-    fn from(id: EventId) -> Self {
-        id.to_string()
-    }
-}
+text_serde!(EventId, "an event id");
 
 /// A seq as people write it: digits only, not zero, no leading zero.
 fn parse_seq(text: &str) -> Option<Seq> {
@@ -333,8 +298,7 @@ fn parse_seq(text: &str) -> Option<Seq> {
 ///
 /// The seq alone is enough because models copy short numbers well; whatever of the nonce is given
 /// must match, so that a reference into another group's ledger is noticed.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
 #[schemars(with = "String")]
 pub struct EventRef {
     seq: Seq,
@@ -394,18 +358,7 @@ impl FromStr for EventRef {
     }
 }
 
-impl TryFrom<String> for EventRef {
-    type Error = Error;
-    fn try_from(text: String) -> Result<Self> {
-        text.parse()
-    }
-}
-
-impl From<EventRef> for String {
-    fn from(reference: EventRef) -> Self {
-        reference.to_string()
-    }
-}
+text_serde!(EventRef, "an event's number or id");
 
 #[cfg(test)]
 mod tests {

@@ -1,10 +1,78 @@
-//! core
+//! Durable coordination for coding agents: what SQLite is to databases, this library is to agents that work
+//! together.
+//!
+//! Messages, receipts and obligations stand on a ledger in a directory. Any process that links this library
+//! opens the same directory and gets the full semantics, many processes at once, with no server to start. For
+//! every message and every recipient it can say whether it was delivered, read, acknowledged and answered,
+//! through which door, and if not, why not.
+//!
+//! ```
+//! # use std::time::Duration;
+//! # use cccc_core::{Home, Result};
+//! #
+//! # fn main() -> Result<()> {
+//! # // The example speaks of the person's home and of the working directory: here, both are empty ones.
+//! # let place = tempfile::tempdir().unwrap();
+//! # std::fs::write(place.path().join("findings.md"), "1. unchecked token\n").unwrap();
+//! # std::env::set_current_dir(place.path()).unwrap();
+//! # // Safe, as no other thread has been started.
+//! # unsafe { std::env::set_var("CCCC_HOME", place.path().join("home")) };
+//! # cccc_core::block_on(async {
+//! let home = Home::open(Home::default_path()?).await?;
+//! let user = home.attach(".").await?; // the group of this directory, bound to the user
+//! user.add_actor("lead").await?; // the first actor becomes the foreman
+//! user.add_actor("alice").label("reviewer").await?;
+//! let lead = user.bind("lead").await?; // an actor that does not exist is an error
+//! let alice = user.bind("alice").await?;
+//!
+//! let sent = lead
+//!     .send("Review src/auth.rs")
+//!     .to("#reviewer")
+//!     .reply_within(Duration::from_secs(900))
+//!     .client_id("review-1") // sent again under this key, it is still one message
+//!     .await?; // durable when this returns
+//! for m in &alice.inbox().limit(20).await?.messages {
+//!     alice.reply(m, "Reading it").progress().await?;
+//!     alice.reply(m, "Two findings").attach("findings.md").await?;
+//! }
+//! for receipt in lead.receipts(&sent).await? {
+//!     println!("{receipt}");
+//! }
+//! let mut events = lead.watch(sent.position()); // everything since, and then what comes
+//! println!("{}", events.next().await?.body.kind());
+//! # let again = lead.send("Review src/auth.rs").to("#reviewer").reply_within(Duration::from_secs(900));
+//! # assert!(again.client_id("review-1").await?.duplicate);
+//! # assert!(lead.obligations().all().await?.is_empty());
+//! # Ok(())
+//! # })
+//! # }
+//! ```
+//!
+//! # Where to look
+//!
+//! - [`Home`]: the directory of all groups of one person; [`Group`]: the handle for everything else, always
+//!   bound to a [`Principal`].
+//! - What methods take and give: [`SendRequest`], [`Sent`], [`Inbox`], [`Message`], [`Receipt`],
+//!   [`ObligationView`], [`Event`] with its [`Body`], [`History`], [`Watch`], [`GroupSummary`].
+//! - [`Error`] with its [`ErrorKind`]; names are types that parse: [`ActorId`], [`GroupId`], [`Label`],
+//!   [`EventId`], [`EventRef`], [`Seq`], [`Timestamp`].
+//! - [`block_on`], for programs without an async runtime.
+//! - [`concepts`]: the ideas, a chapter each. `docs/ledger-format.md` in the repository: the files.
+//! - Below that, for other stores and for tests: [`ledger`], [`disk`], [`rule`], [`state`], [`command`].
+//!
+//! # What it is not
+//!
+//! - No daemon, no network protocol. Processes on one machine meet in the files of a home.
+//! - No runner of agents. It stores, derives and wakes; it starts nothing and types into nothing.
+//! - No protection from hostile code of the same user: names are attribution, roles are guard rails.
+//! - No database for anything else. What stands on a ledger is what agents said and did to coordinate.
 #![forbid(unsafe_code)]
 
 mod blobs;
 mod blocking;
 mod clock;
 pub mod command;
+pub mod concepts;
 pub mod disk;
 mod engine;
 pub mod error;
@@ -18,6 +86,7 @@ pub mod rule;
 pub mod state;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod text;
 pub mod time;
 
 pub use blobs::{Blobs, MAX_BLOB_BYTES};

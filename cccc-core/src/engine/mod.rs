@@ -15,7 +15,6 @@ use crate::error::{Error, Result};
 use crate::event::{Event, Via};
 use crate::id::{EventRef, Principal, Seq};
 use crate::ledger::{Durability, Ledger, Position};
-use crate::rule::Known;
 use crate::state::GroupState;
 
 use resolve::Source;
@@ -111,16 +110,16 @@ impl Engine {
     }
 
     /// The durable event at a seq.
-    pub(crate) async fn event_at(&self, seq: Seq) -> Result<Option<Known>> {
+    pub(crate) async fn event_at(&self, seq: Seq) -> Result<Option<Event>> {
         Source::Durable(self.ledger.as_ref()).event(seq).await
     }
 
     /// The durable event that is meant.
-    pub(crate) async fn event(&self, reference: &EventRef) -> Result<Known> {
+    pub(crate) async fn event(&self, reference: &EventRef) -> Result<Event> {
         match self.event_at(reference.seq()).await? {
-            Some(known) if reference.matches(known.event.id) => Ok(known),
-            Some(known) => Err(Error::not_found(format!("there is no event {reference} in this group"))
-                .hint(format!("event {} is {}", known.event.seq, known.event.id))),
+            Some(event) if reference.matches(event.id) => Ok(event),
+            Some(event) => Err(Error::not_found(format!("there is no event {reference} in this group"))
+                .hint(format!("event {} is {}", event.seq, event.id))),
             None => Err(Error::not_found(format!("there is no event {reference} in this group"))
                 .hint("`cccc tail` lists the latest events")),
         }

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::id::Seq;
-use crate::ledger::{Ledger, Lookup, Page, ReadLimit, Turn};
+use crate::ledger::{Ledger, Lookup, Page, RawLine, ReadLimit, Turn};
 use crate::rule::{Known, Needs, Resolved};
 
 use super::view::View;
@@ -31,26 +31,43 @@ impl Source<'_> {
         }
     }
 
-    /// The event at a seq, if there is one.
-    pub(super) async fn event(&mut self, seq: Seq) -> Result<Option<Known>> {
-        if seq == Seq(0) {
-            return Ok(None);
+    /// The event at a seq, if there is one, with the hash of its data.
+    pub(super) async fn known(&mut self, seq: Seq) -> Result<Option<Known>> {
+        if let Self::Tip(_, _, decided) = self
+            && let Some(one) = decided.iter().find(|one| one.known.event.seq == seq)
+        {
+            return Ok(Some(one.known.clone()));
         }
-        let page = match self {
-            Self::Durable(ledger) => ledger.read(seq, ReadLimit::ONE).await?,
-            Self::Tip(_, turn, decided) => match decided.iter().find(|one| one.known.event.seq == seq) {
-                Some(one) => return Ok(Some(one.known.clone())),
-                None if seq > turn.tip().seq => return Ok(None),
-                None => turn.read(seq, ReadLimit::ONE).await?,
-            },
-        };
-        first(&page)
+        let page = self.page(seq).await?;
+        let known =
+            page.lines().next().map(|line| Ok(Known { event: parse(&line)?, data_hash: line.data_hash() }));
+        known.transpose()
+    }
+
+    /// The event at a seq, if there is one.
+    pub(super) async fn event(&mut self, seq: Seq) -> Result<Option<Event>> {
+        if let Self::Tip(_, _, decided) = self
+            && let Some(one) = decided.iter().find(|one| one.known.event.seq == seq)
+        {
+            return Ok(Some(one.known.event.clone()));
+        }
+        self.page(seq).await?.lines().next().map(|line| parse(&line)).transpose()
+    }
+
+    /// The line at a seq, or nothing.
+    async fn page(&mut self, seq: Seq) -> Result<Page> {
+        match self {
+            _ if seq == Seq(0) => Ok(Page::default()),
+            Self::Durable(ledger) => ledger.read(seq, ReadLimit::ONE).await,
+            Self::Tip(_, turn, _) if seq > turn.tip().seq => Ok(Page::default()),
+            Self::Tip(_, turn, _) => turn.read(seq, ReadLimit::ONE).await,
+        }
     }
 
     async fn events(&mut self, seqs: &[Seq]) -> Result<Vec<Event>> {
         let mut events = Vec::with_capacity(seqs.len());
         for seq in seqs {
-            events.extend(self.event(*seq).await?.map(|known| known.event));
+            events.extend(self.event(*seq).await?);
         }
         Ok(events)
     }
@@ -65,7 +82,7 @@ impl Source<'_> {
     pub(super) async fn resolve(&mut self, view: &mut View, needs: &Needs) -> Result<Resolved> {
         let mut resolved = Resolved::default();
         for seq in needs.events.iter().chain(&needs.facts_of) {
-            if let Some(known) = self.event(*seq).await? {
+            if let Some(known) = self.known(*seq).await? {
                 resolved.events.insert(*seq, known);
             }
         }
@@ -81,12 +98,9 @@ impl Source<'_> {
     }
 }
 
-/// The first event of a page, with the hash of its data.
-fn first(page: &Page) -> Result<Option<Known>> {
-    let Some(line) = page.lines().next() else { return Ok(None) };
-    let event = line.parse().map_err(|reason| {
+fn parse(line: &RawLine<'_>) -> Result<Event> {
+    line.parse().map_err(|reason| {
         let seq = line.seq().unwrap_or_default();
         Error::unsupported(format!("event {seq} {reason}")).hint("upgrade cccc, then try again")
-    })?;
-    Ok(Some(Known { event, data_hash: line.data_hash() }))
+    })
 }

@@ -172,7 +172,7 @@ impl Writer {
         let resolved = source.resolve(view, &needs).await?;
         let Decision { drafts, duplicate } = rule::decide(&view.state, &call, &job.command, &resolved)?;
         let duplicate = match duplicate {
-            Some(id) => source.event(id.seq).await?.map(|known| known.event),
+            Some(id) => source.event(id.seq).await?,
             None => None,
         };
         let stamp =

@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::event::{Body, ChatMessage, DeliveryState, Event, RuntimeDelivery};
 use crate::id::{EventId, Principal, Seq};
 use crate::rule::receipt::DeliveryWord;
-use crate::rule::{Known, delivery, obligation, reading};
+use crate::rule::{delivery, obligation, reading};
 use crate::state::{FlightState, GroupState, ObligationKind};
 use crate::time::Timestamp;
 
@@ -108,53 +108,40 @@ impl<'a> InboxRequest<'a> {
     }
 
     async fn run(self) -> Result<Inbox> {
-        let mut look = self.look().await?;
-        if !self.peek {
-            let stopped_too = self.group.by != Principal::User;
-            self.group.shared.engine.query(|state| delivery::open_group(state, stopped_too)).await??;
-            let takes = look.messages.iter().any(|m| m.delivery != DeliveryWord::Accepted);
-            if takes || (self.mark_read && !look.messages.is_empty()) {
-                look = self.take(look).await?;
-            }
+        let look = self.look().await?;
+        let takes = look.messages.iter().any(|m| m.delivery != DeliveryWord::Accepted);
+        if !self.peek && (takes || (self.mark_read && !look.messages.is_empty())) {
+            return self.take(look).await;
         }
         Ok(look)
     }
 
     /// The page as it is, nothing handed over.
     async fn look(&self) -> Result<Inbox> {
-        let (group, engine) = (self.group, &self.group.shared.engine);
+        let (by, engine) = (&self.group.by, &self.group.shared.engine);
         let now = engine.clock().now();
-        let (seqs, unread) = engine
-            .query(|state| {
-                let seqs = reading::unread(state, &group.by, self.after.next(), self.limit, now);
-                (seqs, reading::unread_count(state, &group.by, now))
-            })
-            .await?;
-        let next = seqs.last().copied().filter(|_| seqs.len() == self.limit);
-        let mut messages = Vec::with_capacity(seqs.len());
-        for seq in seqs {
-            if let Some(Known { event, .. }) = engine.event_at(seq).await? {
-                messages.extend(message(event));
+        let look = |state: &GroupState| {
+            if !self.peek {
+                delivery::open_group(state, *by != Principal::User)?;
+            }
+            let seqs = reading::unread(state, by, self.after.next(), self.limit, now);
+            let next = seqs.last().copied().filter(|_| seqs.len() == self.limit);
+            let facts = seqs
+                .into_iter()
+                .map(|seq| (seq, of_unread(state, by, seq), obligation::owed_by(state, by, seq)));
+            Ok((facts.collect::<Vec<_>>(), reading::unread_count(state, by, now), next))
+        };
+        let (facts, unread, next) = engine.query(look).await??;
+        let mut messages = Vec::with_capacity(facts.len());
+        for (seq, delivery, owed) in facts {
+            if let Some(event) = engine.event_at(seq).await?
+                && let Body::ChatMessage(content) = event.body
+            {
+                let Event { id: event_id, ts, by, .. } = event;
+                messages.push(Message { event_id, seq, ts, by, delivery, owed, content });
             }
         }
-        let mut inbox = Inbox { messages, unread, next };
-        self.describe(&mut inbox).await?;
-        Ok(inbox)
-    }
-
-    /// Fills in what the state says of each message.
-    async fn describe(&self, inbox: &mut Inbox) -> Result<()> {
-        let by = &self.group.by;
-        self.group
-            .shared
-            .engine
-            .query(|state| {
-                for message in &mut inbox.messages {
-                    message.delivery = of_unread(state, by, message.seq);
-                    message.owed = obligation::owed_by(state, by, message.seq);
-                }
-            })
-            .await
+        Ok(Inbox { messages, unread, next })
     }
 
     /// Hands the page over, and keeps of it what really was.
@@ -177,7 +164,6 @@ impl<'a> InboxRequest<'a> {
             .collect();
         let elsewhere = |m: &Message| m.delivery == DeliveryWord::Claimed;
         inbox.messages.retain(|m| !refused.contains(&m.event_id) && !elsewhere(m));
-        self.describe(&mut inbox).await?;
         for message in &mut inbox.messages {
             message.delivery = DeliveryWord::Accepted;
         }
@@ -196,20 +182,6 @@ fn of_unread(state: &GroupState, principal: &Principal, seq: Seq) -> DeliveryWor
         None if mailbox.handed.contains(seq.0) => DeliveryWord::Accepted,
         None => DeliveryWord::Pending,
     }
-}
-
-/// The message that an event is, with what the state will say of it left open.
-fn message(event: Event) -> Option<Message> {
-    let Body::ChatMessage(content) = event.body else { return None };
-    Some(Message {
-        event_id: event.id,
-        seq: event.seq,
-        ts: event.ts,
-        by: event.by,
-        delivery: DeliveryWord::Pending,
-        owed: Vec::new(),
-        content,
-    })
 }
 
 impl<'a> IntoFuture for InboxRequest<'a> {

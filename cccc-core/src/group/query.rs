@@ -17,20 +17,18 @@ impl Group {
     /// `NotFound` for an event that does not exist; `Invalid` for one that is no message.
     pub async fn receipts(&self, message: impl IntoEventRef) -> Result<Vec<Receipt>> {
         let engine = &self.shared.engine;
-        let known = engine.event(&message.into_event_ref()?).await?;
-        if known.event.message().is_none() && !matches!(known.event.body, Body::Redacted { .. }) {
-            let kind = known.event.body.kind();
-            return Err(Error::invalid(format!("event {} is a {kind}, not a message", known.event.id)));
+        let event = engine.event(&message.into_event_ref()?).await?;
+        if event.message().is_none() && !matches!(event.body, Body::Redacted { .. }) {
+            let kind = event.body.kind();
+            return Err(Error::invalid(format!("event {} is a {kind}, not a message", event.id)));
         }
         let now = engine.clock().now();
-        engine
-            .query_facts(known.event.seq, |state, facts| receipt::receipts(state, &known.event, facts, now))
-            .await
+        engine.query_facts(event.seq, |state, facts| receipt::receipts(state, &event, facts, now)).await
     }
 
     /// What is owed: by default by and to this principal.
     pub fn obligations(&self) -> ObligationsRequest<'_> {
-        ObligationsRequest { group: self, all: false }
+        ObligationsRequest { group: self, whose: Whose::Concerning }
     }
 
     /// The event that is meant.
@@ -38,7 +36,7 @@ impl Group {
     /// # Errors
     /// `NotFound`, `Unsupported` if a newer version wrote it.
     pub async fn event(&self, event: impl IntoEventRef) -> Result<Event> {
-        Ok(self.shared.engine.event(&event.into_event_ref()?).await?.event)
+        self.shared.engine.event(&event.into_event_ref()?).await
     }
 }
 
@@ -47,21 +45,41 @@ impl Group {
 #[must_use = "nothing is asked until this is awaited"]
 pub struct ObligationsRequest<'a> {
     group: &'a Group,
-    all: bool,
+    whose: Whose,
+}
+
+/// Which obligations are asked for.
+#[derive(Clone, Copy, Debug)]
+enum Whose {
+    /// By or to the one who asks.
+    Concerning,
+    /// By the one who asks.
+    Owed,
+    /// Anyone's.
+    All,
 }
 
 impl<'a> ObligationsRequest<'a> {
+    /// Only what this principal owes itself.
+    pub fn mine(self) -> Self {
+        Self { whose: Whose::Owed, ..self }
+    }
+
     /// Everyone's, not only those that concern this principal.
     pub fn all(self) -> Self {
-        Self { all: true, ..self }
+        Self { whose: Whose::All, ..self }
     }
 
     async fn run(self) -> Result<Vec<ObligationView>> {
         let engine = &self.group.shared.engine;
         let now = engine.clock().now();
         let by: &Principal = &self.group.by;
-        let mut list = engine.query(|state| obligation::list(state, &Filter::default(), now)).await?;
-        if !self.all {
+        let filter = match self.whose {
+            Whose::Owed => Filter { debtor: Some(by.clone()), ..Filter::default() },
+            Whose::Concerning | Whose::All => Filter::default(),
+        };
+        let mut list = engine.query(|state| obligation::list(state, &filter, now)).await?;
+        if matches!(self.whose, Whose::Concerning) {
             list.retain(|o| o.debtor == *by || o.creditor == *by);
         }
         Ok(list)

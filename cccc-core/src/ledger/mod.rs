@@ -19,7 +19,6 @@ use std::str::FromStr;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 pub use codec::{Batch, Draft, Encoder, Page, RawLine, Stamp, is_redacted};
 pub use file::FileLedger;
@@ -28,6 +27,7 @@ pub use memory::MemoryLedger;
 use crate::error::{Damage, Error, Result};
 use crate::id::{GroupId, Principal, Seq};
 use crate::index::TailIndex;
+use crate::text::text_serde;
 
 /// Longest line of a ledger, in bytes, with its newline.
 pub const MAX_LINE_BYTES: usize = 8 << 20;
@@ -35,8 +35,7 @@ pub const MAX_LINE_BYTES: usize = 8 << 20;
 /// The hash over a ledger's beginning up to an event: 10 bytes of BLAKE3.
 ///
 /// It finds accidents and careless edits. It is no protection from a hostile process of the same user.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, JsonSchema)]
 #[schemars(with = "String")]
 pub struct Chain(pub [u8; 10]);
 
@@ -61,24 +60,12 @@ impl FromStr for Chain {
     }
 }
 
-impl TryFrom<String> for Chain {
-    type Error = Error;
-    fn try_from(text: String) -> Result<Self> {
-        text.parse()
-    }
-}
-
-impl From<Chain> for String {
-    fn from(chain: Chain) -> Self {
-        chain.to_string()
-    }
-}
+text_serde!(Chain, "20 hex digits");
 
 /// A place in a ledger, with the chain there: enough to resume, and to notice another history.
 ///
 /// Written `<seq>:<chain>`, for example `42:00112233445566778899`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, JsonSchema)]
 #[schemars(with = "String")]
 pub struct Position {
     /// The last event before this place; 0 at the beginning.
@@ -115,18 +102,7 @@ impl FromStr for Position {
     }
 }
 
-impl TryFrom<String> for Position {
-    type Error = Error;
-    fn try_from(text: String) -> Result<Self> {
-        text.parse()
-    }
-}
-
-impl From<Position> for String {
-    fn from(position: Position) -> Self {
-        position.to_string()
-    }
-}
+text_serde!(Position, "a ledger position");
 
 /// How much one read may return. At least one event is returned where there is one.
 #[derive(Clone, Copy, Debug)]

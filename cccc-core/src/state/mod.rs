@@ -12,6 +12,9 @@ mod mailbox;
 mod reservation;
 mod vote;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 

@@ -5,6 +5,7 @@
 //! crates (a ledger in a database, a runtime) test against the same things.
 #![expect(clippy::indexing_slicing, reason = "a broken invariant of the simulation must stop it at once")]
 
+pub mod conformance;
 mod random;
 pub mod sim;
 

@@ -161,8 +161,7 @@ fn thirty_two_processes_write_one_order() {
     let (_dir, home, user) = group(32);
     let followers: Vec<_> = (0..2).map(|_| Helper::start(&user, &home, "follower", "")).collect();
     let reader = Helper::start(&user, &home, "reader", "reader");
-    let senders: Vec<_> =
-        (0..32).map(|i| Helper::start(&user, &home, "sender", &format!("a{i}"))).collect();
+    let senders: Vec<_> = (0..32).map(|i| Helper::start(&user, &home, "sender", &format!("a{i}"))).collect();
     let acknowledged: Vec<String> = senders.into_iter().flat_map(Helper::rest).collect();
     block_on(async { user.send("end").to("@all").await.unwrap() });
 
@@ -198,7 +197,8 @@ fn what_was_acknowledged_survives_kills() {
         let mut victim = std::mem::replace(&mut senders[i], start(i));
         victim.child.kill().unwrap();
         victim.child.wait().unwrap();
-        acknowledged.extend(std::iter::from_fn(|| victim.line()).filter(|line| line.matches(' ').count() == 3));
+        acknowledged
+            .extend(std::iter::from_fn(|| victim.line()).filter(|line| line.matches(' ').count() == 3));
         let asked = Instant::now();
         block_on(async { user.send(format!("after kill {round}")).to("@all").await.unwrap() });
         assert!(asked.elapsed() < PATIENCE, "a send waited {:?} for the dead", asked.elapsed());
@@ -206,7 +206,8 @@ fn what_was_acknowledged_survives_kills() {
     for mut sender in senders {
         sender.child.kill().unwrap();
         sender.child.wait().unwrap();
-        acknowledged.extend(std::iter::from_fn(|| sender.line()).filter(|line| line.matches(' ').count() == 3));
+        acknowledged
+            .extend(std::iter::from_fn(|| sender.line()).filter(|line| line.matches(' ').count() == 3));
     }
     // The last may have died between writing and publishing; one more send settles that.
     block_on(async { user.send("last").to("@all").await.unwrap() });

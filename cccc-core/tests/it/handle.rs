@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use cccc_core::event::{GroupMode, Priority};
 use cccc_core::ledger::{Appended, Draft, Durability, Encoder, Stamp};
-use cccc_core::{
-    Body, ErrorKind, Group, GroupId, Home, ManualClock, Principal, Seq, Timestamp, block_on,
-};
+use cccc_core::{Body, ErrorKind, Group, GroupId, Home, ManualClock, Principal, Seq, Timestamp, block_on};
 use serde_json::value::RawValue;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -26,7 +24,14 @@ fn words(receipts: &[cccc_core::Receipt]) -> serde_json::Value {
     let words = |r: &cccc_core::Receipt| {
         let json = serde_json::to_value(r).unwrap();
         let pick = |name: &str| json[name].clone();
-        serde_json::json!([pick("recipient"), pick("delivery"), pick("read"), pick("ack"), pick("reply"), pick("overdue")])
+        serde_json::json!([
+            pick("recipient"),
+            pick("delivery"),
+            pick("read"),
+            pick("ack"),
+            pick("reply"),
+            pick("overdue")
+        ])
     };
     receipts.iter().map(words).collect()
 }
@@ -183,7 +188,10 @@ fn bad_input_is_refused_with_its_reason() {
         assert_eq!(lead.receipts(1).await.unwrap_err().kind(), ErrorKind::Invalid);
         assert_eq!(kind(alice.add_actor("eve").await.unwrap_err()), ErrorKind::Refused);
         assert_eq!(kind(user.add_actor("user").await.unwrap_err()), ErrorKind::Invalid);
-        assert_eq!(kind(lead.send("x").to("alice").attach("/no/such/file").await.unwrap_err()), ErrorKind::NotFound);
+        assert_eq!(
+            kind(lead.send("x").to("alice").attach("/no/such/file").await.unwrap_err()),
+            ErrorKind::NotFound
+        );
         // A refusal writes nothing.
         assert_eq!(user.position().await.unwrap(), before);
     });
@@ -242,12 +250,8 @@ async fn append_unknown(group: &Group, must: bool) {
     let mut encoder = Encoder::new(group.id().clone(), turn.tip(), turn.durable().seq);
     let data = RawValue::from_string(r#"{"of":"the future","n":1}"#.into()).unwrap();
     let body = Body::Unknown { kind: "future.thing".into(), data };
-    let stamp = Stamp {
-        ts: Timestamp::from_millis(0),
-        by: Principal::System,
-        via: None,
-        scope_key: "".into(),
-    };
+    let stamp =
+        Stamp { ts: Timestamp::from_millis(0), by: Principal::System, via: None, scope_key: "".into() };
     let nonce = || cccc_core::id::Nonce::from_bits(7);
     encoder.push(vec![Draft { body, must }], &stamp, nonce).unwrap();
     assert_eq!(turn.append(encoder.finish(), Durability::Durable).await.unwrap(), Appended::New);
@@ -279,7 +283,8 @@ fn what_is_redacted_is_gone_and_the_ledger_still_verifies() {
         user.add_actor("alice").await.unwrap();
         let file = dir.path().join("key.txt");
         std::fs::write(&file, "hunter2 in a file").unwrap();
-        let sent = user.send("the password is hunter2").to("alice").reply_required().attach(&file).await.unwrap();
+        let sent =
+            user.send("the password is hunter2").to("alice").reply_required().attach(&file).await.unwrap();
         let alice = user.bind("alice").await.unwrap();
         assert_eq!(alice.redact(&sent, "").await.unwrap_err().kind(), ErrorKind::Refused);
         user.redact(&sent, "a password").await.unwrap();
@@ -314,6 +319,7 @@ fn handles_are_send_and_sync() {
     check::<Group>();
     check::<Home>();
     check::<cccc_core::Error>();
-    check::<cccc_core::Watch>();
     check::<GroupId>();
+    fn send<T: Send + 'static>() {}
+    send::<cccc_core::Watch>();
 }

@@ -148,7 +148,9 @@ fn derived_files_may_lie_without_anyone_being_told_wrong() {
         let id = user.id().clone();
         drop(user);
         let mut summaries = Vec::new();
-        for garbage in [None, Some(vec![]), Some(vec![0; 64]), Some(vec![0xff; 5000]), Some(b"x".repeat(100_000))] {
+        for garbage in
+            [None, Some(vec![]), Some(vec![0; 64]), Some(vec![0xff; 5000]), Some(b"x".repeat(100_000))]
+        {
             if let Some(garbage) = garbage {
                 assert!(spoil_derived(&home.group_path(&id), &garbage) >= 2);
             }

@@ -16,8 +16,11 @@ mod page;
 mod read;
 mod recovery;
 mod redaction;
+mod repair;
 mod runs;
 mod segment;
+#[cfg(test)]
+mod tests;
 mod turn;
 mod verify;
 
@@ -35,6 +38,7 @@ use self::lines::read_range;
 use self::locked::{Locked, Writer, missing, replaced};
 use self::page::{Mark, PAGE_BYTES, Role, State};
 use self::read::Reader;
+pub use self::repair::{RepairOptions, RepairReport, Stats};
 use self::runs::Indexes;
 use self::turn::FileTurn;
 use super::{Checkpoint, Found, Ledger, Lookup, Page, Position, ReadLimit, Turn, Verdict};
@@ -228,8 +232,14 @@ fn create_files(disk: &dyn Disk, layout: &Layout, group_id: &GroupId) -> Result<
         let file = disk.open(&path, OpenMode::Create).map_err(|e| Error::io("make", &path, e))?;
         file.sync().map_err(|e| Error::io("sync", &path, e))?;
     }
-    for dir in [Some(&*layout.ledger), Some(&*layout.dir), layout.dir.parent()].into_iter().flatten() {
+    for dir in [&layout.ledger, &layout.dir] {
         disk.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
+    }
+    // The directories above may have been made just now, too; those that were not may be out of reach.
+    for dir in layout.dir.ancestors().skip(1) {
+        if disk.sync_dir(dir).is_err() {
+            break;
+        }
     }
     let _ = lock.file.unlock();
     Ok(())

@@ -1,7 +1,7 @@
 //! Reading lines, from whichever segments hold them. Takes no lock and changes nothing but hints.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::layout::{Layout, segment_name, shown};
 use super::lines::read_range;
@@ -28,7 +28,7 @@ pub(super) struct Reader {
 #[derive(Debug, Default)]
 struct Open {
     /// First seqs of the segments, ascending.
-    names: Vec<u64>,
+    names: Arc<Vec<u64>>,
     segments: BTreeMap<u64, Arc<Segment>>,
 }
 
@@ -46,27 +46,40 @@ impl Reader {
 
     /// Forgets what is open, because files were replaced by a repair.
     pub(super) fn forget(&self) {
-        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = Open::default();
+        *self.open() = Open::default();
+    }
+
+    /// Never held during a call to the disk.
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The segments that there are, at least up to `last`.
+    fn names(&self, last: u64) -> Result<Arc<Vec<u64>>> {
+        let known = self.open().names.clone();
+        if known.binary_search(&last).is_ok() {
+            return Ok(known);
+        }
+        let names = Arc::new(self.list()?);
+        self.open().names = names.clone();
+        Ok(names)
     }
 
     /// The segment that holds event `seq`, of a ledger whose last segment is `last`; and the first seq of
     /// the one after it.
     pub(super) fn locate(&self, seq: Seq, last: u64) -> Result<(Arc<Segment>, Option<u64>)> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.names.binary_search(&last).is_err() {
-            open.names = self.list()?;
-        }
-        let upper = open.names.partition_point(|first| *first <= seq.0);
-        let Some(first) = upper.checked_sub(1).and_then(|i| open.names.get(i)).copied() else {
+        let names = self.names(last)?;
+        let upper = names.partition_point(|first| *first <= seq.0);
+        let Some(first) = upper.checked_sub(1).and_then(|i| names.get(i)).copied() else {
             return Err(self.missing(seq, 1));
         };
-        let next = open.names.get(upper).copied().filter(|next| *next <= last);
-        Ok((self.segment(&mut open, first)?, next))
+        let next = names.get(upper).copied().filter(|next| *next <= last);
+        Ok((self.segment(&names, first)?, next))
     }
 
     /// A segment by name, opened if it is not.
-    fn segment(&self, open: &mut Open, first: u64) -> Result<Arc<Segment>> {
-        if let Some(segment) = open.segments.get(&first) {
+    fn segment(&self, names: &[u64], first: u64) -> Result<Arc<Segment>> {
+        if let Some(segment) = self.open().segments.get(&first) {
             return Ok(segment.clone());
         }
         let path = self.layout.segment(first);
@@ -74,8 +87,9 @@ impl Reader {
             std::io::ErrorKind::NotFound => self.missing(Seq(first), first),
             _ => Error::io("open", &path, e),
         })?;
-        let before = self.chain_before(open, first)?;
+        let before = self.chain_before(names, first)?;
         let segment = Arc::new(Segment::new(first, path, self.layout.offsets(first), file, before));
+        let mut open = self.open();
         if open.segments.len() >= MAX_OPEN {
             open.segments.pop_first();
         }
@@ -84,15 +98,12 @@ impl Reader {
     }
 
     /// The chain that the segment before ends with.
-    fn chain_before(&self, open: &mut Open, first: u64) -> Result<Chain> {
+    fn chain_before(&self, names: &[u64], first: u64) -> Result<Chain> {
         if first == 1 {
             return Ok(first_chain(&self.group_id));
         }
-        if open.names.binary_search(&first).is_err() {
-            open.names = self.list()?;
-        }
-        let at = open.names.partition_point(|name| *name < first);
-        let Some(earlier) = at.checked_sub(1).and_then(|i| open.names.get(i)).copied() else {
+        let at = names.partition_point(|name| *name < first);
+        let Some(earlier) = at.checked_sub(1).and_then(|i| names.get(i)).copied() else {
             return Err(self.missing(Seq(1), 1));
         };
         let path = self.layout.segment(earlier);
@@ -147,6 +158,7 @@ impl Reader {
             match &mut page {
                 None if full || rest.events == 0 || seq > end.at.seq || seq.0 <= last => return Ok(checked),
                 None => page = Some((fetched.0, checked.into_bytes())),
+                Some((_, bytes)) if bytes.len() + size > limit.bytes => break,
                 Some((_, bytes)) => bytes.extend_from_slice(checked.bytes()),
             }
             if full || seq.0 <= last {

@@ -15,7 +15,7 @@ use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::error::{Damage, Error, Result};
 use crate::id::Seq;
 use crate::ledger::codec::{TRAILER, stated_chain};
-use crate::ledger::{Chain, Position, RawLine};
+use crate::ledger::{Position, RawLine};
 
 /// Bytes copied at a time.
 const CHUNK: u64 = 1 << 20;
@@ -49,7 +49,7 @@ impl Locked {
         self.finish_redaction()?;
         let boot = self.shared.disk.boot_id();
         let (head, tip) = (self.page(Role::Head)?, self.page(Role::Tip)?);
-        let epoch = [head, tip].iter().flatten().map(|page| page.epoch).fold(self.writer.epoch, u64::max) + 1;
+        let epoch = self.next_epoch(&[head, tip]);
         let (base, durable) = match head {
             Some(head) => (head.mark, head.mark.at.seq),
             None => (self.last_segment_start()?, Seq(0)),
@@ -82,6 +82,17 @@ impl Locked {
         Ok(Pages { head: state, tip: state })
     }
 
+    /// An epoch that no turn has seen.
+    pub(super) fn next_epoch(&self, pages: &[Option<State>]) -> u64 {
+        let known = pages.iter().flatten().map(|page| page.epoch).fold(self.writer.epoch, u64::max);
+        // With both pages lost nobody knows the last one; but epochs are raised less than once a microsecond.
+        let floor = match pages.iter().any(Option::is_some) {
+            true => 0,
+            false => u64::try_from(self.shared.disk.monotonic().as_micros()).unwrap_or(0),
+        };
+        known.max(floor) + 1
+    }
+
     fn open_segment(&self, first: u64) -> Result<Box<dyn DiskFile>> {
         let path = self.shared.layout.segment(first);
         self.shared.disk.open(&path, OpenMode::Write).map_err(|e| match e.kind() {
@@ -108,8 +119,9 @@ impl Locked {
         let damage = |offset, seq, reason: &str| {
             Err(Error::corrupt(Damage { file: shown(&path), offset, seq, reason: reason.into() }))
         };
-        let intact =
-            len >= base.len && (base.len == 0 || self.chain_at(&*file, base.len) == Some(base.at.chain));
+        let trailer_at = base.len.saturating_sub(TRAILER as u64);
+        let trailer = read_range(&*file, trailer_at, TRAILER).map_err(|e| Error::io("read", &path, e))?;
+        let intact = len >= base.len && (base.len == 0 || stated_chain(&trailer) == Some(base.at.chain));
         if intact {
             return Ok(());
         }
@@ -117,11 +129,6 @@ impl Locked {
         let (segment, _) = self.shared.reader.locate(Seq(base.segment), base.segment)?;
         segment.rebuild(&*self.shared.disk, base.len)?;
         damage(base.len.min(len), base.at.seq, "the file is not the one that was written to")
-    }
-
-    fn chain_at(&self, file: &dyn DiskFile, end: u64) -> Option<Chain> {
-        let bytes = read_range(file, end.checked_sub(TRAILER as u64)?, TRAILER).ok()?;
-        stated_chain(&bytes)
     }
 
     /// Reads everything after `base`. Events up to `durable` must be sound.

@@ -5,7 +5,7 @@
 //! rename, whenever it is extended.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use roaring::{RoaringBitmap, RoaringTreemap};
 use serde::{Deserialize, Serialize};
@@ -222,7 +222,12 @@ pub(super) struct Indexes {
 impl Indexes {
     /// Forgets what is open.
     pub(super) fn forget(&self) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.open().clear();
+    }
+
+    /// Never held during a call to the disk.
+    fn open(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Run>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -230,12 +235,10 @@ impl Shared {
     /// A segment's index file, if it is one.
     fn run(&self, first: u64) -> Option<Arc<Run>> {
         let path = self.layout.index(first);
-        let mut open = self.indexes.open.lock().unwrap_or_else(PoisonError::into_inner);
         let stat = self.disk.stat(&path).ok()?;
-        if let Some(run) = open.get(&first).filter(|run| run.identity == stat.identity) {
+        if let Some(run) = self.indexes.open().get(&first).filter(|run| run.identity == stat.identity) {
             return Some(run.clone());
         }
-        open.remove(&first);
         let file = self.disk.open(&path, OpenMode::Read).ok()?;
         let stat = file.stat().ok()?;
         let header = read_range(&*file, 0, HEADER).ok()?;
@@ -253,6 +256,7 @@ impl Shared {
             return None;
         }
         let run = Arc::new(Run { directory, file, identity: stat.identity });
+        let mut open = self.indexes.open();
         if open.len() >= MAX_OPEN {
             open.pop_first();
         }

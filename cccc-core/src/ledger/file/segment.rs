@@ -5,7 +5,7 @@
 //! its beginning and the offsets are written anew.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::layout::shown;
 use super::lines::{LineReader, follow, read_range};
@@ -25,7 +25,7 @@ pub(super) struct Segment {
     pub(super) path: PathBuf,
     offsets_path: PathBuf,
     pub(super) file: Box<dyn DiskFile>,
-    offsets: Mutex<Option<Box<dyn DiskFile>>>,
+    offsets: Mutex<Option<Arc<dyn DiskFile>>>,
     /// The chain before the first line.
     pub(super) before: Chain,
     sealed_len: OnceLock<u64>,
@@ -120,19 +120,29 @@ impl Segment {
         };
         if !exact {
             let cut = start + (bytes.len() as u64) < end;
-            keep_whole_lines(&mut bytes, limit.events, cut);
+            keep_whole_lines(&mut bytes, limit, cut);
         }
         Ok(Some(Fetched { previous: Position { seq: Seq(seq.0 - 1), chain }, bytes }))
     }
 
+    /// Never held during a call to the disk.
+    fn offsets(&self) -> MutexGuard<'_, Option<Arc<dyn DiskFile>>> {
+        self.offsets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Entries of the offsets file; none if there is no such file.
     fn hints(&self, disk: &dyn Disk, index: u64, count: usize) -> Vec<u32> {
-        let mut open = self.offsets.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.is_none() {
-            *open = disk.open(&self.offsets_path, OpenMode::Read).ok();
-        }
-        let Some(file) = &*open else { return Vec::new() };
-        let bytes = read_range(&**file, index.saturating_mul(4), count * 4).unwrap_or_default();
+        let open = self.offsets().clone();
+        let file = match open {
+            Some(file) => file,
+            None => {
+                let Ok(file) = disk.open(&self.offsets_path, OpenMode::Read) else { return Vec::new() };
+                let file = Arc::<dyn DiskFile>::from(file);
+                *self.offsets() = Some(file.clone());
+                file
+            }
+        };
+        let bytes = read_range(&*file, index.saturating_mul(4), count * 4).unwrap_or_default();
         bytes.as_chunks::<4>().0.iter().map(|entry| u32::from_le_bytes(*entry)).collect()
     }
 
@@ -161,7 +171,7 @@ impl Segment {
         if let Ok(file) = disk.open(&self.offsets_path, OpenMode::Create) {
             let _ = file.write_at(&bytes, 0);
         }
-        self.offsets.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.offsets().take();
         Ok(offsets)
     }
 }
@@ -190,22 +200,22 @@ fn stop(entries: &[u32], start: u64, end: u64, limit: ReadLimit) -> (u64, bool) 
     (stop, true)
 }
 
-/// Cuts after `events` lines, and a last line that is not whole because the read ended within it.
-fn keep_whole_lines(bytes: &mut Vec<u8>, events: usize, cut: bool) {
+/// Cuts after as many lines as the limit allows, and before a last line that is not whole because the read
+/// ended within it.
+fn keep_whole_lines(bytes: &mut Vec<u8>, limit: ReadLimit, cut: bool) {
     let mut len = 0;
-    let mut count = 0;
-    while count < events {
+    for _ in 0..limit.events {
         let rest = bytes.get(len..).unwrap_or_default();
-        match rest.iter().position(|b| *b == b'\n') {
-            Some(found) => len += found + 1,
-            None => {
-                if !cut {
-                    len = bytes.len();
-                }
-                break;
-            }
+        let line = match rest.iter().position(|b| *b == b'\n') {
+            Some(found) => found + 1,
+            None if cut => break,
+            // The checks that follow say what is wrong with it.
+            None => rest.len(),
+        };
+        if line == 0 || (len > 0 && len + line > limit.bytes) {
+            break;
         }
-        count += 1;
+        len += line;
     }
     if len > 0 {
         bytes.truncate(len);

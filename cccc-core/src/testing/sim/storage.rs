@@ -267,15 +267,21 @@ impl Storage {
     }
 
     /// A sync fails: what it covered stays readable, but nobody will write it any more, except for what
-    /// by chance had reached the medium. If `evict`, the cache forgets it too, sooner or later.
+    /// by chance had reached the medium. A change of length by itself is not lost: file systems keep that
+    /// in their journal. If `evict`, the cache forgets what was lost too, sooner or later.
     pub(super) fn fail_sync(&mut self, inode: Inode, covered: u64, evict: bool, random: &mut Random) {
         let file = self.file_mut(inode);
         file.failures += 1;
+        let mut kept = Vec::new();
         for op in file.take_pending(covered) {
-            if random.chance(200_000) {
-                op.apply(&mut file.stored);
+            match op {
+                FileOp::Resize(_) => kept.push(op),
+                FileOp::Write { .. } if random.chance(200_000) => op.apply(&mut file.stored),
+                FileOp::Write { .. } => {}
             }
         }
+        file.settled -= kept.len() as u64;
+        file.pending.splice(..0, kept);
         if evict {
             let mut seen = file.stored.clone();
             file.pending.iter().for_each(|op| op.apply(&mut seen));

@@ -1,0 +1,24 @@
+//! The ideas behind the library, a chapter each, with examples that run.
+//!
+//! - [`ledger`]: what is stored, what is promised about it, and how to follow it
+//! - [`delivery`]: how a message reaches its recipient, and what is known about that
+//! - [`obligations`]: what is owed, by whom, until when, and how it ends
+//! - [`addressing`]: who is in a group, who may do what, and whom an address means
+//! - [`embedding`]: the library inside a program: homes, handles, threads, errors
+//!
+//! These modules hold no code.
+
+#[doc = include_str!("ledger.md")]
+pub mod ledger {}
+
+#[doc = include_str!("delivery.md")]
+pub mod delivery {}
+
+#[doc = include_str!("obligations.md")]
+pub mod obligations {}
+
+#[doc = include_str!("addressing.md")]
+pub mod addressing {}
+
+#[doc = include_str!("embedding.md")]
+pub mod embedding {}

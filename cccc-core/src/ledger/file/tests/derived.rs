@@ -1,0 +1,179 @@
+//! Offsets, index and checkpoints: derived, never trusted.
+
+use std::fs;
+
+use super::*;
+use crate::index::TailIndex;
+
+#[test]
+fn garbage_offsets_change_nothing_but_the_time_it_takes() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = create(dir.path());
+    let words: Vec<String> = (0..50).map(|n| format!("w{n}")).collect();
+    for word in &words {
+        append(&ledger, &[word]);
+    }
+    let path = Layout::new(dir.path().to_owned()).offsets(1);
+    let good = fs::read(&path).unwrap();
+    assert_eq!(good.len(), 200);
+    let mut shifted = good.clone();
+    shifted.rotate_left(4);
+    for bad in [Vec::new(), vec![0; 200], vec![0xff; 200], vec![7; 3], shifted, good[..100].to_vec()] {
+        for from in [1, 2, 17, 50] {
+            fs::write(&path, &bad).unwrap();
+            let ledger = open(dir.path());
+            let page = now(ledger.read(Seq(from), ReadLimit { events: 3, bytes: 1 << 20 })).unwrap();
+            let seqs: Vec<_> = page.lines().map(|line| line.seq().unwrap().0).collect();
+            assert_eq!(seqs, (from..=50).take(3).collect::<Vec<_>>());
+        }
+        fs::write(&path, &bad).unwrap();
+        assert_eq!(texts(&open(dir.path())), words);
+    }
+    fs::remove_file(&path).unwrap();
+    assert_eq!(now(open(dir.path()).read(Seq(30), ReadLimit::ONE)).unwrap().len(), 1);
+    assert_eq!(fs::read(&path).unwrap(), good, "made anew by whoever missed it");
+}
+
+/// A ledger of several segments, and index entries of all its events.
+fn indexed(dir: &std::path::Path) -> (FileLedger, TailIndex) {
+    drop(create(dir));
+    let options = Options::default().segment_bytes(20_000);
+    let ledger = FileLedger::open(real(), dir, group(), options).unwrap();
+    for n in 0..200_u64 {
+        let turn = now(ledger.turn()).unwrap();
+        let mut encoder = Encoder::new(group(), turn.tip(), turn.durable().seq);
+        let by = ActorId::new(format!("a{}", n % 5)).unwrap().into();
+        let mut message = message(&"some words ".repeat(10));
+        message.client_id = (n % 3 == 0).then(|| format!("key-{}", n % 30));
+        message.reply_to = (n > 10).then(|| EventId { seq: Seq(n / 2), nonce: Nonce::from_bits(n) });
+        let ts = Timestamp::from_millis(1000);
+        let stamp = Stamp { ts, by, via: None, scope_key: "".into() };
+        let draft = Body::from(message).into();
+        encoder.push(vec![draft], &stamp, || Nonce::from_bits(n)).unwrap();
+        now(turn.append(encoder.finish(), Durability::Durable)).unwrap();
+    }
+    let mut tail = TailIndex::default();
+    for from in [1, 101] {
+        let page = now(ledger.read(Seq(from), ReadLimit { events: 100, bytes: 1 << 20 })).unwrap();
+        page.events().for_each(|event| tail.add(&event.unwrap()));
+    }
+    (ledger, tail)
+}
+
+fn lookups() -> Vec<Lookup> {
+    let mut lookups = Vec::new();
+    for seq in [1, 5, 50, 77, 100, 150] {
+        lookups.push(Lookup::Target(Seq(seq)));
+    }
+    for n in [0, 3, 27, 5] {
+        let by = ActorId::new(format!("a{}", n % 5)).unwrap().into();
+        lookups.push(Lookup::Key(crate::event::key_hash(&by, &format!("key-{n}"))));
+    }
+    for name in ["a0", "a3", "bob", "nobody"] {
+        for before in [1, 2, 60, 201, 1000] {
+            let principal = ActorId::new(name).unwrap().into();
+            lookups.push(Lookup::Involving { principal, before: Seq(before), limit: 7 });
+        }
+    }
+    lookups
+}
+
+#[test]
+fn the_index_answers_as_its_entries_would() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, tail) = indexed(dir.path());
+    assert!(ledger.shared.reader.list().unwrap().len() > 3);
+    let head = now(ledger.head()).unwrap();
+    let mark = now(ledger.shared.fresh_head()).unwrap();
+    for through in [3, 40, 41, 137, 200] {
+        let through = ledger.shared.reader.position(&mark, Seq(through)).unwrap();
+        assert_eq!(now(ledger.extend_index(&tail, through)).unwrap(), through.seq);
+    }
+    let wrong = Position { seq: Seq(200), chain: Default::default() };
+    let mut other = tail.clone();
+    other.trim(Seq(200));
+    assert_eq!(now(ledger.extend_index(&other, head)).unwrap(), Seq(200), "what is there stays");
+    assert_ne!(wrong, head);
+    for lookup in lookups() {
+        let found = now(open(dir.path()).find(lookup.clone())).unwrap();
+        assert_eq!(found.covered, Seq(200));
+        assert_eq!(found.seqs, tail.find(&lookup), "{lookup:?}");
+    }
+    let stats = now(ledger.stats()).unwrap();
+    assert!(stats.derived_bytes * 100 <= stats.bytes * 15, "{stats:?}");
+}
+
+#[test]
+fn a_tail_that_does_not_reach_back_is_completed_from_the_lines() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, tail) = indexed(dir.path());
+    let head = now(ledger.head()).unwrap();
+    let mut short = tail.clone();
+    short.trim(Seq(150));
+    assert_eq!(now(ledger.extend_index(&short, head)).unwrap(), Seq(200));
+    for lookup in lookups() {
+        assert_eq!(now(ledger.find(lookup.clone())).unwrap().seqs, tail.find(&lookup), "{lookup:?}");
+    }
+}
+
+#[test]
+fn a_garbage_index_file_ends_what_is_covered_and_is_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, tail) = indexed(dir.path());
+    let head = now(ledger.head()).unwrap();
+    now(ledger.extend_index(&tail, head)).unwrap();
+    let segments = ledger.shared.reader.list().unwrap();
+    let path = Layout::new(dir.path().to_owned()).index(segments[1]);
+    let good = fs::read(&path).unwrap();
+    for at in (0..good.len()).step_by(7) {
+        let mut bad = good.clone();
+        bad[at] ^= 0x10;
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, &bad).unwrap();
+        for lookup in lookups() {
+            let found = now(ledger.find(lookup.clone())).unwrap();
+            let mut right = tail.find(&lookup);
+            if let Lookup::Target(_) | Lookup::Key(_) = lookup {
+                right.retain(|seq| *seq <= found.covered);
+                assert_eq!(found.seqs, right, "byte {at}, {lookup:?}");
+            }
+            assert!(found.seqs.iter().all(|seq| *seq <= found.covered));
+        }
+    }
+    fs::write(&path, b"garbage").unwrap();
+    assert_eq!(now(ledger.find(Lookup::Target(Seq(1)))).unwrap().covered, Seq(segments[1] - 1));
+    assert_eq!(now(ledger.extend_index(&TailIndex::default(), head)).unwrap(), Seq(200));
+    assert_eq!(fs::read(&path).unwrap(), good);
+}
+
+#[test]
+fn the_newest_whole_checkpoint_of_this_history_is_loaded() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = create(dir.path());
+    let ends = ["one", "two", "three"].map(|text| append(&ledger, &[text]));
+    let save = |schema, position, bytes: &[u8]| {
+        now(ledger.save_checkpoint(schema, Checkpoint { position, bytes: bytes.to_vec() })).unwrap();
+    };
+    let load = |schema| now(ledger.load_checkpoint(schema)).unwrap().map(|c| (c.position, c.bytes));
+    assert_eq!(load(1), None);
+    save(1, ends[0], b"old");
+    save(1, ends[1], b"new");
+    save(2, ends[2], b"other schema");
+    assert_eq!(load(1), Some((ends[1], b"new".to_vec())));
+    assert_eq!(load(2), Some((ends[2], b"other schema".to_vec())));
+    // Garbage in the newer one: the older serves.
+    let newer = ledger.shared.layout.checkpoint(1, 'b');
+    let good = fs::read(&newer).unwrap();
+    for at in 0..good.len() {
+        let mut bad = good.clone();
+        bad[at] ^= 1;
+        fs::write(&newer, &bad).unwrap();
+        assert_eq!(load(1), Some((ends[0], b"old".to_vec())), "byte {at}");
+    }
+    fs::write(&newer, &good[..good.len() - 1]).unwrap();
+    assert_eq!(load(1), Some((ends[0], b"old".to_vec())));
+    // Another history, and a place beyond the head.
+    save(3, Position { seq: Seq(2), chain: ends[0].chain }, b"lies");
+    save(4, Position { seq: Seq(9), chain: ends[0].chain }, b"lies");
+    assert_eq!((load(3), load(4)), (None, None));
+}

@@ -1,0 +1,17 @@
+//! Core from outside: as a program uses it, as many processes use it, and as faults meet it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests stop where they fail"
+)]
+
+mod conformance;
+mod crowd;
+mod format_doc;
+mod handle;
+mod home;
+mod model;
+mod processes;
+mod readme;
+mod simulation;

@@ -149,8 +149,12 @@ pub(super) fn run(seed: u64) -> Outcome {
         options: FileOptions::default().segment_bytes(segment_bytes),
     };
     let setup = world.process();
-    setup.create_dir(Path::new("/home")).and_then(|()| setup.sync_dir(Path::new("/"))).expect("a healthy disk");
-    FileLedger::create(Arc::new(setup.clone()), DIR, stage.group_id.clone(), stage.options).expect("a healthy disk");
+    setup
+        .create_dir(Path::new("/home"))
+        .and_then(|()| setup.sync_dir(Path::new("/")))
+        .expect("a healthy disk");
+    FileLedger::create(Arc::new(setup.clone()), DIR, stage.group_id.clone(), stage.options)
+        .expect("a healthy disk");
 
     let mut total = Report::default();
     let mut power_cuts = 0;

@@ -45,12 +45,15 @@ impl Group {
     /// has read that version ([`base`](SetContextRequest::base)); `Refused` for a decision, note or service
     /// of somebody else; `TooLarge` beyond 16 KiB an entry, 512 entries or 256 KiB altogether.
     pub fn set_context(&self, key: impl AsRef<str>, text: impl Into<String>) -> SetContextRequest<'_> {
-        SetContextRequest {
-            group: self,
-            key: ContextKey::new(key),
-            base: None,
-            value: Some(ContextValue::Text(text.into())),
-        }
+        self.set_context_value(key, ContextValue::Text(text.into()))
+    }
+
+    /// Sets an entry to a value of any kind; [`set_context`](Self::set_context) is this for text.
+    ///
+    /// # Errors
+    /// As for [`set_context`](Self::set_context); `Invalid` for a service that is not under `services/`.
+    pub fn set_context_value(&self, key: impl AsRef<str>, value: ContextValue) -> SetContextRequest<'_> {
+        SetContextRequest { group: self, key: ContextKey::new(key), base: None, value: Some(value) }
     }
 
     /// Sets the entry `services/<name>`: something that runs and can be used by the team.
@@ -58,12 +61,8 @@ impl Group {
     /// # Errors
     /// As for [`set_context`](Self::set_context).
     pub fn set_service(&self, name: impl AsRef<str>, service: Service) -> SetContextRequest<'_> {
-        SetContextRequest {
-            group: self,
-            key: ContextKey::new(format!("{}/{}", context::SERVICES, name.as_ref())),
-            base: None,
-            value: Some(ContextValue::Service(service)),
-        }
+        let key = format!("{}/{}", context::SERVICES, name.as_ref());
+        self.set_context_value(key, ContextValue::Service(service))
     }
 
     /// Removes an entry. Removing what is not there changes nothing.

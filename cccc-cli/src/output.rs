@@ -19,6 +19,17 @@ pub(crate) enum Failure {
     ClosedPipe,
 }
 
+impl Failure {
+    /// A failure of core while it wrote to standard output: the pipe may have been closed.
+    pub(crate) fn of_writing(error: Error) -> Self {
+        let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<io::Error>());
+        match source.map(io::Error::kind) {
+            Some(io::ErrorKind::BrokenPipe) => Self::ClosedPipe,
+            _ => Self::Error(error),
+        }
+    }
+}
+
 /// How a command ends.
 pub(crate) type Outcome = std::result::Result<(), Failure>;
 

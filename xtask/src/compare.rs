@@ -83,7 +83,7 @@ fn stable_name(part: &str) -> String {
     if part.len() == 20 && hex(part) {
         return "CHAIN".into();
     }
-    let number_end = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
+    let number_end = part.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(part.len());
     if number_end > 0 && ["ms", "s", "m", "h"].contains(&part.get(number_end..).unwrap_or_default()) {
         return "DURATION".into();
     }
@@ -110,7 +110,7 @@ mod tests {
         assert!(!same("sent 7-bcdfghjk to alice", "sent 7-bcdfghjk to bob"));
         assert!(same("{\"group_id\":\"g0123456789bc\"}", "{\"group_id\":\"gzzzzzzzzzzzz\"}"));
         assert!(same("at 10:04, 2026-11-21T08:38:21.123Z", "at 23:59, 2027-01-01T00:00:00.000Z"));
-        assert!(same("due in 15m, 0s ago", "due in 14m, 2s ago"));
+        assert!(same("due in 15m, 0s ago, 0.39s", "due in 14m, 2s ago, 0.4s"));
         assert!(!same("15 messages", "14 messages"));
         assert!(same("head 9:00112233445566778899.", "head 9:99112233445566778899."));
         assert!(same("/home/you/.cccc", "/tmp/x/.cccc"));

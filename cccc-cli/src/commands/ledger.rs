@@ -4,15 +4,18 @@ use std::fs::OpenOptions;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use cccc_core::ledger::{ReadLimit, Verdict};
-use cccc_core::{Damage, Error, ErrorKind, Group, GroupId, Position, Result, Seq};
+use cccc_core::ledger::file::RepairOptions;
+use cccc_core::ledger::{FileLedger, Verdict};
+use cccc_core::{Damage, Error, ErrorKind, Group, GroupId, Position, Principal, Result};
 use clap::{Args, Subcommand};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::attach::only_the_user;
 use crate::context::Context;
 use crate::output::{Failure, Outcome, Style, clean};
 use crate::progress::Progress;
+use crate::render::size;
 
 /// Check, repair, measure, export or find the ledger of the group
 #[derive(Args, Debug)]
@@ -39,6 +42,24 @@ enum LedgerCommand {
         #[arg(long, value_name = "HEAD")]
         expect: Option<String>,
     },
+    /// Finish what was interrupted, make derived files anew, and say what is damaged
+    ///
+    /// Damage is only reported, unless --cut asks to end the ledger before it. What is cut off is copied to
+    /// the directory `torn` first. Exits with 1 if the ledger is damaged afterwards.
+    #[command(after_help = "Examples:
+  cccc ledger repair --dry-run
+  cccc ledger repair --cut         ends the ledger before the first damaged event")]
+    Repair {
+        /// Set everything from the first damaged event on aside
+        #[arg(long)]
+        cut: bool,
+        /// Change nothing, only report
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Print how large the ledger is
+    #[command(after_help = "Examples:\n  cccc ledger stats --json | jq .bytes")]
+    Stats,
     /// Write the ledger as one file of JSON lines, as it is stored
     #[command(after_help = "Examples:
   cccc ledger export > ledger.jsonl
@@ -81,6 +102,22 @@ pub(crate) struct ExportAnswer {
     head: Position,
 }
 
+/// What `cccc ledger repair` prints, with exit code 1 unless `ok`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct RepairAnswer {
+    /// Whether the ledger is sound now.
+    ok: bool,
+    dry_run: bool,
+    /// The end, if it is sound.
+    head: Option<Position>,
+    /// What is, or was, damaged.
+    damage: Option<Damage>,
+    /// Copies of what was cut off.
+    set_aside: Vec<PathBuf>,
+    /// Derived files that were removed, to be made anew.
+    removed: Vec<PathBuf>,
+}
+
 /// What `cccc ledger path` prints.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct PathAnswer {
@@ -91,6 +128,8 @@ pub(crate) struct PathAnswer {
 pub(crate) async fn cmd_ledger(context: &Context, args: LedgerArgs) -> Outcome {
     match args.command {
         LedgerCommand::Verify { expect } => verify(context, expect).await,
+        LedgerCommand::Repair { cut, dry_run } => repair(context, cut, dry_run).await,
+        LedgerCommand::Stats => stats(context).await,
         LedgerCommand::Export { output } => export(context, output).await,
         LedgerCommand::Path => {
             let group = context.group_to_look().await?;
@@ -102,7 +141,7 @@ pub(crate) async fn cmd_ledger(context: &Context, args: LedgerArgs) -> Outcome {
 }
 
 /// The files under a group.
-fn files(group: &Group) -> Result<&cccc_core::ledger::FileLedger> {
+fn files(group: &Group) -> Result<&FileLedger> {
     let files = group.files().map(std::convert::AsRef::as_ref);
     files.ok_or_else(|| Error::unsupported("this group's ledger is not in files"))
 }
@@ -153,12 +192,14 @@ fn unexpected(error: Error, expected: Position) -> Error {
 async fn export(context: &Context, output: Option<PathBuf>) -> Outcome {
     let group = context.group_to_look().await?;
     let Some(path) = output else {
-        return pour(&group, |bytes| context.out.bytes(bytes)).await.map(drop);
+        let mut stdout = BufWriter::new(std::io::stdout());
+        files(&group)?.export(&mut stdout).await.map_err(Failure::of_writing)?;
+        return Ok(stdout.flush()?);
     };
     let failed = |e: std::io::Error| Error::io("write", &path, e);
     let mut file = BufWriter::new(create_new(&path)?);
     let progress = Progress::start("exporting");
-    let head = pour(&group, |bytes| Ok(file.write_all(bytes).map_err(failed)?)).await?;
+    let head = files(&group)?.export(&mut file).await?;
     file.into_inner().map_err(|e| failed(e.into_error()))?.sync_all().map_err(failed)?;
     drop(progress);
     let answer = ExportAnswer { file: path.clone(), events: head.seq.0, head };
@@ -174,18 +215,67 @@ fn create_new(path: &Path) -> Result<std::fs::File> {
     options.open(path).map_err(|e| Error::io("create", path, e))
 }
 
-/// Hands on all lines up to the head of now, in pages.
-async fn pour(group: &Group, mut to: impl FnMut(&[u8]) -> Outcome) -> std::result::Result<Position, Failure> {
-    let head = group.position().await?;
-    let mut next = Seq(1);
-    while next <= head.seq {
-        let page = group.ledger().read(next, ReadLimit::CHUNK).await?;
-        for line in page.lines() {
-            if next <= head.seq {
-                to(line.bytes())?;
-                next = next.next();
+async fn stats(context: &Context) -> Outcome {
+    let group = context.group_to_look().await?;
+    let stats = files(&group)?.stats().await?;
+    context.out.answer(&stats, || {
+        let torn = match stats.torn_files {
+            0 => String::new(),
+            files => {
+                format!("\n{files} files with {} of unfinished writes, set aside", size(stats.torn_bytes))
             }
-        }
+        };
+        format!(
+            "{} events in {} files, {}\n{} that can be made anew{torn}",
+            stats.events,
+            stats.segments,
+            size(stats.bytes),
+            size(stats.derived_bytes),
+        )
+    })
+}
+
+async fn repair(context: &Context, cut: bool, dry_run: bool) -> Outcome {
+    match context.speaker()?.principal {
+        Principal::User => {}
+        _ if dry_run => {}
+        other => return Err(only_the_user(&other, "repairs ledgers").into()),
     }
-    Ok(head)
+    let group = context.group_to_look().await?;
+    let progress = Progress::start("repairing");
+    let report = files(&group)?.repair(RepairOptions { cut, dry_run }).await?;
+    drop(progress);
+    let answer = RepairAnswer {
+        ok: report.head.is_some(),
+        dry_run,
+        head: report.head,
+        damage: report.damage,
+        set_aside: report.set_aside,
+        removed: report.removed,
+    };
+    context.out.answer(&answer, || repair_text(context, &answer))?;
+    if answer.ok { Ok(()) } else { Err(Failure::Answered) }
+}
+
+fn repair_text(context: &Context, answer: &RepairAnswer) -> String {
+    let mut lines = Vec::new();
+    if let Some(damage) = &answer.damage {
+        let place = format!("event {}, {} at byte {}", damage.seq, clean(&damage.file), damage.offset);
+        lines.push(format!(
+            "{}: {place}: {}",
+            context.out.style(Style::Red, "damaged"),
+            clean(&damage.reason)
+        ));
+    }
+    lines.extend(answer.set_aside.iter().map(|path| format!("set aside: {}", path.display())));
+    if !answer.removed.is_empty() {
+        lines.push(format!("{} derived files removed; they are made anew", answer.removed.len()));
+    }
+    lines.push(match answer.head {
+        Some(head) => format!("{}: head {head}", context.out.style(Style::Green, "sound")),
+        None => "restore the file from a copy; or set everything from there on aside: \
+                 cccc ledger repair --cut"
+            .into(),
+    });
+    lines.join("\n")
 }

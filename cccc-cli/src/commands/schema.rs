@@ -1,6 +1,7 @@
 //! `cccc schema`
 
 use cccc_core::event::Body;
+use cccc_core::ledger::file::Stats;
 use cccc_core::{ActorView, ErrorKind, GroupSummary, Message, ObligationView, Receipt, Sent};
 use clap::Args;
 use schemars::{JsonSchema, Schema, schema_for};
@@ -13,7 +14,7 @@ use super::attach::AttachAnswer;
 use super::doctor::DoctorAnswer;
 use super::group::{DeleteAnswer, ScopeAnswer};
 use super::groups::{GroupLine, UseAnswer};
-use super::ledger::{DamageAnswer, ExportAnswer, PathAnswer, VerifyAnswer};
+use super::ledger::{DamageAnswer, ExportAnswer, PathAnswer, RepairAnswer, VerifyAnswer};
 use super::version::VersionAnswer;
 use super::who::WhoamiAnswer;
 use crate::context::Context;
@@ -97,6 +98,8 @@ fn document() -> Value {
                 "schema": schema_for!(VerifyAnswer),
                 "failed": schema_for!(DamageAnswer),
             }),
+            "ledger repair": one(schema_for!(RepairAnswer)),
+            "ledger stats": one(schema_for!(Stats)),
             "ledger export": one(schema_for!(ExportAnswer)),
             "ledger path": one(schema_for!(PathAnswer)),
             "doctor": one(schema_for!(DoctorAnswer)),

@@ -71,8 +71,8 @@ pub(crate) async fn receipts(played: &Played) -> Result<Vec<Receipt>> {
 
 /// The totals that the foreman attached to its report.
 pub(crate) fn reported(played: &Played) -> Result<Counts> {
-    let messages = played.events.iter().filter_map(|event| event.message());
-    let report = messages.filter(|m| m.reply_to == Some(played.job) && !m.progress).next_back();
+    let mut messages = played.events.iter().filter_map(|event| event.message());
+    let report = messages.rfind(|m| m.reply_to == Some(played.job) && !m.progress);
     let report = report.ok_or_else(|| Error::not_found("the foreman did not report"))?;
     attached(&played.user, &report.attachments)
 }

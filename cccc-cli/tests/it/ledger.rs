@@ -59,6 +59,34 @@ fn damage_is_named() {
 }
 
 #[test]
+fn a_damaged_ledger_is_repaired_when_asked() {
+    let place = Place::with_actors();
+    for text in ["kept", "damaged", "after"] {
+        place.ok(&["send", text, "--to", "bob"]);
+    }
+    assert_eq!(place.json(&["ledger", "repair"])["ok"], true);
+    let file = segment(&place);
+    let stored = fs::read_to_string(&file).unwrap();
+    fs::write(&file, stored.replace("\"damaged\"", "\"DAMAGED\"")).unwrap();
+    for args in [&["ledger", "repair", "--json"][..], &["ledger", "repair", "--dry-run", "--cut", "--json"]] {
+        let output = place.run(args);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((&report["ok"], &report["damage"]["seq"]), (&json!(false), &json!(7)));
+    }
+    assert_eq!(place.refused(&["--as", "alice", "ledger", "repair", "--cut"])["kind"], "refused");
+    let report = place.json(&["ledger", "repair", "--cut"]);
+    assert_eq!((&report["ok"], report["set_aside"].as_array().unwrap().len()), (&json!(true), 1));
+    let aside = fs::read_to_string(report["set_aside"][0].as_str().unwrap()).unwrap();
+    assert!(aside.contains("DAMAGED") && aside.contains("after"), "{aside}");
+    let stats = place.json(&["ledger", "stats"]);
+    assert_eq!((&stats["events"], &stats["torn_files"]), (&json!(6), &json!(1)));
+    assert_eq!(place.json(&["ledger", "verify"])["events"], 6);
+    assert!(place.ok(&["ledger", "stats"]).starts_with("6 events in 1 files"));
+    place.ok(&["send", "goes on", "--to", "bob"]);
+}
+
+#[test]
 fn an_export_is_the_ledger_as_it_is_stored() {
     let place = Place::with_actors();
     place.ok(&["send", "hi", "--to", "bob"]);
@@ -118,6 +146,8 @@ fn the_schemas_describe_what_is_printed() {
     described("version", &place.json(&["version"]));
     described("groups", &place.json(&["groups"]));
     described("ledger verify", &place.json(&["ledger", "verify"]));
+    described("ledger stats", &place.json(&["ledger", "stats"]));
+    described("ledger repair", &place.json(&["ledger", "repair"]));
     described("ledger path", &place.json(&["ledger", "path"]));
     described("doctor", &place.json(&["doctor"]));
     for line in place.lines(&["tail", "-n", "100"]) {
@@ -126,6 +156,7 @@ fn the_schemas_describe_what_is_printed() {
         }
         let data = &schema["events"][line["kind"].as_str().unwrap()]["properties"];
         for field in fields(&line["data"]) {
+            // A delivery's state is one of several shapes, each with fields of its own.
             let flattened = line["kind"] == "runtime.delivery";
             assert!(flattened || data.get(field).is_some(), "{field} of {} is not described", line["kind"]);
         }

@@ -68,7 +68,7 @@ pub enum NotIf {
     DeadlineOver,
 }
 
-/// `chat.message`.
+/// `chat.message`: somebody says something to somebody.
 ///
 /// `format`, `priority`, `root` and `depth` are always written, which also makes every message long
 /// enough for its data to be replaced by its hash in place (redaction).

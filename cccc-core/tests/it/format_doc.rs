@@ -14,6 +14,8 @@ use cccc_core::ledger::file::{FileLedger, Options};
 use cccc_core::ledger::{Draft, Encoder, Page, RawLine, Stamp, Verdict, codec};
 use cccc_core::{DeliveryWord, GroupId, Home, ObligationWord, Position, Principal, Seq, Timestamp, block_on};
 
+use serde_json::Value;
+
 mod reader;
 
 const DOCUMENT: &str = include_str!("../../../docs/ledger-format.md");
@@ -159,14 +161,44 @@ fn the_example_is_what_the_library_writes() {
             write!(document, "{before}```{language}\n{content}```").unwrap();
             rest = after.split_once("```").unwrap().1;
         }
+        let document = (document + rest).replace(kinds_in_document(), &kinds());
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/ledger-format.md");
-        fs::write(path, document + rest).unwrap();
+        fs::write(path, document).unwrap();
         return;
     }
     for language in ["jsonl", "text"] {
         let wanted = expected.iter().filter(|(other, _)| *other == language);
         assert_eq!(blocks(language), wanted.map(|(_, content)| content.clone()).collect::<Vec<_>>());
     }
+    assert_eq!(kinds_in_document(), kinds());
+}
+
+/// The document's table of kinds, without its heading.
+fn kinds_in_document() -> &'static str {
+    let (_, table) = DOCUMENT.split_once("| kind | members of `data` | |\n|---|---|---|\n").unwrap();
+    table.split_once("\n\n").unwrap().0
+}
+
+/// A row for each kind: its members, and what it means.
+fn kinds() -> String {
+    let rows = Body::schemas().into_iter().map(|(kind, schema)| {
+        let schema = schema.to_value();
+        // A tagged part (the state of a delivery) brings members of its own, by alternative.
+        let alternatives = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten();
+        let mut members: Vec<&str> = std::iter::once(&schema)
+            .chain(alternatives)
+            .filter_map(|part| part.get("properties")?.as_object())
+            .flat_map(|properties| properties.keys().map(String::as_str))
+            .collect();
+        members.sort_unstable();
+        members.dedup();
+        let description = schema["description"].as_str().unwrap().replace('\n', " ");
+        let meaning = description.strip_prefix(&format!("`{kind}`: ")).unwrap_or_else(|| panic!("{kind}"));
+        let first = meaning.split_once(". ").map_or(meaning, |(first, _)| first).trim_end_matches('.');
+        let members: Vec<String> = members.iter().map(|member| format!("`{member}`")).collect();
+        format!("| `{kind}` | {} | {first} |", members.join(", "))
+    });
+    rows.collect::<Vec<_>>().join("\n")
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! The processes are this test binary again, told by an environment variable to be a writer. What the
 //! simulation checks step by step is checked here against the operating system's own locks, notification
 //! and page cache.
+#![expect(clippy::disallowed_methods, reason = "real processes take real time")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};

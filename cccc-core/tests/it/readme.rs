@@ -44,6 +44,6 @@ fn the_limits_are_those_of_the_code() {
     let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
     let expected: Vec<String> = limits.iter().map(|(what, most)| format!("| {what} | {most} |")).collect();
     assert_eq!(rows, expected);
-    let hours = format!("for {}\nhours", message::KEY_RETENTION.as_secs() / 3600);
+    let hours = format!("remembered for {} hours", message::KEY_RETENTION.as_secs() / 3600);
     assert!(after.contains(&hours), "{hours}");
 }

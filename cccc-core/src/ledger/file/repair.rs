@@ -16,7 +16,7 @@ use crate::id::Seq;
 use crate::ledger::{Position, ReadLimit, Verdict};
 
 /// How large a ledger is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[non_exhaustive]
 pub struct Stats {
     /// Durable events.

@@ -111,7 +111,7 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) fn open(&self, disk: &SimDisk) -> Result<FileLedger> {
-        FileLedger::open(Arc::new(disk.clone()), DIR, self.group_id.clone(), self.options.clone())
+        FileLedger::open(Arc::new(disk.clone()), DIR, self.group_id.clone(), self.options)
     }
 
     pub(super) fn start(&self) -> Position {

@@ -202,10 +202,11 @@ fn common<T>(a: &[T], b: &[T], many: impl Fn(&T) -> bool, meets: impl Fn(&T, &T)
 /// What stands for any sequence also stands for none.
 fn skip<T>(reached: &mut [bool], b: &[T], many: &impl Fn(&T) -> bool) {
     for (at, y) in b.iter().enumerate() {
-        if many(y) && reached.get(at).copied().unwrap_or(false) {
-            if let Some(there) = reached.get_mut(at + 1) {
-                *there = true;
-            }
+        if many(y)
+            && reached.get(at).copied().unwrap_or(false)
+            && let Some(there) = reached.get_mut(at + 1)
+        {
+            *there = true;
         }
     }
 }

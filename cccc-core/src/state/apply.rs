@@ -385,7 +385,7 @@ fn deliver(mailbox: &mut Mailbox, event: &Event, delivery: &RuntimeDelivery, seq
         }
         DeliveryState::Withheld { .. } => {
             mailbox.leave(seq);
-            for kind in ObligationKind::ALL {
+            for kind in ObligationKind::OF_MESSAGE {
                 // What a removed recipient left to this one is owed all the same.
                 mailbox.prune(seq, kind, |lineage| lineage.len() == 1);
             }

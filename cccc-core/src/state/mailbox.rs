@@ -151,7 +151,7 @@ impl Mailbox {
 
     /// Nothing is owed any more for a message.
     pub(super) fn release(&mut self, source: Seq) {
-        for kind in ObligationKind::ALL {
+        for kind in ObligationKind::OF_MESSAGE {
             self.owed.remove(&(source, kind));
         }
     }

@@ -31,7 +31,7 @@ fn paths_are_reserved_by_one_at_a_time() {
         assert_eq!(error.kind(), ErrorKind::Conflict);
         assert!(error.to_string().contains("alice has reserved until 2026-11-21T08:10:00.000Z"), "{error}");
         assert_eq!(error.retry_after_duration(), Some(10 * MINUTE));
-        assert_eq!(bob.reservations_of("src/lib.rs").await.unwrap(), [held.clone()]);
+        assert_eq!(bob.reservations_of("src/lib.rs").await.unwrap(), std::slice::from_ref(&held));
         let longer = alice.extend_reservation(&held, 20 * MINUTE).await.unwrap();
         assert_eq!(longer.until, at("2026-11-21T08:20:00Z"));
         clock.set(at("2026-11-21T08:20:00Z"));

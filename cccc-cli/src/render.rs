@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cccc_core::event::{Body, ChatMessage, DeliveryState, Priority};
+use cccc_core::event::{Body, ChatMessage, ContextValue, DeliveryState, Priority};
 use cccc_core::{Clock, Event, Principal, SystemClock, Timestamp};
 
 use crate::duration::short;
@@ -133,6 +133,22 @@ fn detail(body: &Body) -> String {
         Body::RuntimeDelivery(delivery) => {
             format!("{} to {}: {}", seqs(&delivery.event_ids), delivery.actor_id, state(&delivery.state))
         }
+        Body::ContextSet(set) => match &set.value {
+            Some(ContextValue::Text(text)) => format!("{}: {}", set.key, first_line(text, LINE_CHARS)),
+            Some(ContextValue::Service(service)) => format!("{}: {}", set.key, clean(&service.address)),
+            None => format!("{} removed", set.key),
+        },
+        Body::AgentState(said) => {
+            format!("{} is at {}", said.actor_id, first_line(&said.focus, LINE_CHARS))
+        }
+        Body::ReservationTake(take) => {
+            format!("{} {} {}", take.reservation_id, clean(&take.globs.join(" ")), due(take.until))
+        }
+        Body::ReservationExtend(extend) => format!("{} {}", extend.reservation_id, due(extend.until)),
+        Body::ReservationRelease(release) => release.reservation_id.to_string(),
+        Body::VoteOpen(open) => format!("{} {}", open.vote_id, first_line(&open.subject, LINE_CHARS)),
+        Body::VoteCast(cast) => format!("{} {}", cast.vote_id, cast.choice),
+        Body::VoteClose(close) => format!("{} {}", close.vote_id, close.outcome),
         _ => String::new(),
     }
 }

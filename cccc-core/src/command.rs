@@ -8,7 +8,9 @@ use crate::event::{
     ActorRemove, ActorUpdate, Attachment, Format, GroupAttach, GroupCreate, GroupSetState, GroupUpdate,
     NotIf, Priority, Role, Transport,
 };
+use crate::event::{Choice, ContextValue};
 use crate::id::{ActorId, EventId, EventRef, Label, Principal};
+use crate::id::{ContextKey, ReservationId, Seq, VoteId};
 use crate::time::Timestamp;
 
 /// Something to be decided by the rules and, if they agree, written.
@@ -114,6 +116,115 @@ pub enum Command {
         /// The recipient.
         recipient: Principal,
     },
+    /// Sets or removes an entry of the shared context.
+    SetContext {
+        /// Which.
+        key: ContextKey,
+        /// The version that the caller has read, 0 for none; absent: the caller had set it itself, or it
+        /// is not there.
+        base: Option<Seq>,
+        /// What it shall say; absent: it is removed.
+        value: Option<ContextValue>,
+    },
+    /// Adds a decision or a note to the shared context.
+    AppendContext {
+        /// Which of the two.
+        section: Appendix,
+        /// What it says.
+        text: String,
+    },
+    /// Says what an agent is doing.
+    SetAgentState {
+        /// Whose state; absent: the caller's.
+        actor_id: Option<ActorId>,
+        /// What it is at; absent stays, empty is cleared.
+        focus: Option<String>,
+        /// What it will do then; absent stays, empty is cleared.
+        next: Option<String>,
+        /// What keeps it from going on; absent stays, empty is cleared.
+        blocker: Option<String>,
+        /// How long that holds; absent: until it says otherwise.
+        until: Option<Timestamp>,
+        /// The version that the caller has read; absent: whichever it is.
+        base: Option<Seq>,
+    },
+    /// Reserves paths for the caller.
+    Reserve {
+        /// Patterns, see [`glob`](crate::rule::glob).
+        globs: Vec<String>,
+        /// What for, for people.
+        purpose: String,
+        /// For how long from now.
+        lease: Duration,
+    },
+    /// Says anew how long an own reservation lasts.
+    ExtendReservation {
+        /// Which.
+        reservation: ReservationId,
+        /// For how long from now.
+        lease: Duration,
+    },
+    /// Ends a reservation.
+    ReleaseReservation {
+        /// Which.
+        reservation: ReservationId,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Puts a question to a vote. `release <actor>` is the question whether to remove that actor.
+    OpenVote {
+        /// The question.
+        subject: String,
+        /// Who votes; empty: every actor, of a release every one but the actor concerned.
+        voters: Vec<Principal>,
+        /// For how long from now.
+        within: Duration,
+    },
+    /// The caller votes.
+    CastVote {
+        /// On what.
+        vote: VoteId,
+        /// How.
+        choice: Choice,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Calls a vote off, or says that its time is over.
+    CloseVote {
+        /// Which.
+        vote: VoteId,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Gives an actor labels and takes others from it.
+    ChangeLabels {
+        /// Whose; absent: the caller's.
+        actor_id: Option<ActorId>,
+        /// Labels that it shall have.
+        add: Vec<Label>,
+        /// Labels that it shall not have.
+        remove: Vec<Label>,
+    },
+}
+
+/// What is added to the shared context, see [`Command::AppendContext`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appendix {
+    /// Something the group has settled.
+    Decision,
+    /// Something worth knowing.
+    Note,
+}
+
+impl Appendix {
+    /// The section it goes to.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Decision => crate::rule::context::DECISIONS,
+            Self::Note => crate::rule::context::NOTES,
+        }
+    }
 }
 
 /// How a delivery ended, as far as the deliverer can say.

@@ -101,10 +101,19 @@ pub use group::{
     IntoEventRef, Message, ObligationsRequest, RemoveActorRequest, SendRequest, Sent, UpdateActorRequest,
     Watch,
 };
+pub use group::{
+    AgentStateRequest, DEFAULT_LEASE, DEFAULT_VOTE, IntoReservationId, IntoVoteId, LabelsRequest,
+    OpenVoteRequest, ReserveRequest, SetContextRequest,
+};
 pub use home::{Attached, FileSystem, GroupEntry, HOME_VARIABLE, Home, HomeOptions, Scope};
 pub use id::{ActorId, EventId, EventRef, GroupId, Label, Principal, Seq};
+pub use id::{ContextKey, ReservationId, VoteId};
 pub use ledger::{Durability, Ledger, Position};
+pub use rule::context::{AgentView, EntryView};
+pub use rule::label::LabelView;
 pub use rule::obligation::ObligationView;
 pub use rule::receipt::{DeliveryWord, ObligationWord, Receipt};
+pub use rule::reservation::ReservationView;
+pub use rule::vote::{Voice, VoteStanding, VoteView};
 pub use state::ObligationKind;
 pub use time::Timestamp;

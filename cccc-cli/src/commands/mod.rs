@@ -3,20 +3,24 @@
 pub(crate) mod actor;
 pub(crate) mod attach;
 pub(crate) mod completions;
+pub(crate) mod context;
 pub(crate) mod doctor;
 pub(crate) mod group;
 pub(crate) mod groups;
 pub(crate) mod inbox;
+pub(crate) mod label;
 pub(crate) mod ledger;
 pub(crate) mod mark;
 pub(crate) mod obligations;
 pub(crate) mod receipts;
+pub(crate) mod reserve;
 pub(crate) mod schema;
 pub(crate) mod send;
 pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod tail;
 pub(crate) mod version;
+pub(crate) mod vote;
 pub(crate) mod who;
 pub(crate) mod withdraw;
 

@@ -5,7 +5,10 @@
 
 mod admin;
 mod chat;
+mod context;
 mod delivery;
+mod reservation;
+mod vote;
 
 use std::sync::Arc;
 
@@ -20,7 +23,10 @@ pub use admin::{
 pub use chat::{
     Attachment, ChatAck, ChatCancel, ChatMessage, ChatRead, ChatRedact, ChatRetract, Format, NotIf, Priority,
 };
+pub use context::{AgentState, ContextSet, ContextValue, Service};
 pub use delivery::{DeliveryState, RuntimeDelivery, Transport, WithholdReason};
+pub use reservation::{ReservationExtend, ReservationRelease, ReservationTake};
+pub use vote::{Choice, VoteCast, VoteClose, VoteOpen, VoteOutcome};
 
 use crate::error::{Error, Result};
 use crate::id::{EventId, GroupId, Principal, Seq};
@@ -175,6 +181,14 @@ bodies! {
     "chat.retract" => ChatRetract,
     "chat.redact" => ChatRedact,
     "runtime.delivery" => RuntimeDelivery,
+    "context.set" => ContextSet,
+    "agent.state" => AgentState,
+    "reservation.take" => ReservationTake,
+    "reservation.extend" => ReservationExtend,
+    "reservation.release" => ReservationRelease,
+    "vote.open" => VoteOpen,
+    "vote.cast" => VoteCast,
+    "vote.close" => VoteClose,
 }
 
 /// What an event contributes to the ledger's index, so that facts about old messages are found on
@@ -242,6 +256,19 @@ impl Event {
             | Body::SessionClose(SessionClose { actor_id, .. }) => {
                 terms.involved.push(actor_id.clone().into());
             }
+            Body::ContextSet(set) => {
+                terms.targets.extend((set.base_version.0 > 0).then_some(set.base_version))
+            }
+            Body::AgentState(said) => terms.involved.push(said.actor_id.clone().into()),
+            Body::ReservationTake(take) => terms.targets.extend(take.lapsed.iter().map(|id| id.seq())),
+            Body::ReservationExtend(extend) => terms.targets.push(extend.reservation_id.seq()),
+            Body::ReservationRelease(release) => terms.targets.push(release.reservation_id.seq()),
+            Body::VoteOpen(open) => {
+                terms.involved.extend(open.voters.iter().cloned());
+                terms.involved.extend(open.release.clone().map(Principal::Actor));
+            }
+            Body::VoteCast(cast) => terms.targets.push(cast.vote_id.seq()),
+            Body::VoteClose(close) => terms.targets.push(close.vote_id.seq()),
             Body::GroupCreate(_)
             | Body::GroupUpdate(_)
             | Body::GroupAttach(_)

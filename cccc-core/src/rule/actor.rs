@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 use crate::command::AddActor;
 use crate::error::{Error, Result};
 use crate::event::{ActorAdd, ActorRemove, ActorUpdate, JoinPolicy, Role};
-use crate::id::{ActorId, Label, Principal};
+use crate::id::{ActorId, Label, Principal, VoteId};
 use crate::ledger::Draft;
 use crate::rule::group::check_title;
 use crate::rule::permission::{self, Rank, lead};
-use crate::rule::{Call, Decision, MAX_REASON_BYTES, bounded, few};
+use crate::rule::{Call, Decision, MAX_REASON_BYTES, bounded, few, vote};
 use crate::state::GroupState;
 
 /// Most actors at a time.
@@ -140,7 +140,15 @@ pub(super) fn remove(state: &GroupState, call: &Call, remove: &ActorRemove) -> R
             return Err(permission::unknown_actor(state, successor));
         }
     }
-    Ok(Decision::write([Draft::from(remove.clone())]))
+    Ok(Decision::write(departure(state, remove.clone(), None)))
+}
+
+/// An actor goes, and what ends by that. `decided` is a vote that is closed already.
+pub(super) fn departure(state: &GroupState, remove: ActorRemove, decided: Option<VoteId>) -> Vec<Draft> {
+    let ended = vote::ended_by_removal(state, &remove.actor_id, decided);
+    let mut drafts = vec![Draft::from(remove)];
+    drafts.extend(ended);
+    drafts
 }
 
 #[cfg(test)]

@@ -6,17 +6,23 @@
 
 pub mod actor;
 pub mod address;
+pub mod context;
 pub mod delivery;
 #[cfg(any(test, feature = "testing"))]
 pub mod desk;
+pub mod digest;
+pub mod glob;
 pub mod group;
+pub mod label;
 pub mod message;
 pub mod obligation;
 pub mod permission;
 pub mod reading;
 pub mod receipt;
+pub mod reservation;
 pub mod session;
 pub mod suggest;
+pub mod vote;
 pub mod withdraw;
 
 use std::collections::BTreeMap;
@@ -150,6 +156,17 @@ pub fn needs(_state: &GroupState, call: &Call, command: &Command) -> Needs {
         Command::MarkReadThrough { event } | Command::Cancel { event, .. } => {
             events(std::slice::from_ref(event))
         }
+        Command::SetContext { base, .. } => {
+            Needs { events: base.iter().copied().collect(), ..Needs::default() }
+        }
+        Command::CastVote { vote, .. } | Command::CloseVote { vote, .. } => with_facts(vote.seq()),
+        Command::AppendContext { .. }
+        | Command::SetAgentState { .. }
+        | Command::Reserve { .. }
+        | Command::ExtendReservation { .. }
+        | Command::ReleaseReservation { .. }
+        | Command::OpenVote { .. }
+        | Command::ChangeLabels { .. } => Needs::default(),
         Command::CreateGroup(_)
         | Command::UpdateGroup(_)
         | Command::AttachScope(_)
@@ -199,6 +216,32 @@ pub fn decide(state: &GroupState, call: &Call, command: &Command, resolved: &Res
         }
         Command::Settle { delivery, outcome } => delivery::settle(call, *delivery, outcome, resolved),
         Command::Retry { event, recipient } => delivery::retry(state, call, event, recipient, resolved),
+        Command::SetContext { key, base, value } => {
+            context::set(state, call, key, *base, value.as_ref(), resolved)
+        }
+        Command::AppendContext { section, text } => context::append(state, call, section.as_str(), text),
+        Command::SetAgentState { actor_id, focus, next, blocker, until, base } => {
+            let (focus, next, blocker) = (focus.as_deref(), next.as_deref(), blocker.as_deref());
+            let word = context::Word { focus, next, blocker, until: *until, base: *base };
+            context::set_agent(state, call, actor_id.as_ref(), &word)
+        }
+        Command::Reserve { globs, purpose, lease } => reservation::take(state, call, globs, purpose, *lease),
+        Command::ExtendReservation { reservation, lease } => {
+            reservation::extend(state, call, *reservation, *lease)
+        }
+        Command::ReleaseReservation { reservation, reason } => {
+            reservation::release(state, call, *reservation, reason)
+        }
+        Command::OpenVote { subject, voters, within } => {
+            vote::open(state, call, &vote::Question { subject, voters, within: *within })
+        }
+        Command::CastVote { vote, choice, reason } => {
+            vote::cast(state, call, *vote, *choice, reason, resolved)
+        }
+        Command::CloseVote { vote, reason } => vote::close(state, call, *vote, reason, resolved),
+        Command::ChangeLabels { actor_id, add, remove } => {
+            label::change(state, call, actor_id.as_ref(), add, remove)
+        }
     }
 }
 

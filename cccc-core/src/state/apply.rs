@@ -72,6 +72,16 @@ impl GroupState {
             }
             Body::ChatRedact(redact) => self.redact(redact),
             Body::RuntimeDelivery(delivery) => self.delivery(event, delivery),
+            Body::ContextSet(set) => self.set_context(event, set),
+            Body::AgentState(said) => self.set_agent(event, said),
+            Body::ReservationTake(take) => self.take_reservation(event, take),
+            Body::ReservationExtend(extend) => self.extend_reservation(extend),
+            Body::ReservationRelease(release) => {
+                self.reservations.remove(&release.reservation_id);
+            }
+            Body::VoteOpen(open) => self.open_vote(event, open),
+            Body::VoteCast(cast) => self.cast_vote(event, cast),
+            Body::VoteClose(close) => self.close_vote(close),
             Body::Redacted { kind } => {
                 if kind.as_ref() == "chat.message" {
                     self.count_message(event.seq);
@@ -196,10 +206,14 @@ impl GroupState {
         for mailbox in self.mailboxes.values_mut() {
             mailbox.owed.retain(|_, obligation| obligation.creditor != gone);
         }
+        self.agents.remove(&remove.actor_id);
+        let heir = remove.successor.as_ref().filter(|heir| self.actors.contains_key(*heir)).cloned();
+        self.leave_reservations(&remove.actor_id, heir.as_ref());
         let Some(successor) = remove.successor.clone().map(Principal::Actor) else { return };
         let Some(heir) = self.mailboxes.get_mut(&successor) else { return };
         for ((source, kind), mut obligation) in mailbox.owed {
-            if obligation.creditor != successor {
+            // A vote is the voter's own.
+            if obligation.creditor != successor && kind != ObligationKind::Vote {
                 for lineage in &mut obligation.lineages {
                     lineage.push((successor.clone(), seq));
                 }
@@ -371,7 +385,7 @@ fn deliver(mailbox: &mut Mailbox, event: &Event, delivery: &RuntimeDelivery, seq
         }
         DeliveryState::Withheld { .. } => {
             mailbox.leave(seq);
-            for kind in ObligationKind::ALL {
+            for kind in ObligationKind::OF_MESSAGE {
                 // What a removed recipient left to this one is owed all the same.
                 mailbox.prune(seq, kind, |lineage| lineage.len() == 1);
             }

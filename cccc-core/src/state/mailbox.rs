@@ -88,11 +88,16 @@ pub enum ObligationKind {
     Ack,
     /// To answer a message that requires it.
     Reply,
+    /// To vote.
+    Vote,
 }
 
 impl ObligationKind {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Ack, Self::Reply];
+    pub const ALL: [Self; 3] = [Self::Ack, Self::Reply, Self::Vote];
+
+    /// Those that a message asks for by itself.
+    pub const OF_MESSAGE: [Self; 2] = [Self::Ack, Self::Reply];
 
     /// The kind as it is written in JSON.
     #[must_use]
@@ -100,6 +105,7 @@ impl ObligationKind {
         match self {
             Self::Ack => "ack",
             Self::Reply => "reply",
+            Self::Vote => "vote",
         }
     }
 }
@@ -145,7 +151,7 @@ impl Mailbox {
 
     /// Nothing is owed any more for a message.
     pub(super) fn release(&mut self, source: Seq) {
-        for kind in ObligationKind::ALL {
+        for kind in ObligationKind::OF_MESSAGE {
             self.owed.remove(&(source, kind));
         }
     }

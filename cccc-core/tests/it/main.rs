@@ -7,6 +7,7 @@
 )]
 
 mod conformance;
+mod coord;
 mod crowd;
 mod format_doc;
 mod handle;

@@ -6,6 +6,8 @@
 mod admin;
 mod chat;
 mod delivery;
+mod notice;
+mod task;
 
 use std::sync::Arc;
 
@@ -21,6 +23,8 @@ pub use chat::{
     Attachment, ChatAck, ChatCancel, ChatMessage, ChatRead, ChatRedact, ChatRetract, Format, NotIf, Priority,
 };
 pub use delivery::{DeliveryState, RuntimeDelivery, Transport, WithholdReason};
+pub use notice::SystemNotify;
+pub use task::{Evidence, EvidenceKind, TaskCreate, TaskOp, TaskUpdate};
 
 use crate::error::{Error, Result};
 use crate::id::{EventId, GroupId, Principal, Seq};
@@ -175,6 +179,9 @@ bodies! {
     "chat.retract" => ChatRetract,
     "chat.redact" => ChatRedact,
     "runtime.delivery" => RuntimeDelivery,
+    "system.notify" => SystemNotify,
+    "task.create" => TaskCreate,
+    "task.update" => TaskUpdate,
 }
 
 /// What an event contributes to the ledger's index, so that facts about old messages are found on
@@ -241,6 +248,15 @@ impl Event {
             | Body::SessionOpen(SessionOpen { actor_id, .. })
             | Body::SessionClose(SessionClose { actor_id, .. }) => {
                 terms.involved.push(actor_id.clone().into());
+            }
+            Body::SystemNotify(notice) => terms.involved.extend(notice.target.iter().cloned()),
+            Body::TaskCreate(task) => {
+                terms.key = task.client_id.as_deref().map(|key| key_hash(&self.by, key));
+                terms.involved.extend(task.owner.iter().cloned());
+            }
+            Body::TaskUpdate(update) => {
+                terms.targets.push(update.task_id.seq());
+                terms.involved.extend(update.change.names().cloned());
             }
             Body::GroupCreate(_)
             | Body::GroupUpdate(_)

@@ -10,7 +10,7 @@ use crate::event::{
     ActorAdd, ActorRemove, ActorUpdate, Body, ChatMessage, ChatRedact, DeliveryState, Event, GroupMode,
     GroupSetState, GroupUpdate, NotIf, Priority, Role, RuntimeDelivery, SessionClose, SessionOpen,
 };
-use crate::id::{ActorId, Principal, Seq};
+use crate::id::{ActorId, Principal, Seq, TaskId};
 use crate::ledger::Position;
 use crate::time::Timestamp;
 
@@ -72,6 +72,10 @@ impl GroupState {
             }
             Body::ChatRedact(redact) => self.redact(redact),
             Body::RuntimeDelivery(delivery) => self.delivery(event, delivery),
+            Body::TaskCreate(create) => self.begin_task(event, create),
+            Body::TaskUpdate(update) => self.change_task(event, update),
+            // A notice is never unread, and nothing is owed for it.
+            Body::SystemNotify(_) => {}
             Body::Redacted { kind } => {
                 if kind.as_ref() == "chat.message" {
                     self.count_message(event.seq);
@@ -371,7 +375,7 @@ fn deliver(mailbox: &mut Mailbox, event: &Event, delivery: &RuntimeDelivery, seq
         }
         DeliveryState::Withheld { .. } => {
             mailbox.leave(seq);
-            for kind in ObligationKind::ALL {
+            for kind in ObligationKind::OF_MESSAGE {
                 // What a removed recipient left to this one is owed all the same.
                 mailbox.prune(seq, kind, |lineage| lineage.len() == 1);
             }
@@ -401,8 +405,8 @@ fn conditions(message: &ChatMessage, paused_ms: u64) -> Conditions {
     let mut conditions = Conditions { expires_at: message.expires_at, ..Conditions::default() };
     for not_if in &message.not_if {
         match not_if {
-            // There are no tasks in this version, so none is closed.
-            NotIf::TaskClosed { .. } => {}
+            // What names no task was never accepted from a caller.
+            NotIf::TaskClosed { task_id } => conditions.tasks.extend(task_id.parse::<TaskId>()),
             NotIf::Superseded { event_id } => conditions.not_if.push((event_id.seq, true)),
             NotIf::Retracted { event_id } => conditions.not_if.push((event_id.seq, false)),
             NotIf::DeadlineOver => conditions.deadline = message.due_at.map(|due| (due, paused_ms)),

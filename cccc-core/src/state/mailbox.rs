@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Transport;
-use crate::id::{EventId, Principal, Seq};
+use crate::id::{EventId, Principal, Seq, TaskId};
 use crate::time::Timestamp;
 
 /// A principal's mail. `handed`, `flights` and `waiting` speak of unread messages only.
@@ -67,6 +67,8 @@ pub struct Conditions {
     pub deadline: Option<(Timestamp, u64)>,
     /// Not if one of these messages was retracted, or superseded where the flag says so.
     pub not_if: Vec<(Seq, bool)>,
+    /// Not if one of these tasks is closed.
+    pub tasks: Vec<TaskId>,
     /// One of those was.
     pub broken: bool,
 }
@@ -88,11 +90,18 @@ pub enum ObligationKind {
     Ack,
     /// To answer a message that requires it.
     Reply,
+    /// To do a task.
+    Task,
+    /// To accept a task that is done, or to reopen it.
+    Acceptance,
 }
 
 impl ObligationKind {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Ack, Self::Reply];
+    pub const ALL: [Self; 4] = [Self::Ack, Self::Reply, Self::Task, Self::Acceptance];
+
+    /// Those that a message asks for by itself.
+    pub const OF_MESSAGE: [Self; 2] = [Self::Ack, Self::Reply];
 
     /// The kind as it is written in JSON.
     #[must_use]
@@ -100,6 +109,8 @@ impl ObligationKind {
         match self {
             Self::Ack => "ack",
             Self::Reply => "reply",
+            Self::Task => "task",
+            Self::Acceptance => "acceptance",
         }
     }
 }
@@ -111,7 +122,7 @@ pub type Lineage = Vec<(Principal, Seq)>;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Obligation {
-    /// The message that asked.
+    /// The message that asked, or the event that made the task.
     pub source: EventId,
     /// Who asked.
     pub creditor: Principal,
@@ -145,7 +156,7 @@ impl Mailbox {
 
     /// Nothing is owed any more for a message.
     pub(super) fn release(&mut self, source: Seq) {
-        for kind in ObligationKind::ALL {
+        for kind in ObligationKind::OF_MESSAGE {
             self.owed.remove(&(source, kind));
         }
     }

@@ -8,6 +8,7 @@
 mod actor;
 mod apply;
 mod mailbox;
+mod task;
 
 #[cfg(test)]
 mod tests;
@@ -20,10 +21,11 @@ use serde::{Deserialize, Serialize};
 pub use actor::{Actor, Session, Tombstone};
 pub(crate) use apply::{asked_by, met_by_reply};
 pub use mailbox::{Conditions, Flight, FlightState, Lineage, Mailbox, Obligation, ObligationKind};
+pub use task::{CheckItem, MAX_SETTLED_TASKS, Task, TaskStatus};
 
 use crate::error::{Error, Result};
 use crate::event::{GroupMode, JoinPolicy, Role};
-use crate::id::{ActorId, GroupId, Label, Principal, Seq};
+use crate::id::{ActorId, GroupId, Label, Principal, Seq, TaskId};
 use crate::ledger::Position;
 use crate::time::Timestamp;
 
@@ -59,11 +61,14 @@ pub struct GroupState {
     messages: u64,
     marks: VecDeque<Seq>,
     unsupported: Option<(Seq, String)>,
+    tasks: BTreeMap<TaskId, Task>,
+    /// Those of them for which nothing is owed any more, oldest first.
+    settled_tasks: VecDeque<TaskId>,
 }
 
 impl GroupState {
     /// Version of the saved form; checkpoints of another version are left alone.
-    pub const SCHEMA: u32 = 1;
+    pub const SCHEMA: u32 = 2;
 
     /// Before the first event.
     #[must_use]
@@ -86,6 +91,8 @@ impl GroupState {
             messages: 0,
             marks: VecDeque::new(),
             unsupported: None,
+            tasks: BTreeMap::new(),
+            settled_tasks: VecDeque::new(),
         }
     }
 

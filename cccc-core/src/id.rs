@@ -6,7 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-pub use numbered::{ReservationId, VoteId};
+pub use numbered::{ReservationId, TaskId, VoteId};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -107,7 +107,7 @@ pub use group::{
 };
 pub use home::{Attached, FileSystem, GroupEntry, HOME_VARIABLE, Home, HomeOptions, Scope};
 pub use id::{ActorId, EventId, EventRef, GroupId, Label, Principal, Seq};
-pub use id::{ContextKey, ReservationId, VoteId};
+pub use id::{ContextKey, ReservationId, TaskId, VoteId};
 pub use ledger::{Durability, Ledger, Position};
 pub use rule::context::{AgentView, EntryView};
 pub use rule::label::LabelView;

@@ -7,7 +7,9 @@ mod admin;
 mod chat;
 mod context;
 mod delivery;
+mod notice;
 mod reservation;
+mod task;
 mod vote;
 
 use std::sync::Arc;
@@ -25,7 +27,9 @@ pub use chat::{
 };
 pub use context::{AgentState, ContextSet, ContextValue, Service};
 pub use delivery::{DeliveryState, RuntimeDelivery, Transport, WithholdReason};
+pub use notice::SystemNotify;
 pub use reservation::{ReservationExtend, ReservationRelease, ReservationTake};
+pub use task::{Evidence, EvidenceKind, TaskCreate, TaskOp, TaskUpdate};
 pub use vote::{Choice, VoteCast, VoteClose, VoteOpen, VoteOutcome};
 
 use crate::error::{Error, Result};
@@ -189,6 +193,9 @@ bodies! {
     "vote.open" => VoteOpen,
     "vote.cast" => VoteCast,
     "vote.close" => VoteClose,
+    "system.notify" => SystemNotify,
+    "task.create" => TaskCreate,
+    "task.update" => TaskUpdate,
 }
 
 /// What an event contributes to the ledger's index, so that facts about old messages are found on
@@ -269,6 +276,15 @@ impl Event {
             }
             Body::VoteCast(cast) => terms.targets.push(cast.vote_id.seq()),
             Body::VoteClose(close) => terms.targets.push(close.vote_id.seq()),
+            Body::SystemNotify(notice) => terms.involved.extend(notice.target.iter().cloned()),
+            Body::TaskCreate(task) => {
+                terms.key = task.client_id.as_deref().map(|key| key_hash(&self.by, key));
+                terms.involved.extend(task.owner.iter().cloned());
+            }
+            Body::TaskUpdate(update) => {
+                terms.targets.push(update.task_id.seq());
+                terms.involved.extend(update.change.names().cloned());
+            }
             Body::GroupCreate(_)
             | Body::GroupUpdate(_)
             | Body::GroupAttach(_)

@@ -68,6 +68,10 @@ numbered!(
     ReservationId, "reservation", 'r'
 );
 numbered!(
+    /// The id of a task: `t57` began with event 57.
+    TaskId, "task", 't'
+);
+numbered!(
     /// The id of a vote: `v57` began with event 57.
     VoteId, "vote", 'v'
 );

@@ -10,7 +10,7 @@ use crate::event::{
     ActorAdd, ActorRemove, ActorUpdate, Body, ChatMessage, ChatRedact, DeliveryState, Event, GroupMode,
     GroupSetState, GroupUpdate, NotIf, Priority, Role, RuntimeDelivery, SessionClose, SessionOpen,
 };
-use crate::id::{ActorId, Principal, Seq};
+use crate::id::{ActorId, Principal, Seq, TaskId};
 use crate::ledger::Position;
 use crate::time::Timestamp;
 
@@ -82,6 +82,10 @@ impl GroupState {
             Body::VoteOpen(open) => self.open_vote(event, open),
             Body::VoteCast(cast) => self.cast_vote(event, cast),
             Body::VoteClose(close) => self.close_vote(close),
+            Body::TaskCreate(create) => self.begin_task(event, create),
+            Body::TaskUpdate(update) => self.change_task(event, update),
+            // A notice is never unread, and nothing is owed for it.
+            Body::SystemNotify(_) => {}
             Body::Redacted { kind } => {
                 if kind.as_ref() == "chat.message" {
                     self.count_message(event.seq);
@@ -212,8 +216,8 @@ impl GroupState {
         let Some(successor) = remove.successor.clone().map(Principal::Actor) else { return };
         let Some(heir) = self.mailboxes.get_mut(&successor) else { return };
         for ((source, kind), mut obligation) in mailbox.owed {
-            // A vote is the voter's own.
-            if obligation.creditor != successor && kind != ObligationKind::Vote {
+            // A vote is the voter's own, and tasks have changed hands by events of their own before.
+            if obligation.creditor != successor && ObligationKind::OF_MESSAGE.contains(&kind) {
                 for lineage in &mut obligation.lineages {
                     lineage.push((successor.clone(), seq));
                 }
@@ -415,8 +419,8 @@ fn conditions(message: &ChatMessage, paused_ms: u64) -> Conditions {
     let mut conditions = Conditions { expires_at: message.expires_at, ..Conditions::default() };
     for not_if in &message.not_if {
         match not_if {
-            // There are no tasks in this version, so none is closed.
-            NotIf::TaskClosed { .. } => {}
+            // What names no task was never accepted from a caller.
+            NotIf::TaskClosed { task_id } => conditions.tasks.extend(task_id.parse::<TaskId>()),
             NotIf::Superseded { event_id } => conditions.not_if.push((event_id.seq, true)),
             NotIf::Retracted { event_id } => conditions.not_if.push((event_id.seq, false)),
             NotIf::DeadlineOver => conditions.deadline = message.due_at.map(|due| (due, paused_ms)),

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Transport;
-use crate::id::{EventId, Principal, Seq};
+use crate::id::{EventId, Principal, Seq, TaskId};
 use crate::time::Timestamp;
 
 /// A principal's mail. `handed`, `flights` and `waiting` speak of unread messages only.
@@ -67,6 +67,8 @@ pub struct Conditions {
     pub deadline: Option<(Timestamp, u64)>,
     /// Not if one of these messages was retracted, or superseded where the flag says so.
     pub not_if: Vec<(Seq, bool)>,
+    /// Not if one of these tasks is closed.
+    pub tasks: Vec<TaskId>,
     /// One of those was.
     pub broken: bool,
 }
@@ -90,11 +92,15 @@ pub enum ObligationKind {
     Reply,
     /// To vote.
     Vote,
+    /// To do a task.
+    Task,
+    /// To accept a task that is done, or to reopen it.
+    Acceptance,
 }
 
 impl ObligationKind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Ack, Self::Reply, Self::Vote];
+    pub const ALL: [Self; 5] = [Self::Ack, Self::Reply, Self::Vote, Self::Task, Self::Acceptance];
 
     /// Those that a message asks for by itself.
     pub const OF_MESSAGE: [Self; 2] = [Self::Ack, Self::Reply];
@@ -106,6 +112,8 @@ impl ObligationKind {
             Self::Ack => "ack",
             Self::Reply => "reply",
             Self::Vote => "vote",
+            Self::Task => "task",
+            Self::Acceptance => "acceptance",
         }
     }
 }
@@ -117,7 +125,7 @@ pub type Lineage = Vec<(Principal, Seq)>;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Obligation {
-    /// The message that asked.
+    /// The message that asked, or the event that opened the vote or made the task.
     pub source: EventId,
     /// Who asked.
     pub creditor: Principal,

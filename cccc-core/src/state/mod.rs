@@ -10,6 +10,7 @@ mod apply;
 mod context;
 mod mailbox;
 mod reservation;
+mod task;
 mod vote;
 
 #[cfg(test)]
@@ -25,11 +26,12 @@ pub(crate) use apply::{asked_by, met_by_reply};
 pub use context::{AgentWord, Entry, EntryValue};
 pub use mailbox::{Conditions, Flight, FlightState, Lineage, Mailbox, Obligation, ObligationKind};
 pub use reservation::Reservation;
+pub use task::{CheckItem, MAX_SETTLED_TASKS, Task, TaskStatus};
 pub use vote::Vote;
 
 use crate::error::{Error, Result};
 use crate::event::{GroupMode, JoinPolicy, Role};
-use crate::id::{ActorId, ContextKey, GroupId, Label, Principal, ReservationId, Seq, VoteId};
+use crate::id::{ActorId, ContextKey, GroupId, Label, Principal, ReservationId, Seq, TaskId, VoteId};
 use crate::ledger::Position;
 use crate::time::Timestamp;
 
@@ -71,6 +73,9 @@ pub struct GroupState {
     agents: BTreeMap<ActorId, AgentWord>,
     reservations: BTreeMap<ReservationId, Reservation>,
     votes: BTreeMap<VoteId, Vote>,
+    tasks: BTreeMap<TaskId, Task>,
+    /// Those of them for which nothing is owed any more, oldest first.
+    settled_tasks: VecDeque<TaskId>,
 }
 
 impl GroupState {
@@ -102,6 +107,8 @@ impl GroupState {
             agents: BTreeMap::new(),
             reservations: BTreeMap::new(),
             votes: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            settled_tasks: VecDeque::new(),
         }
     }
 

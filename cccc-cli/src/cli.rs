@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     actor, attach, completions, doctor, group, groups, inbox, ledger, mark, obligations, receipts, schema,
-    send, show, status, tail, version, who, withdraw,
+    send, show, status, tail, task, version, who, withdraw,
 };
 use crate::context::Context;
 use crate::demo;
@@ -81,6 +81,8 @@ pub(crate) enum Command {
     Inbox(inbox::InboxArgs),
     Receipts(receipts::ReceiptsArgs),
     Obligations(obligations::ObligationsArgs),
+    Task(task::TaskArgs),
+    TrackedSend(task::TrackedSendArgs),
     Show(show::ShowArgs),
     Tail(tail::TailArgs),
     Ledger(ledger::LedgerArgs),
@@ -117,6 +119,8 @@ impl Command {
             Self::Inbox(args) => inbox::cmd_inbox(context, args).await,
             Self::Receipts(args) => receipts::cmd_receipts(context, args).await,
             Self::Obligations(args) => obligations::cmd_obligations(context, args).await,
+            Self::Task(args) => task::cmd_task(context, args).await,
+            Self::TrackedSend(args) => task::cmd_tracked_send(context, args).await,
             Self::Show(args) => show::cmd_show(context, args).await,
             Self::Tail(args) => tail::cmd_tail(context, args).await,
             Self::Ledger(args) => ledger::cmd_ledger(context, args).await,

@@ -133,6 +133,12 @@ fn detail(body: &Body) -> String {
         Body::RuntimeDelivery(delivery) => {
             format!("{} to {}: {}", seqs(&delivery.event_ids), delivery.actor_id, state(&delivery.state))
         }
+        Body::TaskCreate(task) => clean(&task.title),
+        Body::TaskUpdate(update) => format!("{} {}", update.task_id, update.change.as_str()),
+        Body::SystemNotify(notice) => match &notice.target {
+            Some(target) => format!("{} to {target}", clean(&notice.notice)),
+            None => clean(&notice.notice),
+        },
         _ => String::new(),
     }
 }

@@ -101,10 +101,13 @@ pub use group::{
     IntoEventRef, Message, ObligationsRequest, RemoveActorRequest, SendRequest, Sent, UpdateActorRequest,
     Watch,
 };
+pub use group::{AddTaskRequest, IntoTaskId, TasksRequest, Tracked, TrackedSendRequest, UpdateTaskRequest};
 pub use home::{Attached, FileSystem, GroupEntry, HOME_VARIABLE, Home, HomeOptions, Scope};
 pub use id::{ActorId, EventId, EventRef, GroupId, Label, Principal, Seq, TaskId};
 pub use ledger::{Durability, Ledger, Position};
 pub use rule::obligation::ObligationView;
 pub use rule::receipt::{DeliveryWord, ObligationWord, Receipt};
+pub use rule::task::view::{EvidenceView, NoteView, TaskView};
 pub use state::ObligationKind;
+pub use state::{CheckItem, TaskStatus};
 pub use time::Timestamp;

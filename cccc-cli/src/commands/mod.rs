@@ -16,6 +16,7 @@ pub(crate) mod send;
 pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod tail;
+pub(crate) mod task;
 pub(crate) mod version;
 pub(crate) mod who;
 pub(crate) mod withdraw;

@@ -1,10 +1,12 @@
 //! The handle that every frontend uses: a group as one principal sees it.
 
 mod admin;
+mod awaited;
 mod history;
 mod inbox;
 mod message;
 mod query;
+mod task;
 mod withdraw;
 
 use std::fmt;
@@ -15,6 +17,7 @@ pub use history::{History, HistoryRequest, Watch};
 pub use inbox::{Inbox, InboxRequest, Message};
 pub use message::{IntoEventRef, SendRequest, Sent};
 pub use query::ObligationsRequest;
+pub use task::{AddTaskRequest, IntoTaskId, TasksRequest, Tracked, TrackedSendRequest, UpdateTaskRequest};
 
 use crate::blobs::Blobs;
 use crate::clock::{Clock, SystemClock};
@@ -35,6 +38,9 @@ use crate::rule::permission;
 /// [`history`](Self::history), [`watch`](Self::watch), [`summary`](Self::summary). *To run the group:*
 /// [`add_actor`](Self::add_actor), [`update_actor`](Self::update_actor),
 /// [`remove_actor`](Self::remove_actor), [`set_state`](Self::set_state), [`update`](Self::update).
+///
+/// *Tasks:* [`task_add`](Self::task_add), [`tasks`](Self::tasks), [`task`](Self::task),
+/// [`task_update`](Self::task_update), [`tracked_send`](Self::tracked_send).
 ///
 /// Whatever the method, there is one write path: the command is decided by the rules on the newest state,
 /// and when the call returns, its events are durable or nothing was written.

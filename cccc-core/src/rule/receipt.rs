@@ -238,7 +238,9 @@ impl<'a> History<'a> {
             .state
             .mailbox(&debtor)
             .into_iter()
-            .flat_map(|mailbox| ObligationKind::OF_MESSAGE.map(|kind| mailbox.owed.get(&(self.event.seq, kind))))
+            .flat_map(|mailbox| {
+                ObligationKind::OF_MESSAGE.map(|kind| mailbox.owed.get(&(self.event.seq, kind)))
+            })
             .flatten()
             .collect();
         let is_open = [&ack, &reply].iter().any(|end| end.word == ObligationWord::Open);

@@ -2,7 +2,9 @@
 
 use cccc_core::event::Body;
 use cccc_core::ledger::file::Stats;
-use cccc_core::{ActorView, ErrorKind, GroupSummary, Message, ObligationView, Receipt, Sent};
+use cccc_core::{
+    ActorView, ErrorKind, GroupSummary, Message, ObligationView, Receipt, Sent, TaskView, Tracked,
+};
 use clap::Args;
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::Serialize;
@@ -97,6 +99,18 @@ fn document() -> Value {
             "inbox": lines(schema_for!(Message)),
             "receipts": lines(schema_for!(Receipt)),
             "obligations": lines(schema_for!(ObligationView)),
+            "task add": one(schema_for!(TaskView)),
+            "task list": lines(schema_for!(TaskView)),
+            "task show": one(schema_for!(TaskView)),
+            "task update": one(schema_for!(TaskView)),
+            "task check": one(schema_for!(TaskView)),
+            "task handoff": one(schema_for!(TaskView)),
+            "task done": one(schema_for!(TaskView)),
+            "task decline": one(schema_for!(TaskView)),
+            "task accept": one(schema_for!(TaskView)),
+            "task reopen": one(schema_for!(TaskView)),
+            "task cancel": one(schema_for!(TaskView)),
+            "tracked-send": one(schema_for!(Tracked)),
             "ledger verify": json!({
                 "schema": schema_for!(VerifyAnswer),
                 "failed": schema_for!(DamageAnswer),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::awaited::awaited_by_run;
@@ -186,7 +187,7 @@ pub struct TrackedSendRequest<'a> {
 task_fields!(TrackedSendRequest);
 
 /// A message that went with a task.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct Tracked {
     /// The task.

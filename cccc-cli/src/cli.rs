@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     actor, attach, completions, doctor, group, groups, inbox, ledger, mark, obligations, receipts, schema,
-    send, show, status, tail, version, who, withdraw,
+    send, show, status, tail, task, version, who, withdraw,
 };
 use crate::commands::{context as context_command, label, reserve, vote};
 use crate::context::Context;
@@ -94,6 +94,8 @@ pub(crate) enum Command {
     Release(reserve::ReleaseArgs),
     Vote(vote::VoteArgs),
     Label(label::LabelArgs),
+    Task(task::TaskArgs),
+    TrackedSend(task::TrackedSendArgs),
     Show(show::ShowArgs),
     Tail(tail::TailArgs),
     Ledger(ledger::LedgerArgs),
@@ -137,6 +139,8 @@ impl Command {
             Self::Release(args) => reserve::cmd_release(context, args).await,
             Self::Vote(args) => vote::cmd_vote(context, args).await,
             Self::Label(args) => label::cmd_label(context, args).await,
+            Self::Task(args) => task::cmd_task(context, args).await,
+            Self::TrackedSend(args) => task::cmd_tracked_send(context, args).await,
             Self::Show(args) => show::cmd_show(context, args).await,
             Self::Tail(args) => tail::cmd_tail(context, args).await,
             Self::Ledger(args) => ledger::cmd_ledger(context, args).await,

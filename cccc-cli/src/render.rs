@@ -149,6 +149,12 @@ fn detail(body: &Body) -> String {
         Body::VoteOpen(open) => format!("{} {}", open.vote_id, first_line(&open.subject, LINE_CHARS)),
         Body::VoteCast(cast) => format!("{} {}", cast.vote_id, cast.choice),
         Body::VoteClose(close) => format!("{} {}", close.vote_id, close.outcome),
+        Body::TaskCreate(task) => clean(&task.title),
+        Body::TaskUpdate(update) => format!("{} {}", update.task_id, update.change.as_str()),
+        Body::SystemNotify(notice) => match &notice.target {
+            Some(target) => format!("{} to {target}", clean(&notice.notice)),
+            None => clean(&notice.notice),
+        },
         _ => String::new(),
     }
 }

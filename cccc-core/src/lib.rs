@@ -101,6 +101,7 @@ pub use group::{
     IntoEventRef, Message, ObligationsRequest, RemoveActorRequest, SendRequest, Sent, UpdateActorRequest,
     Watch,
 };
+pub use group::{AddTaskRequest, IntoTaskId, TasksRequest, Tracked, TrackedSendRequest, UpdateTaskRequest};
 pub use group::{
     AgentStateRequest, DEFAULT_LEASE, DEFAULT_VOTE, IntoReservationId, IntoVoteId, LabelsRequest,
     OpenVoteRequest, ReserveRequest, SetContextRequest,
@@ -114,6 +115,8 @@ pub use rule::label::LabelView;
 pub use rule::obligation::ObligationView;
 pub use rule::receipt::{DeliveryWord, ObligationWord, Receipt};
 pub use rule::reservation::ReservationView;
+pub use rule::task::view::{EvidenceView, NoteView, TaskView};
 pub use rule::vote::{Voice, VoteStanding, VoteView};
 pub use state::ObligationKind;
+pub use state::{CheckItem, TaskStatus};
 pub use time::Timestamp;

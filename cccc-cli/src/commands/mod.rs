@@ -19,6 +19,7 @@ pub(crate) mod send;
 pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod tail;
+pub(crate) mod task;
 pub(crate) mod version;
 pub(crate) mod vote;
 pub(crate) mod who;

@@ -113,6 +113,7 @@ fn document() -> Value {
             super::reserve::answers(),
             super::vote::answers(),
             super::label::answers(),
+            super::task::answers(),
         ];
         answers.extend(of_families.into_iter().flatten().map(|(name, answer)| (name.to_owned(), answer)));
     }

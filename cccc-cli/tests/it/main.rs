@@ -13,3 +13,4 @@ mod message;
 mod outside;
 mod speaking;
 mod support;
+mod task;

@@ -9,6 +9,7 @@ mod label;
 mod message;
 mod query;
 mod reservation;
+mod task;
 mod vote;
 mod withdraw;
 
@@ -23,6 +24,7 @@ pub use label::LabelsRequest;
 pub use message::{IntoEventRef, SendRequest, Sent};
 pub use query::ObligationsRequest;
 pub use reservation::{DEFAULT_LEASE, IntoReservationId, ReserveRequest};
+pub use task::{AddTaskRequest, IntoTaskId, TasksRequest, Tracked, TrackedSendRequest, UpdateTaskRequest};
 pub use vote::{DEFAULT_VOTE, IntoVoteId, OpenVoteRequest};
 
 use crate::blobs::Blobs;
@@ -49,6 +51,9 @@ use crate::rule::permission;
 /// [`context_digest`](Self::context_digest), [`set_agent_state`](Self::set_agent_state),
 /// [`reserve`](Self::reserve), [`release`](Self::release), [`open_vote`](Self::open_vote),
 /// [`cast_vote`](Self::cast_vote), [`add_labels`](Self::add_labels).
+///
+/// *Tasks:* [`task_add`](Self::task_add), [`tasks`](Self::tasks), [`task`](Self::task),
+/// [`task_update`](Self::task_update), [`tracked_send`](Self::tracked_send).
 ///
 /// Whatever the method, there is one write path: the command is decided by the rules on the newest state,
 /// and when the call returns, its events are durable or nothing was written.

@@ -373,9 +373,7 @@ fn earlier<'a>(
 fn again(earlier: &Event, send: &SendMessage, to: &[String], tracked: bool) -> Result<Decision> {
     let key = send.client_id.as_deref().unwrap_or_default();
     match earlier.message() {
-        Some(message)
-            if message.task_id.is_some() == tracked && same_content(earlier, message, send, to) =>
-        {
+        Some(message) if message.task_id.is_some() == tracked && same_content(earlier, message, send, to) => {
             Ok(Decision::done_by(earlier.id))
         }
         Some(_) => Err(Error::conflict(format!(

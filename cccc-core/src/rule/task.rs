@@ -48,7 +48,9 @@ pub const MAX_VERSION: u64 = 10_000;
 /// Tasks that are no longer remembered are read from where they began.
 fn read_tasks(state: &GroupState, ids: impl IntoIterator<Item = TaskId>, needs: &mut Needs) {
     let forgotten = ids.into_iter().filter(|id| state.task(*id).is_none()).map(TaskId::seq);
-    needs.facts_of.extend(forgotten.collect::<BTreeSet<Seq>>());
+    let forgotten: BTreeSet<Seq> = forgotten.collect();
+    needs.events.extend(&forgotten);
+    needs.facts_of.extend(forgotten);
 }
 
 pub(super) fn needs_of_new(state: &GroupState, call: &Call, add: &AddTask) -> Needs {
@@ -200,8 +202,10 @@ fn check_live(state: &GroupState) -> Result<()> {
 fn check_room(state: &GroupState, owner: &Principal) -> Result<()> {
     let owed = state.mailbox(owner).map_or(0, |mailbox| mailbox.owed.len());
     if owed >= MAX_OWED {
-        return Err(Error::refused(format!("{owner} owes {owed} things already, and {MAX_OWED} is the most"))
-            .hint("let somebody else do it, or cancel what is no longer needed"));
+        return Err(Error::refused(format!(
+            "{owner} owes {owed} things already, and {MAX_OWED} is the most"
+        ))
+        .hint("let somebody else do it, or cancel what is no longer needed"));
     }
     Ok(())
 }

@@ -16,3 +16,4 @@ mod model;
 mod processes;
 mod readme;
 mod simulation;
+mod task;

@@ -101,6 +101,11 @@ name_type!(
     Label, "label", check_name
 );
 
+name_type!(
+    /// The name of a schedule within a group.
+    ScheduleId, "schedule id", check_name
+);
+
 /// Who speaks or is spoken to. Written `user`, `system`, `svc:<name>`, or as a bare actor id.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
 #[schemars(with = "String")]

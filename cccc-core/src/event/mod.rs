@@ -6,6 +6,8 @@
 mod admin;
 mod chat;
 mod delivery;
+mod notice;
+mod schedule;
 
 use std::sync::Arc;
 
@@ -21,6 +23,11 @@ pub use chat::{
     Attachment, ChatAck, ChatCancel, ChatMessage, ChatRead, ChatRedact, ChatRetract, Format, NotIf, Priority,
 };
 pub use delivery::{DeliveryState, RuntimeDelivery, Transport, WithholdReason};
+pub use notice::SystemNotify;
+pub use schedule::{
+    ActorRestart, ActorStart, ActorStop, FiredResult, ScheduleAction, ScheduleFired, ScheduleRemove, ScheduleSet,
+    Trigger, Wish,
+};
 
 use crate::error::{Error, Result};
 use crate::id::{EventId, GroupId, Principal, Seq};
@@ -166,6 +173,13 @@ bodies! {
     "chat.retract" => ChatRetract,
     "chat.redact" => ChatRedact,
     "runtime.delivery" => RuntimeDelivery,
+    "system.notify" => SystemNotify,
+    "schedule.set" => ScheduleSet,
+    "schedule.remove" => ScheduleRemove,
+    "schedule.fired" => ScheduleFired,
+    "actor.start" => ActorStart,
+    "actor.stop" => ActorStop,
+    "actor.restart" => ActorRestart,
 }
 
 /// What an event contributes to the ledger's index, so that facts about old messages are found on
@@ -232,6 +246,13 @@ impl Event {
             | Body::SessionClose(SessionClose { actor_id, .. }) => {
                 terms.involved.push(actor_id.clone().into());
             }
+            Body::SystemNotify(notice) => terms.involved.extend(notice.target.iter().cloned()),
+            Body::ActorStart(ActorStart { actor_id, .. })
+            | Body::ActorStop(ActorStop { actor_id, .. })
+            | Body::ActorRestart(ActorRestart { actor_id, .. }) => {
+                terms.involved.push(actor_id.clone().into());
+            }
+            Body::ScheduleSet(_) | Body::ScheduleRemove(_) | Body::ScheduleFired(_) => {}
             Body::GroupCreate(_)
             | Body::GroupUpdate(_)
             | Body::GroupAttach(_)

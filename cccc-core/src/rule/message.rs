@@ -13,7 +13,7 @@ use crate::id::{Principal, Seq};
 use crate::ledger::Draft;
 use crate::rule::address::{self, Address};
 use crate::rule::permission::{self, Rank};
-use crate::rule::{Call, Decision, Known, Needs, Resolved, bounded, few, withdraw};
+use crate::rule::{Call, Decision, Known, Needs, Resolved, bounded, few, rate, withdraw};
 use crate::state::{GroupState, ObligationKind};
 use crate::time::Timestamp;
 
@@ -95,10 +95,10 @@ pub(super) fn send(
         may_oblige(state, call, &audience)?;
     }
     let (root, depth) = match answered {
-        Some((_, message)) => (message.root, message.depth.saturating_add(1)),
+        Some((known, message)) => (message.root, rate::depth(state, &call.by, known.event.seq, message.depth)),
         None => (state.position().seq.next(), 0),
     };
-    let message = ChatMessage {
+    let mut message = ChatMessage {
         text: send.text.clone(),
         format: send.format,
         to,
@@ -118,11 +118,14 @@ pub(super) fn send(
         not_if: send.not_if.clone(),
         root,
         depth,
+        quiet: Vec::new(),
         task_id: None,
         src_group_id: None,
         src_event_id: None,
     };
     check_room(state, &message)?;
+    message.quiet = rate::quiet(state, call, &message);
+    let over = rate::notice(state, call, &message);
     let retract = replaced.map(|known| ChatRetract {
         event_id: known.event.id,
         recipients: withdraw::unread_by(state, known.event.seq),
@@ -130,7 +133,7 @@ pub(super) fn send(
         reason: String::new(),
     });
     let drafts = std::iter::once(Draft::from(message)).chain(retract.map(Draft::from));
-    Ok(Decision::write(drafts))
+    Ok(Decision::write(drafts.chain(over.map(Draft::from))))
 }
 
 /// What depends on the command alone.

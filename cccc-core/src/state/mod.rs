@@ -8,6 +8,10 @@
 mod actor;
 mod apply;
 mod mailbox;
+mod policy;
+mod rate;
+mod schedule;
+mod times;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -16,11 +20,15 @@ use serde::{Deserialize, Serialize};
 
 pub use actor::{Actor, Session, Tombstone};
 pub(crate) use apply::{asked_by, met_by_reply};
-pub use mailbox::{Conditions, Flight, FlightState, Lineage, Mailbox, Obligation, ObligationKind};
+pub use mailbox::{Conditions, Flight, FlightState, Lineage, Mailbox, Obligation, ObligationKind, Told};
+pub(crate) use policy::{ActorMemory, Memory};
+pub(crate) use rate::Rates;
+pub use rate::{RATE, RATE_WINDOW};
+pub use schedule::Schedule;
 
 use crate::error::{Error, Result};
 use crate::event::{GroupMode, JoinPolicy, Role};
-use crate::id::{ActorId, GroupId, Label, Principal, Seq};
+use crate::id::{ActorId, GroupId, Label, Principal, ScheduleId, Seq};
 use crate::ledger::Position;
 use crate::time::Timestamp;
 
@@ -56,11 +64,14 @@ pub struct GroupState {
     messages: u64,
     marks: VecDeque<Seq>,
     unsupported: Option<(Seq, String)>,
+    rates: Rates,
+    memory: Memory,
+    schedules: BTreeMap<ScheduleId, Schedule>,
 }
 
 impl GroupState {
     /// Version of the saved form; checkpoints of another version are left alone.
-    pub const SCHEMA: u32 = 1;
+    pub const SCHEMA: u32 = 2;
 
     /// Before the first event.
     #[must_use]
@@ -83,6 +94,9 @@ impl GroupState {
             messages: 0,
             marks: VecDeque::new(),
             unsupported: None,
+            rates: Rates::default(),
+            memory: Memory::default(),
+            schedules: BTreeMap::new(),
         }
     }
 
@@ -213,6 +227,22 @@ impl GroupState {
     #[must_use]
     pub fn unsupported(&self) -> Option<(Seq, &str)> {
         self.unsupported.as_ref().map(|(seq, kind)| (*seq, kind.as_str()))
+    }
+
+    /// How much is sent to whom.
+    pub(crate) fn rates(&self) -> &Rates {
+        &self.rates
+    }
+
+    /// What the policies remember.
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// The schedules, by name.
+    #[must_use]
+    pub fn schedules(&self) -> &BTreeMap<ScheduleId, Schedule> {
+        &self.schedules
     }
 
     /// For how long the group has been paused altogether, by `now`.

@@ -22,8 +22,9 @@ impl Timestamp {
     /// From milliseconds since 1970; values beyond the years -9999 to 9999 are clamped.
     #[must_use]
     pub fn from_millis(millis: i64) -> Self {
-        let range = jiff::Timestamp::MIN.as_millisecond()..=jiff::Timestamp::MAX.as_millisecond();
-        Self(millis.clamp(*range.start(), *range.end()))
+        // The last whole second: jiff makes no timestamp from milliseconds after it.
+        let (first, last) = (jiff::Timestamp::MIN.as_second(), jiff::Timestamp::MAX.as_second());
+        Self(millis.clamp(first * 1000, last * 1000))
     }
 
     /// Milliseconds since 1970.
@@ -70,7 +71,7 @@ impl FromStr for Timestamp {
                 .hint("write it like 2026-11-21T08:38:21Z")
                 .source(source)
         })?;
-        Ok(Self(time.as_millisecond()))
+        Ok(Self::from_millis(time.as_millisecond()))
     }
 }
 
@@ -123,6 +124,9 @@ mod tests {
         let end = Timestamp::from_millis(i64::MAX);
         assert_eq!(end.after(Duration::MAX), end);
         assert!(!end.to_string().is_empty());
+        let last: Timestamp = jiff::Timestamp::MAX.to_string().parse().unwrap();
+        assert_eq!(last, end, "what is read can be written");
+        assert!(!Timestamp::from_millis(i64::MIN).to_string().is_empty());
         assert_eq!(Timestamp::from_millis(5).since(Timestamp::from_millis(9)), Duration::ZERO);
     }
 }

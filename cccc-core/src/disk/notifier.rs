@@ -353,6 +353,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "nothing tells when a thread has ended")]
     fn the_threads_end_with_the_disk() {
         let (disk, home) = (RealDisk::new(), tempfile::tempdir().unwrap());
         let path = home.path().join("head");

@@ -100,11 +100,13 @@ impl Disk for RealDisk {
         std::process::id()
     }
 
+    #[expect(clippy::disallowed_methods, reason = "this is where the ledger's clock comes from")]
     fn monotonic(&self) -> Duration {
         static START: OnceLock<Instant> = OnceLock::new();
         START.get_or_init(Instant::now).elapsed()
     }
 
+    #[expect(clippy::disallowed_methods, reason = "this is how the ledger waits")]
     fn sleep(&self, duration: Duration) {
         std::thread::sleep(duration);
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::id::{ActorId, Label};
 
-/// `group.create`: always the first event of a ledger.
+/// `group.create`: the group begins; always the first event of a ledger.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GroupCreate {
     /// What people call the group.
@@ -24,7 +24,7 @@ pub struct GroupCreate {
     pub settings: BTreeMap<String, Value>,
 }
 
-/// `group.update`: what is absent stays as it is.
+/// `group.update`: the group is described anew; what is absent stays as it is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GroupUpdate {
     /// The new title.
@@ -89,7 +89,7 @@ pub enum GroupMode {
     Archived,
 }
 
-/// `group.set_state`.
+/// `group.set_state`: the group begins to do something else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GroupSetState {
     /// The new state.
@@ -110,7 +110,7 @@ pub enum Role {
     Peer,
 }
 
-/// `actor.add`. Adding a removed id again makes a new incarnation, which inherits no mail.
+/// `actor.add`: somebody joins. Adding a removed id again makes a new incarnation, which inherits no mail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ActorAdd {
     /// The actor's id.
@@ -140,7 +140,7 @@ pub struct ActorAdd {
     pub ephemeral: bool,
 }
 
-/// `actor.update`: what is absent stays as it is.
+/// `actor.update`: somebody is described anew; what is absent stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ActorUpdate {
     /// Whom it is about.
@@ -189,7 +189,7 @@ impl ActorUpdate {
     }
 }
 
-/// `actor.remove`: its open obligations return to their creditors or move to the successor.
+/// `actor.remove`: somebody leaves; its open obligations return to their creditors or move to the successor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ActorRemove {
     /// Who leaves.
@@ -224,7 +224,7 @@ pub struct SessionOpen {
     pub branch: Option<String>,
 }
 
-/// `session.close`.
+/// `session.close`: the process no longer embodies the actor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SessionClose {
     /// The actor.

@@ -68,7 +68,7 @@ pub enum NotIf {
     DeadlineOver,
 }
 
-/// `chat.message`.
+/// `chat.message`: somebody says something to somebody.
 ///
 /// `format`, `priority`, `root` and `depth` are always written, which also makes every message long
 /// enough for its data to be replaced by its hash in place (redaction).
@@ -209,6 +209,9 @@ pub struct ChatRedact {
     /// Whether that answer was only word that it is being worked on.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub progress: bool,
+    /// The hash under which its client_id is found, in 16 hex digits: a retry must not send it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// Blobs removed with it, by SHA-256.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blobs: Vec<String>,

@@ -72,7 +72,7 @@ pub enum DeliveryState {
     },
 }
 
-/// `runtime.delivery`.
+/// `runtime.delivery`: a deliverer says how far it has got with some messages to one recipient.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RuntimeDelivery {
     /// Joins a claim with its outcome: the id of the claiming event, or absent where nothing was claimed before.

@@ -78,14 +78,23 @@ impl Event {
             _ => None,
         }
     }
+
+    /// Whether this is of one of these kinds, or of a kind below one (`chat` for all of `chat.*`). No
+    /// kinds at all means any kind.
+    #[must_use]
+    pub fn is_of_kind<K: AsRef<str>>(&self, kinds: &[K]) -> bool {
+        let below = |wanted: &K| {
+            let rest = self.body.kind().strip_prefix(wanted.as_ref());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        kinds.is_empty() || kinds.iter().any(below)
+    }
 }
 
 /// Declares [`Body`] with its kinds, so that name, parser and writer cannot disagree.
 macro_rules! bodies {
     ($($kind:literal => $variant:ident,)*) => {
         /// The data of an event, by kind.
-        // Most events are messages: boxing them would cost an allocation each to save nothing.
-        #[expect(clippy::large_enum_variant, reason = "the large variant is by far the most frequent")]
         #[derive(Clone, Debug)]
         #[non_exhaustive]
         pub enum Body {
@@ -231,6 +240,7 @@ impl Event {
                 terms.targets.push(redact.event_id.seq);
                 // That the message was answered is still found when the answer itself cannot be read.
                 terms.targets.extend(redact.answered.iter().map(|id| id.seq));
+                terms.key = redact.key.as_deref().and_then(|hex| u64::from_str_radix(hex, 16).ok());
                 terms.involved.extend(redact.author.iter().cloned());
             }
             Body::RuntimeDelivery(delivery) => {

@@ -67,6 +67,15 @@ impl Group {
     pub fn watch(&self, position: Position) -> Watch {
         Watch::new(self.ledger().clone(), position)
     }
+
+    /// Whether the ledger still has the history that `position` was taken from: what tells a rewritten
+    /// ledger is a position that was kept elsewhere.
+    ///
+    /// # Errors
+    /// `Conflict`, if it has another history there, or ends before.
+    pub async fn check_position(&self, position: Position) -> Result<()> {
+        check_history(self.ledger().as_ref(), position).await
+    }
 }
 
 impl<'a> HistoryRequest<'a> {
@@ -106,20 +115,13 @@ impl<'a> HistoryRequest<'a> {
         }
     }
 
-    fn wants(&self, kind: &str) -> bool {
-        let below = |prefix: &String| {
-            kind.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
-        self.kinds.is_empty() || self.kinds.iter().any(below)
-    }
-
     /// Adds the wanted events of a page; returns the last seq looked at.
     fn take(&self, page: &Page, into: &mut Taken) -> Result<Option<Seq>> {
         let mut last = None;
         for (event, line) in page.events().zip(page.lines()) {
             let event = event?;
             last = Some(event.seq);
-            if self.wants(event.body.kind()) {
+            if event.is_of_kind(&self.kinds) {
                 let text = String::from_utf8_lossy(line.bytes()).trim_end().to_owned();
                 into.push((event, text));
             }

@@ -28,7 +28,7 @@ impl Group {
 
     /// What is owed: by default by and to this principal.
     pub fn obligations(&self) -> ObligationsRequest<'_> {
-        ObligationsRequest { group: self, all: false }
+        ObligationsRequest { group: self, whose: Whose::Concerning }
     }
 
     /// The event that is meant.
@@ -45,21 +45,41 @@ impl Group {
 #[must_use = "nothing is asked until this is awaited"]
 pub struct ObligationsRequest<'a> {
     group: &'a Group,
-    all: bool,
+    whose: Whose,
+}
+
+/// Which obligations are asked for.
+#[derive(Clone, Copy, Debug)]
+enum Whose {
+    /// By or to the one who asks.
+    Concerning,
+    /// By the one who asks.
+    Owed,
+    /// Anyone's.
+    All,
 }
 
 impl<'a> ObligationsRequest<'a> {
+    /// Only what this principal owes itself.
+    pub fn mine(self) -> Self {
+        Self { whose: Whose::Owed, ..self }
+    }
+
     /// Everyone's, not only those that concern this principal.
     pub fn all(self) -> Self {
-        Self { all: true, ..self }
+        Self { whose: Whose::All, ..self }
     }
 
     async fn run(self) -> Result<Vec<ObligationView>> {
         let engine = &self.group.shared.engine;
         let now = engine.clock().now();
         let by: &Principal = &self.group.by;
-        let mut list = engine.query(|state| obligation::list(state, &Filter::default(), now)).await?;
-        if !self.all {
+        let filter = match self.whose {
+            Whose::Owed => Filter { debtor: Some(by.clone()), ..Filter::default() },
+            Whose::Concerning | Whose::All => Filter::default(),
+        };
+        let mut list = engine.query(|state| obligation::list(state, &filter, now)).await?;
+        if matches!(self.whose, Whose::Concerning) {
             list.retain(|o| o.debtor == *by || o.creditor == *by);
         }
         Ok(list)

@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::blobs::Blobs;
@@ -85,7 +86,7 @@ pub struct Attached {
 }
 
 /// A group of the home, as the registry knows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct GroupEntry {
     /// Its id.

@@ -142,3 +142,116 @@ pub(super) fn remove(state: &GroupState, call: &Call, remove: &ActorRemove) -> R
     }
     Ok(Decision::write([Draft::from(remove.clone())]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::{Command, OpenSession};
+    use crate::error::ErrorKind;
+    use crate::event::{Body, GroupUpdate};
+    use crate::rule::desk::{Desk, message};
+
+    fn id(text: &str) -> ActorId {
+        text.parse().unwrap()
+    }
+
+    fn adding(text: &str) -> Command {
+        Command::AddActor(AddActor::new(id(text)))
+    }
+
+    fn removing(text: &str, successor: Option<&str>) -> Command {
+        Command::RemoveActor(ActorRemove {
+            actor_id: id(text),
+            reason: String::new(),
+            successor: successor.map(id),
+        })
+    }
+
+    #[test]
+    fn the_first_one_added_leads_and_one_that_joins_does_not() {
+        let mut desk = Desk::with(&[]);
+        let role = |done: crate::rule::desk::Done| match &done.events[0].body {
+            Body::ActorAdd(add) => add.role,
+            body => panic!("{body:?}"),
+        };
+        assert_eq!(role(desk.run("early", adding("early")).unwrap()), Role::Peer);
+        assert_eq!(role(desk.run("user", adding("lead")).unwrap()), Role::Foreman);
+        assert_eq!(role(desk.run("lead", adding("alice")).unwrap()), Role::Peer);
+        assert!(desk.run("alice", adding("alice")).unwrap().events.is_empty(), "joining twice is joining");
+        assert_eq!(desk.run("user", adding("alice")).unwrap_err().kind(), ErrorKind::Conflict);
+        assert_eq!(desk.run("alice", adding("bob")).unwrap_err().kind(), ErrorKind::Refused);
+        let as_foreman = AddActor { role: Some(Role::Foreman), ..AddActor::new(id("boss")) };
+        assert_eq!(desk.run("boss", Command::AddActor(as_foreman)).unwrap_err().kind(), ErrorKind::Refused);
+        for (join, open) in [(JoinPolicy::Open, true), (JoinPolicy::Ask, false), (JoinPolicy::Closed, false)]
+        {
+            let update = GroupUpdate { join: Some(join), ..GroupUpdate::default() };
+            desk.run("user", Command::UpdateGroup(update)).unwrap();
+            assert_eq!(desk.clone().run("x", adding("x")).is_ok(), open, "{join:?}");
+        }
+    }
+
+    #[test]
+    fn the_role_moves_by_event() {
+        let mut desk = Desk::with(&["lead", "alice"]);
+        let role = |of: &str, role| {
+            Command::UpdateActor(ActorUpdate { role: Some(role), ..ActorUpdate::of(id(of)) })
+        };
+        assert_eq!(desk.run("alice", role("alice", Role::Foreman)).unwrap_err().kind(), ErrorKind::Refused);
+        desk.run("lead", role("alice", Role::Foreman)).unwrap();
+        assert_eq!(desk.state().foreman(), Some(&id("alice")));
+        assert_eq!(desk.run("lead", role("lead", Role::Foreman)).unwrap_err().kind(), ErrorKind::Refused);
+        assert!(desk.run("user", role("alice", Role::Foreman)).unwrap().events.is_empty());
+        desk.run("user", role("alice", Role::Peer)).unwrap();
+        assert_eq!(desk.state().foreman(), None);
+    }
+
+    #[test]
+    fn a_peer_changes_its_own_words_only() {
+        let mut desk = Desk::with(&["lead", "alice", "bob"]);
+        let update = |of: &str| ActorUpdate::of(id(of));
+        let labels = Some(vec!["b".parse().unwrap(), "a".parse().unwrap(), "b".parse().unwrap()]);
+        let own = ActorUpdate { labels: labels.clone(), title: Some("Al".into()), ..update("alice") };
+        desk.run("alice", Command::UpdateActor(own.clone())).unwrap();
+        assert!(desk.run("alice", Command::UpdateActor(own)).unwrap().events.is_empty(), "nothing new");
+        assert_eq!(desk.state().actor(&id("alice")).unwrap().labels.len(), 2);
+        for (update, kind) in [
+            (ActorUpdate { runtime: Some("x".into()), ..update("alice") }, ErrorKind::Refused),
+            (ActorUpdate { ephemeral: Some(true), ..update("alice") }, ErrorKind::Refused),
+            (ActorUpdate { title: Some("B".into()), ..update("bob") }, ErrorKind::Refused),
+            (ActorUpdate { title: Some("x".repeat(257)), ..update("alice") }, ErrorKind::TooLarge),
+            (ActorUpdate { title: Some("x\ny".into()), ..update("alice") }, ErrorKind::Invalid),
+            (ActorUpdate { title: Some("B".into()), ..update("alcie") }, ErrorKind::NotFound),
+        ] {
+            assert_eq!(desk.run("alice", Command::UpdateActor(update)).unwrap_err().kind(), kind);
+        }
+        let runtime = ActorUpdate { runtime: Some("x".into()), ..update("alice") };
+        desk.run("lead", Command::UpdateActor(runtime)).unwrap();
+    }
+
+    #[test]
+    fn leaving_and_coming_back_as_another() {
+        let mut desk = Desk::with(&["lead", "alice", "bob"]);
+        for (by, whom, successor, kind) in [
+            ("alice", "bob", None, ErrorKind::Refused),
+            ("user", "alcie", None, ErrorKind::NotFound),
+            ("user", "alice", Some("alice"), ErrorKind::Invalid),
+            ("user", "alice", Some("nobody"), ErrorKind::NotFound),
+        ] {
+            assert_eq!(desk.run(by, removing(whom, successor)).unwrap_err().kind(), kind, "{by} {whom}");
+        }
+        let open = OpenSession { session: "s".into(), ..OpenSession::default() };
+        desk.run("alice", Command::OpenSession(open)).unwrap();
+        let sent = desk.send("lead", message("x", &["alice"]));
+        desk.run("alice", removing("alice", Some("bob"))).unwrap();
+        assert!(desk.run("user", removing("alice", None)).unwrap().events.is_empty(), "gone is gone");
+        let error = desk.run("alice", Command::Send(message("x", &["lead"]))).unwrap_err();
+        assert!(error.to_string().contains("alice was removed"), "{error}");
+        assert!(desk.receipt(sent, "alice").starts_with("alice: bounced (alice was removed), unread"));
+        desk.run("user", adding("alice")).unwrap();
+        assert!(desk.unread("alice").is_empty());
+        assert_eq!(desk.state().mailbox(&id("alice").into()).unwrap().generation, 0);
+        assert!(desk.receipt(sent, "alice").starts_with("alice: bounced"), "that was another");
+        desk.run("lead", removing("lead", None)).unwrap();
+        assert_eq!(desk.state().foreman(), None);
+    }
+}

@@ -231,3 +231,134 @@ fn of_principal(state: &GroupState, principal: &Principal) -> Option<Address> {
         Principal::System | Principal::Service(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::{AddActor, Command, SendMessage};
+    use crate::error::ErrorKind;
+    use crate::event::{ActorRemove, ActorUpdate, GroupUpdate};
+    use crate::rule::desk::{Desk, event, message, who};
+
+    fn labelled(desk: &mut Desk, id: &str, label: &str) {
+        let labels = Some(vec![label.parse().unwrap()]);
+        let update = ActorUpdate { labels, ..ActorUpdate::of(id.parse().unwrap()) };
+        desk.run("user", Command::UpdateActor(update)).unwrap();
+    }
+
+    #[test]
+    fn every_form_has_one_canonical_form() {
+        for (written, canonical) in [
+            ("@all", "@all"),
+            ("all", "@all"),
+            ("@peers", "@peers"),
+            ("@foreman", "@foreman"),
+            ("foreman", "@foreman"),
+            ("user", "user"),
+            ("@user", "user"),
+            ("alice", "alice"),
+            ("@alice", "alice"),
+            ("#reviewer", "#reviewer"),
+            ("role:reviewer", "#reviewer"),
+            ("alice@other", "alice@other"),
+            ("@foreman@other", "@foreman@other"),
+        ] {
+            let parsed: Address = written.parse().unwrap();
+            assert_eq!(parsed.to_string(), canonical, "{written}");
+            assert_eq!(canonical.parse::<Address>().unwrap(), parsed, "{written}");
+        }
+        for bad in
+            ["", "@", "#", "role:", "Alice", "a b", "@@all@", "alice@", "@x@", "#a b", "system", "svc:x", "*"]
+        {
+            let error = bad.parse::<Address>().expect_err(bad);
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{bad}");
+        }
+    }
+
+    #[test]
+    fn addresses_mean_those_who_are_there() {
+        let mut desk = Desk::with(&["lead", "alice", "bob"]);
+        labelled(&mut desk, "bob", "reviewer");
+        for (by, to, meant) in [
+            ("user", &["@all"][..], "alice bob lead"),
+            ("alice", &["@all"], "bob lead"),
+            ("lead", &["@peers"], "alice bob"),
+            ("alice", &["@peers"], "bob"),
+            ("alice", &["@foreman"], "lead"),
+            ("alice", &["user"], "user"),
+            ("alice", &["bob", "@bob", "#reviewer", "role:reviewer"], "bob"),
+            ("alice", &["alice", "bob", "user"], "user bob"),
+            ("alice", &[], "lead"),
+            ("user", &[], "lead"),
+        ] {
+            let sent = desk.send(by, message("x", to));
+            let recipients = &desk.event(sent).unwrap().message().unwrap().recipients;
+            let names: Vec<String> = recipients.iter().map(ToString::to_string).collect();
+            assert_eq!(names.join(" "), meant, "{by} to {to:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_refused_with_the_way_on() {
+        use ErrorKind::{NotFound, Refused, Unsupported};
+        let mut desk = Desk::with(&["lead", "alice"]);
+        labelled(&mut desk, "alice", "reviewer");
+        for (by, to, kind, word) in [
+            ("user", "alcie", NotFound, "did you mean alice?"),
+            ("user", "zed", NotFound, "cccc actor list"),
+            ("user", "#reviwer", NotFound, "did you mean reviewer?"),
+            ("user", "#frontend", NotFound, "--label frontend"),
+            ("user", "reviewer", NotFound, "write #reviewer"),
+            ("user", "user", Refused, "nobody receives its own message"),
+            ("alice", "#reviewer", Refused, "--to lead"),
+            ("lead", "", Refused, "nobody receives its own message"),
+            ("user", "alice@other", Unsupported, "other groups"),
+        ] {
+            let to: &[&str] = if to.is_empty() { &[] } else { std::slice::from_ref(&to) };
+            let error = desk.run(by, Command::Send(message("x", to))).expect_err("to be refused");
+            assert!(error.kind() == kind && error.to_string().contains(word), "{to:?}: {error}");
+        }
+        let mut empty = Desk::with(&[]);
+        for to in [&[][..], &["@all"], &["@foreman"], &["@peers"]] {
+            let error = empty.run("user", Command::Send(message("x", to))).expect_err("to be refused");
+            assert!(error.to_string().contains("cccc actor add"), "{error}");
+        }
+        let remove = ActorRemove {
+            actor_id: "lead".parse().unwrap(),
+            reason: "done".into(),
+            successor: Some("alice".parse().unwrap()),
+        };
+        desk.run("user", Command::RemoveActor(remove)).unwrap();
+        for (to, word) in
+            [("lead", "removed from the group (done) (alice took over)"), ("@foreman", "--role foreman")]
+        {
+            let error = desk.run("user", Command::Send(message("x", &[to]))).expect_err("to be refused");
+            assert!(error.to_string().contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn without_an_address_an_answer_goes_to_who_asked() {
+        let mut desk = Desk::with(&["lead", "alice", "bob"]);
+        let asked = desk.send("alice", message("x", &["bob", "user"]));
+        let recipients = |desk: &Desk, seq| desk.event(seq).unwrap().message().unwrap().recipients.clone();
+        for (by, to) in [("bob", vec!["alice"]), ("lead", vec!["alice"]), ("alice", vec!["user", "bob"])] {
+            let answer = desk.reply(by, asked, false);
+            assert_eq!(recipients(&desk, answer), to.into_iter().map(who).collect::<Vec<_>>(), "{by}");
+        }
+        let default_to = Some(vec!["bob".to_owned(), "#x".to_owned()]);
+        desk.run("user", Command::UpdateGroup(GroupUpdate { default_to, ..GroupUpdate::default() })).unwrap();
+        labelled(&mut desk, "lead", "x");
+        let sent = desk.send("user", message("x", &[]));
+        assert_eq!(recipients(&desk, sent), [who("bob"), who("lead")]);
+        // Whoever asked is gone, so the default it is.
+        let from_service = desk.send("svc:bridge", message("x", &["alice"]));
+        let answer = SendMessage { reply_to: Some(event(from_service)), ..message("re", &[]) };
+        let answer = desk.send("alice", answer);
+        assert_eq!(recipients(&desk, answer), [who("bob"), who("lead")]);
+        // Addresses mean what they meant then, whoever came since.
+        desk.run("user", Command::AddActor(AddActor::new("late".parse().unwrap()))).unwrap();
+        assert_eq!(recipients(&desk, sent), [who("bob"), who("lead")]);
+        assert!(desk.unread("late").is_empty());
+    }
+}

@@ -327,3 +327,6 @@ pub(super) fn retry(
             .hint(format!("`cccc receipts {}` shows how it stands", id.seq))),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -128,3 +128,85 @@ fn check_settings(settings: &BTreeMap<String, Value>, total: usize) -> Result<()
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::Command;
+    use crate::error::ErrorKind;
+    use crate::rule::desk::{Desk, message};
+
+    #[test]
+    fn a_group_begins_once() {
+        let mut desk = Desk::new();
+        let create = || Command::CreateGroup(GroupCreate { title: "T".into(), ..GroupCreate::default() });
+        assert_eq!(
+            desk.run("user", Command::Send(message("x", &[]))).unwrap_err().kind(),
+            ErrorKind::Refused
+        );
+        assert_eq!(desk.run("alice", create()).unwrap_err().kind(), ErrorKind::Refused);
+        desk.run("user", create()).unwrap();
+        assert_eq!(desk.state().title(), "T");
+        assert_eq!(desk.run("user", create()).unwrap_err().kind(), ErrorKind::Conflict);
+    }
+
+    #[test]
+    fn settings_are_set_and_removed_by_those_who_lead() {
+        let mut desk = Desk::with(&["lead", "alice"]);
+        let set = |name: &str, value: Value| {
+            let settings = BTreeMap::from([(name.to_owned(), value)]);
+            Command::UpdateGroup(GroupUpdate { settings, ..GroupUpdate::default() })
+        };
+        assert_eq!(desk.run("alice", set("a", 1.into())).unwrap_err().kind(), ErrorKind::Refused);
+        desk.run("lead", set("a", serde_json::json!({"deep": [1, null]}))).unwrap();
+        assert!(
+            desk.run("lead", set("a", serde_json::json!({"deep": [1, null]}))).unwrap().events.is_empty()
+        );
+        assert_eq!(desk.state().settings()["a"]["deep"][0], 1);
+        desk.run("user", set("a", Value::Null)).unwrap();
+        assert!(desk.state().settings().is_empty());
+        assert_eq!(desk.run("user", set("", 1.into())).unwrap_err().kind(), ErrorKind::Invalid);
+        let long = Value::from("x".repeat(MAX_SETTING_BYTES));
+        assert_eq!(desk.run("user", set("a", long)).unwrap_err().kind(), ErrorKind::TooLarge);
+        for n in 0..MAX_SETTINGS {
+            desk.run("user", set(&n.to_string(), 1.into())).unwrap();
+        }
+        assert_eq!(desk.run("user", set("more", 1.into())).unwrap_err().kind(), ErrorKind::TooLarge);
+        desk.run("user", set("0", 2.into())).unwrap();
+        let bad = GroupUpdate { default_to: Some(vec!["A B".into()]), ..GroupUpdate::default() };
+        assert_eq!(desk.run("user", Command::UpdateGroup(bad)).unwrap_err().kind(), ErrorKind::Invalid);
+    }
+
+    #[test]
+    fn a_directory_belongs_under_one_key() {
+        let mut desk = Desk::with(&["lead", "alice"]);
+        let attach = |key: &str, path: &str| {
+            Command::AttachScope(GroupAttach { scope_key: key.into(), path: path.into() })
+        };
+        desk.run("user", attach("k", "/a")).unwrap();
+        assert!(desk.run("user", attach("k", "/a")).unwrap().events.is_empty());
+        assert_eq!(desk.run("user", attach("k", "/b")).unwrap_err().kind(), ErrorKind::Conflict);
+        assert_eq!(desk.run("alice", attach("l", "/b")).unwrap_err().kind(), ErrorKind::Refused);
+        assert_eq!(desk.run("user", attach("", "/b")).unwrap_err().kind(), ErrorKind::Invalid);
+        let detach = || Command::DetachScope { scope_key: "k".into() };
+        assert_eq!(desk.run("user", detach()).unwrap().kinds(), ["group.detach_scope"]);
+        assert_eq!(desk.run("user", detach()).unwrap_err().kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn an_archived_group_is_read_only() {
+        let mut desk = Desk::with(&["lead"]);
+        let set = |state| Command::SetState(GroupSetState { state, reason: String::new() });
+        desk.run("lead", set(GroupMode::Paused)).unwrap();
+        assert!(desk.run("lead", set(GroupMode::Paused)).unwrap().events.is_empty());
+        assert_eq!(desk.run("lead", set(GroupMode::Archived)).unwrap_err().kind(), ErrorKind::Refused);
+        desk.run("user", set(GroupMode::Archived)).unwrap();
+        for by in ["user", "lead"] {
+            let error = desk.run(by, Command::Send(message("x", &["user"]))).unwrap_err();
+            assert!(error.to_string().contains("archived"), "{error}");
+        }
+        assert_eq!(desk.run("lead", set(GroupMode::Active)).unwrap_err().kind(), ErrorKind::Refused);
+        desk.run("user", set(GroupMode::Active)).unwrap();
+        desk.send("lead", message("x", &["user"]));
+    }
+}

@@ -331,14 +331,15 @@ fn earlier<'a>(
 ) -> Option<&'a Event> {
     let key = send.client_id.as_deref()?;
     resolved.keyed.iter().find(|event| {
-        let same_key = match &event.body {
-            Body::ChatMessage(message) => message.client_id.as_deref() == Some(key),
-            // It was found under the hash of this key, and cannot be asked any more.
-            Body::Redacted { .. } => true,
-            _ => false,
+        let (by, same_key) = match &event.body {
+            Body::ChatMessage(message) => (&event.by, message.client_id.as_deref() == Some(key)),
+            // These were found under the hash of the key, and cannot be asked for the key itself any more.
+            Body::Redacted { .. } => (&event.by, true),
+            Body::ChatRedact(redact) => (redact.author.as_ref().unwrap_or(&event.by), true),
+            _ => (&event.by, false),
         };
         let remembered = call.now.since(event.ts) <= KEY_RETENTION || state.remembers_key_at(event.seq);
-        same_key && event.by == call.by && state.present_since(&call.by, event.seq) && remembered
+        same_key && *by == call.by && state.present_since(&call.by, event.seq) && remembered
     })
 }
 
@@ -352,11 +353,16 @@ fn again(earlier: &Event, send: &SendMessage, to: &[String]) -> Result<Decision>
             earlier.id
         ))
         .hint(format!("use another client_id; `cccc show {}` shows that message", earlier.seq))),
-        None => Err(Error::conflict(format!(
-            "client_id {key:?} was used for message {}, which was redacted since",
-            earlier.id
-        ))
-        .hint("use another client_id")),
+        None => {
+            let id = match &earlier.body {
+                Body::ChatRedact(redact) => redact.event_id,
+                _ => earlier.id,
+            };
+            Err(Error::conflict(format!(
+                "client_id {key:?} was used for message {id}, which was redacted since"
+            ))
+            .hint("use another client_id"))
+        }
     }
 }
 

@@ -144,3 +144,211 @@ pub(super) fn not_addressed(by: &Principal, id: EventId, verb: &str) -> Error {
     Error::refused(format!("message {id} was not addressed to {by}, so there is nothing to {verb}"))
         .hint("`cccc inbox` lists what was")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::command::{Command, SendMessage};
+    use crate::error::ErrorKind;
+    use crate::event::{ActorRemove, GroupMode, Priority};
+    use crate::rule::desk::{Desk, event, message, who};
+
+    fn asking(to: &[&str]) -> SendMessage {
+        SendMessage { priority: Priority::Attention, reply_required: true, ..message("please", to) }
+    }
+
+    fn remove(desk: &mut Desk, id: &str, successor: Option<&str>) {
+        let remove = ActorRemove {
+            actor_id: id.parse().unwrap(),
+            reason: "tired".into(),
+            successor: successor.map(|id| id.parse().unwrap()),
+        };
+        desk.run("user", Command::RemoveActor(remove)).unwrap();
+    }
+
+    #[test]
+    fn each_way_to_end() {
+        type Act = fn(&mut Desk, Seq);
+        let cases: [(&str, Act, &str); 9] = [
+            (
+                "ack",
+                |d, m| _ = d.run("alice", Command::Ack { event: event(m) }).unwrap(),
+                "ack met, reply open",
+            ),
+            ("progress", |d, m| _ = d.reply("alice", m, true), "ack met, reply open"),
+            ("reply", |d, m| _ = d.reply("alice", m, false), "ack met, reply met"),
+            (
+                "reply to somebody else",
+                |d, m| {
+                    let reply = SendMessage { reply_to: Some(event(m)), ..message("re", &["user"]) };
+                    d.send("alice", reply);
+                },
+                "ack met, reply met",
+            ),
+            ("another's reply", |d, m| _ = d.reply("bob", m, false), "ack open, reply open"),
+            (
+                "cancel",
+                |d, m| {
+                    let cancel =
+                        Command::Cancel { event: event(m), recipients: vec![], reason: "never mind".into() };
+                    d.run("lead", cancel).unwrap();
+                },
+                "ack cancelled (never mind), reply cancelled (never mind)",
+            ),
+            (
+                "retract",
+                |d, m| {
+                    _ = d.run("user", Command::Retract { event: event(m), reason: String::new() }).unwrap()
+                },
+                "ack cancelled (retracted), reply cancelled (retracted)",
+            ),
+            (
+                "the asker leaves",
+                |d, _| remove(d, "lead", None),
+                "ack cancelled (who asked was removed: tired), reply cancelled (who asked was removed: tired)",
+            ),
+            (
+                "the debtor leaves",
+                |d, _| remove(d, "alice", None),
+                "ack returned (alice was removed: tired), reply returned (alice was removed: tired)",
+            ),
+        ];
+        for (name, act, ends) in cases {
+            let mut desk = Desk::with(&["lead", "alice", "bob"]);
+            let sent = desk.send("lead", asking(&["alice"]));
+            assert_eq!(desk.owed(), [format!("alice ack {sent}"), format!("alice reply {sent}")]);
+            act(&mut desk, sent);
+            let receipt = desk.receipt(sent, "alice");
+            assert!(receipt.ends_with(ends), "{name}: {receipt}");
+            assert_eq!(desk.owed().len(), ends.matches("open").count(), "{name}");
+            // What ended stays as it ended.
+            if !ends.contains("open") && name != "the debtor leaves" {
+                let late = SendMessage { reply_to: Some(event(sent)), ..message("re", &["user"]) };
+                desk.send("alice", late);
+                assert!(desk.receipt(sent, "alice").ends_with(ends), "{name}, then a reply");
+            }
+        }
+    }
+
+    #[test]
+    fn a_successor_owes_what_it_took_over_until_it_answers() {
+        let mut desk = Desk::with(&["lead", "alice", "bob", "carol"]);
+        let due = SendMessage { reply_within: Some(Duration::from_secs(60)), ..asking(&["alice", "bob"]) };
+        let sent = desk.send("lead", due);
+        remove(&mut desk, "alice", Some("bob"));
+        assert_eq!(desk.owed(), [format!("bob ack {sent}"), format!("bob reply {sent}")]);
+        let listed = list(desk.state(), &Filter { debtor: Some(who("bob")), creditor: None }, desk.now);
+        assert_eq!(listed[0].inherited_from, [who("alice")]);
+        assert!(
+            desk.receipt(sent, "alice").ends_with("reply open, owed by bob"),
+            "{}",
+            desk.receipt(sent, "alice")
+        );
+        remove(&mut desk, "bob", Some("carol"));
+        desk.wait(61);
+        assert!(desk.receipt(sent, "alice").ends_with("reply open, owed by carol, overdue"));
+        let answer = desk.reply("carol", sent, false);
+        assert!(desk.owed().is_empty());
+        assert!(desk.receipt(sent, "alice").ends_with("ack met, reply met"));
+        // The answer stays an answer when it can no longer be read, also for who rebuilds the state.
+        desk.run("user", Command::Redact { event: event(answer), reason: String::new() }).unwrap();
+        desk.forget(answer);
+        assert_eq!(&desk.rebuilt(), desk.state());
+        assert!(desk.receipt(sent, "alice").ends_with("ack met, reply met"));
+    }
+
+    #[test]
+    fn a_redacted_answer_ends_what_its_author_owed_then_and_no_more() {
+        let mut desk = Desk::with(&["lead", "alice", "bob", "carol"]);
+        let sent = desk.send("lead", asking(&["alice", "carol"]));
+        // Bob answers without owing; later he takes over what Alice owes. Carol's answer is hers.
+        let early = desk.reply("bob", sent, false);
+        let carols = desk.reply("carol", sent, false);
+        remove(&mut desk, "alice", Some("bob"));
+        remove(&mut desk, "carol", Some("bob"));
+        remove(&mut desk, "bob", Some("lead"));
+        assert!(desk.owed().is_empty(), "who asked does not owe itself");
+        let other = desk.send("user", asking(&["lead"]));
+        for seq in [early, carols] {
+            desk.run("user", Command::Redact { event: event(seq), reason: String::new() }).unwrap();
+            desk.forget(seq);
+        }
+        assert_eq!(&desk.rebuilt(), desk.state());
+        assert_eq!(desk.owed(), [format!("lead ack {other}"), format!("lead reply {other}")]);
+
+        let mut desk = Desk::with(&["lead", "alice", "bob"]);
+        let sent = desk.send("lead", asking(&["alice"]));
+        let early = desk.reply("bob", sent, false);
+        remove(&mut desk, "alice", Some("bob"));
+        desk.run("user", Command::Redact { event: event(early), reason: String::new() }).unwrap();
+        desk.forget(early);
+        assert_eq!(desk.owed(), [format!("bob ack {sent}"), format!("bob reply {sent}")]);
+        assert_eq!(&desk.rebuilt(), desk.state());
+    }
+
+    #[test]
+    fn expiry_before_handoff_cancels_only_what_the_recipient_itself_was_asked() {
+        let mut desk = Desk::with(&["lead", "alice", "bob"]);
+        let expires_at = Some(desk.now.after(Duration::from_secs(10)));
+        let sent = desk.send("lead", SendMessage { expires_at, ..asking(&["alice", "bob"]) });
+        remove(&mut desk, "alice", Some("bob"));
+        desk.wait(11);
+        assert_eq!(desk.pull("bob", false).unwrap().kinds(), ["runtime.delivery"]);
+        assert_eq!(
+            desk.receipt(sent, "bob"),
+            "bob: withheld (expired), unread, ack cancelled (expired), reply cancelled (expired)"
+        );
+        assert!(desk.receipt(sent, "alice").ends_with("reply open, owed by bob"));
+        assert_eq!(desk.owed(), [format!("bob ack {sent}"), format!("bob reply {sent}")]);
+    }
+
+    #[test]
+    fn clocks_stand_still_in_a_pause() {
+        let mut desk = Desk::with(&["lead", "alice"]);
+        desk.mode(GroupMode::Paused);
+        desk.wait(1_000);
+        let asks = SendMessage { reply_within: Some(Duration::from_secs(60)), ..message("x", &["alice"]) };
+        desk.send("lead", asks);
+        let overdue = |desk: &Desk| list(desk.state(), &Filter::default(), desk.now)[0].overdue;
+        for (mode, seconds, expected) in [
+            (GroupMode::Paused, 5_000, false),
+            (GroupMode::Active, 59, false),
+            (GroupMode::Paused, 5_000, false),
+            (GroupMode::Idle, 1, false),
+            (GroupMode::Active, 1, true),
+        ] {
+            desk.mode(mode);
+            desk.wait(seconds);
+            assert_eq!(overdue(&desk), expected, "{mode:?} {seconds}");
+        }
+        // A clock that jumps back makes nothing overdue and breaks nothing.
+        desk.now = Timestamp::from_millis(0);
+        assert!(!overdue(&desk));
+    }
+
+    #[test]
+    fn acknowledging_is_for_recipients_and_happens_once() {
+        let mut desk = Desk::with(&["lead", "alice", "bob"]);
+        let sent = desk.send("lead", message("x", &["alice"]));
+        let ack = || Command::Ack { event: event(sent) };
+        let done = desk.run("alice", ack()).unwrap();
+        assert_eq!(done.kinds(), ["chat.ack"]);
+        let again = desk.run("alice", ack()).unwrap();
+        assert!(again.events.is_empty() && again.duplicate == Some(done.events[0].id));
+        assert!(desk.receipt(sent, "alice").contains("ack met"));
+        for (by, word) in [("lead", "your own"), ("bob", "not addressed to bob"), ("user", "not addressed")] {
+            let error = desk.run(by, ack()).unwrap_err();
+            assert!(error.kind() == ErrorKind::Refused && error.to_string().contains(word), "{error}");
+        }
+        let nothing = desk.run("alice", Command::Ack { event: event(Seq(99)) }).unwrap_err();
+        assert_eq!(nothing.kind(), ErrorKind::NotFound);
+        let no_message = desk.run("alice", Command::Ack { event: event(Seq(1)) }).unwrap_err();
+        assert!(no_message.to_string().contains("group.create"), "{no_message}");
+        // The next one of that name was not asked.
+        remove(&mut desk, "alice", None);
+        desk.run("user", Command::AddActor(crate::command::AddActor::new("alice".parse().unwrap()))).unwrap();
+        assert_eq!(desk.run("alice", ack()).unwrap_err().kind(), ErrorKind::Refused);
+    }
+}

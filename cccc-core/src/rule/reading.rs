@@ -103,3 +103,50 @@ pub(super) fn mark_through(
     let read = ChatRead { actor_id: call.by.clone(), event_ids: Vec::new(), through_seq: Some(through) };
     Ok(Decision::write([Draft::from(read)]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::Command;
+    use crate::error::ErrorKind;
+    use crate::rule::desk::{Desk, event, message, who};
+
+    #[test]
+    fn single_messages_the_rest_and_the_cursor() {
+        let mut desk = Desk::with(&["lead", "alice", "bob"]);
+        let sent: Vec<Seq> = (0..5).map(|_| desk.send("lead", message("x", &["alice"]))).collect();
+        let cursor = |desk: &Desk| cursor(desk.state(), &who("alice"));
+        assert_eq!(cursor(&desk), Seq(sent[0].0 - 1));
+        let read = |seqs: &[Seq]| Command::MarkRead { events: seqs.iter().map(|seq| event(*seq)).collect() };
+        assert_eq!(desk.run("alice", read(&[sent[2], sent[1], sent[2]])).unwrap().kinds(), ["chat.read"]);
+        assert_eq!(desk.unread("alice"), [sent[0].0, sent[3].0, sent[4].0]);
+        assert_eq!(cursor(&desk), Seq(sent[0].0 - 1), "nothing before the cursor is unread");
+        assert!(desk.run("alice", read(&[sent[1], sent[2]])).unwrap().events.is_empty());
+        assert!(desk.run("lead", read(&[sent[0]])).unwrap().events.is_empty(), "one's own is read");
+        assert_eq!(desk.run("bob", read(&[sent[0]])).unwrap_err().kind(), ErrorKind::Refused);
+        let through = |seq| Command::MarkReadThrough { event: event(seq) };
+        assert_eq!(desk.run("alice", through(sent[3])).unwrap().kinds(), ["chat.read"]);
+        assert!(desk.run("alice", through(sent[3])).unwrap().events.is_empty());
+        assert_eq!((desk.unread("alice"), cursor(&desk)), (vec![sent[4].0], Seq(sent[4].0 - 1)));
+        assert!(desk.receipt(sent[3], "alice").starts_with("alice: accepted, read"));
+        desk.reply("alice", sent[4], true);
+        assert!(desk.unread("alice").is_empty());
+        assert_eq!(cursor(&desk), desk.state().position().seq);
+        assert_eq!(desk.run("svc:x", through(Seq(1))).unwrap_err().kind(), ErrorKind::Refused);
+        assert_eq!(desk.run("alice", through(Seq(99))).unwrap_err().kind(), ErrorKind::NotFound);
+        let many = Command::MarkRead { events: vec![event(sent[0]); MAX_EVENTS + 1] };
+        assert_eq!(desk.run("alice", many).unwrap_err().kind(), ErrorKind::TooLarge);
+    }
+
+    #[test]
+    fn unread_is_a_page() {
+        let mut desk = Desk::with(&["lead", "alice"]);
+        let sent: Vec<Seq> = (0..5).map(|_| desk.send("lead", message("x", &["alice"]))).collect();
+        let page = |from, limit| unread(desk.state(), &who("alice"), from, limit, desk.now);
+        assert_eq!(page(Seq(1), 2), sent[..2]);
+        assert_eq!(page(sent[1].next(), 2), sent[2..4]);
+        assert_eq!(page(Seq(0), 0), []);
+        assert_eq!(unread_count(desk.state(), &who("alice"), desk.now), 5);
+        assert_eq!(unread_count(desk.state(), &who("nobody"), desk.now), 0);
+    }
+}

@@ -561,3 +561,49 @@ fn removed_only(tombstone: &Tombstone) -> String {
 fn removed(tombstone: &Tombstone) -> String {
     format!("{} {}", tombstone.id, removed_only(tombstone))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::SendMessage;
+    use crate::rule::desk::{Desk, message};
+
+    #[test]
+    fn the_words_of_the_json() {
+        let mut desk = Desk::with(&["lead", "alice"]);
+        let asks = SendMessage {
+            reply_within: Some(std::time::Duration::from_secs(60)),
+            ..message("x", &["alice"])
+        };
+        let sent = desk.send("lead", asks);
+        desk.pull("alice", false).unwrap();
+        desk.wait(61);
+        let json = serde_json::to_value(&desk.receipts(sent)[0]).unwrap();
+        let at = desk.event(sent).unwrap().ts;
+        assert_eq!(
+            json,
+            serde_json::json!({
+                "recipient": "alice", "delivery": "accepted", "transport": "pull", "evidence": "inbox",
+                "delivery_at": at, "read": false, "ack": "none", "reply": "open",
+                "due_at": at.after(std::time::Duration::from_secs(60)), "overdue": true,
+            })
+        );
+        let back: Receipt = serde_json::from_value(json).unwrap();
+        assert_eq!(back, desk.receipts(sent)[0]);
+        assert_eq!(back.to_string(), "alice: accepted by pull, unread, ack none, reply open, overdue");
+        let ws =
+            [DeliveryWord::Pending, DeliveryWord::Bounced].map(|word| serde_json::to_value(word).unwrap());
+        assert_eq!(ws, [DeliveryWord::Pending.as_str(), DeliveryWord::Bounced.as_str()]);
+    }
+
+    #[test]
+    fn only_messages_have_receipts() {
+        let mut desk = Desk::with(&["lead", "alice"]);
+        assert!(desk.receipts(Seq(1)).is_empty());
+        let sent = desk.send("lead", message("x", &["alice", "user"]));
+        let recipients: Vec<String> = desk.receipts(sent).iter().map(|r| r.recipient.to_string()).collect();
+        assert_eq!(recipients, ["user", "alice"]);
+        desk.forget(sent);
+        assert!(desk.receipts(sent).is_empty());
+    }
+}

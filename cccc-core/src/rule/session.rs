@@ -73,3 +73,37 @@ pub(super) fn close(
         None => Err(Error::not_found(format!("{session:?} is not the newest session of {}", call.by))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::Command;
+    use crate::error::ErrorKind;
+    use crate::event::Body;
+    use crate::rule::desk::Desk;
+
+    #[test]
+    fn sessions_are_counted_and_the_newest_is_the_actors() {
+        let mut desk = Desk::with(&["lead", "alice"]);
+        let opening =
+            |name: &str| Command::OpenSession(OpenSession { session: name.into(), ..OpenSession::default() });
+        let closing = |name: &str| Command::CloseSession { session: name.into(), reason: None };
+        let generation = |done: crate::rule::desk::Done| match &done.events[0].body {
+            Body::SessionOpen(open) => open.generation,
+            body => panic!("{body:?}"),
+        };
+        assert_eq!(generation(desk.run("alice", opening("s1")).unwrap()), 1);
+        assert!(desk.run("alice", opening("s1")).unwrap().events.is_empty());
+        assert_eq!(desk.run("lead", opening("s1")).unwrap_err().kind(), ErrorKind::Conflict);
+        assert_eq!(desk.run("user", opening("s2")).unwrap_err().kind(), ErrorKind::Refused);
+        assert_eq!(desk.run("alice", opening("")).unwrap_err().kind(), ErrorKind::Invalid);
+        assert_eq!(generation(desk.run("alice", opening("s2")).unwrap()), 2);
+        for (by, name, kind) in [("alice", "s1", ErrorKind::NotFound), ("lead", "s2", ErrorKind::NotFound)] {
+            assert_eq!(desk.run(by, closing(name)).unwrap_err().kind(), kind, "{by} {name}");
+        }
+        assert_eq!(desk.clone().run("user", closing("s2")).unwrap().kinds(), ["session.close"]);
+        desk.run("alice", closing("s2")).unwrap();
+        assert!(desk.run("alice", closing("s2")).unwrap().events.is_empty());
+        assert_eq!(generation(desk.run("alice", opening("s2")).unwrap()), 3, "opened again, it is a new one");
+    }
+}

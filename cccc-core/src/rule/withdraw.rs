@@ -6,7 +6,7 @@
 //! a peer had asked peers.
 
 use crate::error::{Error, Result};
-use crate::event::{Body, ChatCancel, ChatMessage, ChatRedact, ChatRetract, Event};
+use crate::event::{Body, ChatCancel, ChatMessage, ChatRedact, ChatRetract, Event, key_hash};
 use crate::id::{EventRef, Principal, Seq};
 use crate::ledger::Draft;
 use crate::ledger::codec::MIN_REDACTABLE;
@@ -154,7 +154,124 @@ pub(super) fn redact(
         author: Some(event.by.clone()),
         answered: message.reply_to,
         progress: message.progress,
+        key: message.client_id.as_deref().map(|client_id| format!("{:016x}", key_hash(&event.by, client_id))),
         blobs,
         reason: reason.to_owned(),
     })]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::{Command, SendMessage};
+    use crate::error::ErrorKind;
+    use crate::event::Attachment;
+    use crate::rule::desk::{Desk, event, message, who};
+
+    #[test]
+    fn who_may_take_back() {
+        let mut desk = Desk::with(&["lead", "alice", "bob"]);
+        let asks = |to: &[&str]| SendMessage { reply_required: true, ..message("x", to) };
+        let (peers, to_user) = (desk.send("alice", asks(&["bob"])), desk.send("alice", asks(&["user"])));
+        let users = desk.send("user", asks(&["bob"]));
+        for (by, sent, allowed) in [
+            ("alice", peers, true),
+            ("user", peers, true),
+            ("lead", peers, true),
+            ("bob", peers, false),
+            ("svc:x", peers, false),
+            ("alice", to_user, true),
+            ("lead", to_user, false),
+            ("user", to_user, true),
+            ("lead", users, false),
+            ("bob", users, false),
+        ] {
+            let event = || event(sent);
+            for command in [
+                Command::Cancel { event: event(), recipients: vec![], reason: String::new() },
+                Command::Retract { event: event(), reason: String::new() },
+            ] {
+                let done = desk.clone().run(by, command);
+                assert_eq!(done.is_ok(), allowed, "{by} {sent}: {done:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn cancelling_names_debtors_and_does_nothing_twice() {
+        let mut desk = Desk::with(&["lead", "alice", "bob"]);
+        let sent = desk.send("lead", SendMessage { reply_required: true, ..message("x", &["alice", "bob"]) });
+        let cancel = |whom: &[&str]| Command::Cancel {
+            event: event(sent),
+            recipients: whom.iter().map(|id| who(id)).collect(),
+            reason: String::new(),
+        };
+        assert_eq!(desk.run("lead", cancel(&["user"])).unwrap_err().kind(), ErrorKind::Invalid);
+        desk.run("lead", cancel(&["alice"])).unwrap();
+        assert_eq!(desk.owed(), [format!("bob reply {sent}")]);
+        assert_eq!(desk.unread("alice"), [sent.0], "it stays readable");
+        assert!(desk.run("lead", cancel(&["alice"])).unwrap().events.is_empty());
+        let done = desk.run("lead", cancel(&[])).unwrap();
+        let Body::ChatCancel(rest) = &done.events[0].body else { panic!() };
+        assert_eq!(rest.recipients, [who("bob")]);
+        assert!(desk.receipt(sent, "bob").ends_with("reply cancelled (by lead)"));
+    }
+
+    #[test]
+    fn retracting_reaches_those_who_have_not_read_it() {
+        let mut desk = Desk::with(&["lead", "alice", "bob", "carol"]);
+        let sent = desk.send("lead", message("x", &["alice", "bob", "carol"]));
+        desk.run("alice", Command::MarkRead { events: vec![event(sent)] }).unwrap();
+        desk.pull("carol", false).unwrap();
+        let retract = || Command::Retract { event: event(sent), reason: "wrong".into() };
+        let done = desk.run("lead", retract()).unwrap();
+        assert_eq!(desk.run("lead", retract()).unwrap().duplicate, Some(done.events[0].id));
+        assert!(desk.unread("bob").is_empty());
+        for (recipient, start) in [
+            ("alice", "alice: accepted, read"),
+            ("bob", "bob: withheld (retracted), unread"),
+            ("carol", "carol: accepted by pull, unread"),
+        ] {
+            assert!(desk.receipt(sent, recipient).starts_with(start), "{}", desk.receipt(sent, recipient));
+        }
+    }
+
+    #[test]
+    fn redacting_leaves_a_ledger_that_says_the_same() {
+        let mut desk = Desk::with(&["lead", "alice"]);
+        let file = |digit: &str| Attachment {
+            sha256: digit.repeat(64),
+            bytes: 1,
+            name: "secret".into(),
+            media_type: "text/plain".into(),
+        };
+        let attachments = vec![file("b"), file("a"), file("b")];
+        let secret =
+            SendMessage { attachments, client_id: Some("k".into()), ..message("the password", &["alice"]) };
+        let sent = desk.send("lead", secret.clone());
+        let redact = || Command::Redact { event: event(sent), reason: "secret".into() };
+        for by in ["lead", "alice", "svc:x"] {
+            assert_eq!(desk.run(by, redact()).unwrap_err().kind(), ErrorKind::Refused, "{by}");
+        }
+        let group = Command::Redact { event: event(Seq(1)), reason: String::new() };
+        assert_eq!(desk.run("user", group).unwrap_err().kind(), ErrorKind::Refused);
+        let done = desk.run("user", redact()).unwrap();
+        let Body::ChatRedact(redacted) = &done.events[0].body else { panic!() };
+        assert_eq!(redacted.recipients, [who("alice")]);
+        assert_eq!(redacted.blobs, ["a".repeat(64), "b".repeat(64)]);
+        assert_eq!(redacted.data_hash.len(), 64);
+        desk.forget(sent);
+        assert_eq!(&desk.rebuilt(), desk.state());
+        assert!(desk.unread("alice").is_empty());
+        assert_eq!(desk.run("user", redact()).unwrap().duplicate, Some(done.events[0].id));
+        for command in [
+            Command::Ack { event: event(sent) },
+            Command::Send(SendMessage { reply_to: Some(event(sent)), ..message("re", &[]) }),
+        ] {
+            let error = desk.run("alice", command).unwrap_err();
+            assert!(error.to_string().contains("redacted"), "{error}");
+        }
+        // A retry of what was redacted does not send it again.
+        assert_eq!(desk.run("lead", Command::Send(secret)).unwrap_err().kind(), ErrorKind::Conflict);
+    }
 }

@@ -13,6 +13,9 @@ mod rate;
 mod schedule;
 mod times;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 

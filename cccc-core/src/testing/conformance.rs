@@ -102,7 +102,9 @@ impl Case<'_> {
         durable: Seq,
         messages: Vec<ChatMessage>,
     ) -> Result<(Batch, Vec<Event>)> {
-        let mut random = Random::new(after.seq.0 + messages.len() as u64);
+        // Another batch has other ids.
+        let text: String = messages.iter().map(|message| message.text.as_str()).collect();
+        let mut random = Random::new(key_hash(&Principal::User, &text) ^ after.seq.0);
         let stamp = Stamp {
             ts: Timestamp::from_millis(1_764_000_000_000),
             by: Principal::User,

@@ -23,7 +23,8 @@ struct Files {
 #[async_trait]
 impl Factory for Files {
     async fn create(&self, group_id: &GroupId) -> Result<Arc<dyn Ledger>> {
-        FileLedger::create(self.disk.clone(), self.home.join(group_id.as_str()), group_id.clone(), self.options.clone())?;
+        let dir = self.home.join(group_id.as_str());
+        FileLedger::create(self.disk.clone(), dir, group_id.clone(), self.options)?;
         self.open(group_id).await
     }
 

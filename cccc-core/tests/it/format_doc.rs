@@ -12,9 +12,9 @@ use cccc_core::event::{
 use cccc_core::id::Nonce;
 use cccc_core::ledger::file::{FileLedger, Options};
 use cccc_core::ledger::{Draft, Encoder, Page, RawLine, Stamp, Verdict, codec};
-use cccc_core::{
-    DeliveryWord, GroupId, Home, ObligationWord, Position, Principal, Seq, Timestamp, block_on,
-};
+use cccc_core::{DeliveryWord, GroupId, Home, ObligationWord, Position, Principal, Seq, Timestamp, block_on};
+
+use serde_json::Value;
 
 mod reader;
 
@@ -161,14 +161,44 @@ fn the_example_is_what_the_library_writes() {
             write!(document, "{before}```{language}\n{content}```").unwrap();
             rest = after.split_once("```").unwrap().1;
         }
+        let document = (document + rest).replace(kinds_in_document(), &kinds());
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/ledger-format.md");
-        fs::write(path, document + rest).unwrap();
+        fs::write(path, document).unwrap();
         return;
     }
     for language in ["jsonl", "text"] {
         let wanted = expected.iter().filter(|(other, _)| *other == language);
         assert_eq!(blocks(language), wanted.map(|(_, content)| content.clone()).collect::<Vec<_>>());
     }
+    assert_eq!(kinds_in_document(), kinds());
+}
+
+/// The document's table of kinds, without its heading.
+fn kinds_in_document() -> &'static str {
+    let (_, table) = DOCUMENT.split_once("| kind | members of `data` | |\n|---|---|---|\n").unwrap();
+    table.split_once("\n\n").unwrap().0
+}
+
+/// A row for each kind: its members, and what it means.
+fn kinds() -> String {
+    let rows = Body::schemas().into_iter().map(|(kind, schema)| {
+        let schema = schema.to_value();
+        // A tagged part (the state of a delivery) brings members of its own, by alternative.
+        let alternatives = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten();
+        let mut members: Vec<&str> = std::iter::once(&schema)
+            .chain(alternatives)
+            .filter_map(|part| part.get("properties")?.as_object())
+            .flat_map(|properties| properties.keys().map(String::as_str))
+            .collect();
+        members.sort_unstable();
+        members.dedup();
+        let description = schema["description"].as_str().unwrap().replace('\n', " ");
+        let meaning = description.strip_prefix(&format!("`{kind}`: ")).unwrap_or_else(|| panic!("{kind}"));
+        let first = meaning.split_once(". ").map_or(meaning, |(first, _)| first).trim_end_matches('.');
+        let members: Vec<String> = members.iter().map(|member| format!("`{member}`")).collect();
+        format!("| `{kind}` | {} | {first} |", members.join(", "))
+    });
+    rows.collect::<Vec<_>>().join("\n")
 }
 
 #[test]
@@ -292,7 +322,10 @@ fn an_old_ledger_opens_and_means_what_it_meant() {
     let messages = block_on(user.history().kind("chat.message").limit(1000)).unwrap().events;
     let receipts = |i: usize| block_on(user.receipts(&messages[i])).unwrap().remove(0);
     let answered = receipts(0);
-    assert_eq!((answered.read, answered.ack, answered.reply), (true, ObligationWord::Met, ObligationWord::Met));
+    assert_eq!(
+        (answered.read, answered.ack, answered.reply),
+        (true, ObligationWord::Met, ObligationWord::Met)
+    );
     assert_eq!(answered.delivery.state, DeliveryWord::Accepted);
     let attachment = &messages[2].message().unwrap().attachments[0];
     let mut content = String::new();
@@ -340,7 +373,8 @@ fn makes_the_fixture() {
     block_on(asked.reply_within(std::time::Duration::from_secs(900)).client_id("review-1")).unwrap();
     let inbox = block_on(alice.inbox()).unwrap();
     block_on(alice.reply(&inbox.messages[0], "Reading it").progress()).unwrap();
-    let findings = block_on(alice.blobs().put_bytes("findings.md", b"1. unchecked token\n".to_vec())).unwrap();
+    let findings =
+        block_on(alice.blobs().put_bytes("findings.md", b"1. unchecked token\n".to_vec())).unwrap();
     block_on(alice.reply(&inbox.messages[0], "One finding").attachment(findings)).unwrap();
     let secret = block_on(user.send("the password is swordfish").to("lead").to("alice")).unwrap();
     block_on(user.redact(&secret, "a secret")).unwrap();

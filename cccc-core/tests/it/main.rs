@@ -13,4 +13,5 @@ mod handle;
 mod home;
 mod model;
 mod processes;
+mod readme;
 mod simulation;

@@ -4,6 +4,8 @@
 //! event. The rules must agree with it on what is unread, handed over, owed, and on every receipt; and a
 //! state that was saved, or rebuilt from a ledger with redacted messages, must be the same state.
 
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a model that is wrong should fail loudly")]
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -576,7 +578,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
 
     #[test]
     fn the_rules_agree_with_the_model(ops in proptest::collection::vec(op(), 1..90)) {

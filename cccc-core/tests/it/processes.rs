@@ -3,6 +3,7 @@
 //! The processes are this test binary again, told by an environment variable to be a writer. What the
 //! simulation checks step by step is checked here against the operating system's own locks, notification
 //! and page cache.
+#![expect(clippy::disallowed_methods, reason = "real processes take real time")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
@@ -14,12 +15,12 @@ use std::time::{Duration, Instant};
 
 use cccc_core::disk::RealDisk;
 use cccc_core::event::Body;
+use cccc_core::id::Nonce;
 use cccc_core::ledger::file::Options;
 use cccc_core::ledger::{
     Appended, Draft, Durability, Encoder, FileLedger, Ledger, Page, Position, ReadLimit, Stamp, Verdict,
 };
 use cccc_core::testing::Random;
-use cccc_core::id::Nonce;
 use cccc_core::{GroupId, Principal, Seq, Timestamp};
 use serde_json::value::RawValue;
 
@@ -137,7 +138,7 @@ impl Stage {
     fn new(segment_bytes: u64) -> Self {
         let home = tempfile::tempdir().unwrap();
         let dir = home.path().join("g");
-        FileLedger::create(Arc::new(RealDisk::new()), &dir, group_id(), Default::default()).unwrap();
+        FileLedger::create(Arc::new(RealDisk::new()), &dir, group_id(), Options::default()).unwrap();
         let (sender, receiver) = channel();
         let (acked, slowest) = (BTreeMap::new(), Duration::ZERO);
         Self { _home: home, dir, segment_bytes, children: Vec::new(), sender, receiver, acked, slowest }

@@ -158,6 +158,7 @@ impl Reader {
             match &mut page {
                 None if full || rest.events == 0 || seq > end.at.seq || seq.0 <= last => return Ok(checked),
                 None => page = Some((fetched.0, checked.into_bytes())),
+                Some((_, bytes)) if bytes.len() + size > limit.bytes => break,
                 Some((_, bytes)) => bytes.extend_from_slice(checked.bytes()),
             }
             if full || seq.0 <= last {

@@ -15,7 +15,7 @@ use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::error::{Damage, Error, Result};
 use crate::id::Seq;
 use crate::ledger::codec::{TRAILER, stated_chain};
-use crate::ledger::{Chain, Position, RawLine};
+use crate::ledger::{Position, RawLine};
 
 /// Bytes copied at a time.
 const CHUNK: u64 = 1 << 20;
@@ -119,8 +119,9 @@ impl Locked {
         let damage = |offset, seq, reason: &str| {
             Err(Error::corrupt(Damage { file: shown(&path), offset, seq, reason: reason.into() }))
         };
-        let intact =
-            len >= base.len && (base.len == 0 || self.chain_at(&*file, base.len) == Some(base.at.chain));
+        let trailer_at = base.len.saturating_sub(TRAILER as u64);
+        let trailer = read_range(&*file, trailer_at, TRAILER).map_err(|e| Error::io("read", &path, e))?;
+        let intact = len >= base.len && (base.len == 0 || stated_chain(&trailer) == Some(base.at.chain));
         if intact {
             return Ok(());
         }
@@ -128,11 +129,6 @@ impl Locked {
         let (segment, _) = self.shared.reader.locate(Seq(base.segment), base.segment)?;
         segment.rebuild(&*self.shared.disk, base.len)?;
         damage(base.len.min(len), base.at.seq, "the file is not the one that was written to")
-    }
-
-    fn chain_at(&self, file: &dyn DiskFile, end: u64) -> Option<Chain> {
-        let bytes = read_range(file, end.checked_sub(TRAILER as u64)?, TRAILER).ok()?;
-        stated_chain(&bytes)
     }
 
     /// Reads everything after `base`. Events up to `durable` must be sound.

@@ -121,7 +121,11 @@ impl Locked {
     pub(super) fn finish_redaction(&mut self) -> Result<bool> {
         let shared = self.shared.clone();
         let path = &shared.layout.redacting;
-        let Ok(file) = shared.disk.open(path, OpenMode::Read) else { return Ok(false) };
+        let file = match shared.disk.open(path, OpenMode::Read) {
+            Ok(file) => file,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(e) => return Err(Error::io("open", path, e)),
+        };
         let bytes = read_range(&*file, 0, NOTE_BYTES).map_err(|e| Error::io("read", path, e))?;
         drop(file);
         // A note that is not whole was never acted upon.

@@ -16,7 +16,7 @@ use crate::id::Seq;
 use crate::ledger::{Position, ReadLimit, Verdict};
 
 /// How large a ledger is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[non_exhaustive]
 pub struct Stats {
     /// Durable events.
@@ -108,7 +108,8 @@ impl FileLedger {
         let mut report =
             RepairReport { damage: None, head: None, set_aside: Vec::new(), removed: Vec::new() };
         let mut locked = Locked::take(&shared).await?;
-        let head = if options.dry_run { locked.glance() } else { locked.settle().map(|pages| pages.head.mark) };
+        let head =
+            if options.dry_run { locked.glance() } else { locked.settle().map(|pages| pages.head.mark) };
         match shared.verify(&head)? {
             Verdict::Sound { head, .. } => report.head = Some(head),
             Verdict::Damaged(damage) => report.damage = Some(damage),
@@ -217,8 +218,11 @@ impl Locked {
                 Ok(file) => file,
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound && first > 1 => break,
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                    return Err(Error::new(ErrorKind::Refused, "the first segment is missing; nothing is left")
-                        .hint("restore the ledger's files from a copy"));
+                    return Err(Error::new(
+                        ErrorKind::Refused,
+                        "the first segment is missing; nothing is left",
+                    )
+                    .hint("restore the ledger's files from a copy"));
                 }
                 Err(e) => return Err(Error::io("open", &path, e)),
             };

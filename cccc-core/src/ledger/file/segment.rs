@@ -120,7 +120,7 @@ impl Segment {
         };
         if !exact {
             let cut = start + (bytes.len() as u64) < end;
-            keep_whole_lines(&mut bytes, limit.events, cut);
+            keep_whole_lines(&mut bytes, limit, cut);
         }
         Ok(Some(Fetched { previous: Position { seq: Seq(seq.0 - 1), chain }, bytes }))
     }
@@ -200,22 +200,22 @@ fn stop(entries: &[u32], start: u64, end: u64, limit: ReadLimit) -> (u64, bool) 
     (stop, true)
 }
 
-/// Cuts after `events` lines, and a last line that is not whole because the read ended within it.
-fn keep_whole_lines(bytes: &mut Vec<u8>, events: usize, cut: bool) {
+/// Cuts after as many lines as the limit allows, and before a last line that is not whole because the read
+/// ended within it.
+fn keep_whole_lines(bytes: &mut Vec<u8>, limit: ReadLimit, cut: bool) {
     let mut len = 0;
-    let mut count = 0;
-    while count < events {
+    for _ in 0..limit.events {
         let rest = bytes.get(len..).unwrap_or_default();
-        match rest.iter().position(|b| *b == b'\n') {
-            Some(found) => len += found + 1,
-            None => {
-                if !cut {
-                    len = bytes.len();
-                }
-                break;
-            }
+        let line = match rest.iter().position(|b| *b == b'\n') {
+            Some(found) => found + 1,
+            None if cut => break,
+            // The checks that follow say what is wrong with it.
+            None => rest.len(),
+        };
+        if line == 0 || (len > 0 && len + line > limit.bytes) {
+            break;
         }
-        count += 1;
+        len += line;
     }
     if len > 0 {
         bytes.truncate(len);

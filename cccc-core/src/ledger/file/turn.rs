@@ -1,6 +1,7 @@
 //! The write path: append under the lock, sync without it, publish under it again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -34,20 +35,21 @@ impl Turn for FileTurn {
 
     async fn read(&mut self, from: Seq, limit: ReadLimit) -> Result<Page> {
         let end = self.pages.tip.mark;
-        match self.locked.shared.reader.read(&end, from, limit) {
+        let result = match self.locked.shared.reader.read(&end, from, limit) {
             // Perhaps a redaction was interrupted there.
             Err(error) if error.kind() == ErrorKind::Corrupt && self.locked.finish_redaction()? => {
                 self.locked.shared.reader.read(&end, from, limit)
             }
             result => result,
-        }
+        };
+        result.map_err(|error| heal(&mut self.locked, &self.pages, error))
     }
 
     async fn append(self: Box<Self>, batch: Batch, durability: Durability) -> Result<Appended> {
         let Self { mut locked, pages } = *self;
         let outcome = if batch.after == pages.tip.mark.at {
             Appended::New
-        } else if stands_already(&locked, &pages, &batch)? {
+        } else if stands_already(&locked, &pages, &batch).map_err(|e| heal(&mut locked, &pages, e))? {
             Appended::Already
         } else {
             return Err(Error::conflict(format!(
@@ -70,31 +72,27 @@ impl Turn for FileTurn {
     }
 }
 
-/// Whether the events of `batch` stand where it wants them: an earlier try had succeeded.
+/// Bytes that were written and not synced may turn out to be gone: a sync of another process has failed, and
+/// it has not had the lock yet to say so. That is no damage; a recovery puts it right.
+fn heal(locked: &mut Locked, pages: &Pages, error: Error) -> Error {
+    if error.damage().is_none_or(|damage| damage.seq <= pages.head.mark.at.seq) {
+        return error;
+    }
+    match locked.recover(None) {
+        Ok(_) => Error::unavailable("the disk lost what others had written and not synced")
+            .hint("take another turn")
+            .retry_after(Duration::ZERO),
+        Err(error) => error,
+    }
+}
+
+/// Whether the events of `batch` stand where it wants them: an earlier try had succeeded. The chain at its
+/// end covers all of them, and everything before.
 fn stands_already(locked: &Locked, pages: &Pages, batch: &Batch) -> Result<bool> {
     if batch.bytes.is_empty() || batch.end.seq > pages.tip.mark.at.seq {
         return Ok(false);
     }
-    let mut seq = batch.after.seq.next();
-    let mut lines = batch.bytes.split_inclusive(|b| *b == b'\n');
-    let id = |line: &[u8]| RawLine::split(line).ok().and_then(|line| line.envelope().ok().map(|e| e.id));
-    while seq <= batch.end.seq {
-        let page = locked.shared.reader.read(&pages.tip.mark, seq, ReadLimit::CHUNK)?;
-        for line in page.lines() {
-            if seq > batch.end.seq {
-                break;
-            }
-            let Some(mine) = lines.next().and_then(id) else { return Ok(false) };
-            if id(line.bytes()) != Some(mine) {
-                return Ok(false);
-            }
-            seq = seq.next();
-        }
-        if page.is_empty() {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    Ok(locked.shared.reader.position(&pages.tip.mark, batch.end.seq)? == batch.end)
 }
 
 /// Writes the lines and then the tip; on a failure neither is left.
@@ -167,9 +165,26 @@ async fn confirm(
         }
     };
     let now = now.map_err(|error| doubtful(error, batch))?;
-    let stands = batch.end.seq <= now.head.mark.at.seq
-        && shared.reader.position(&now.head.mark, batch.end.seq)?.chain == batch.end.chain;
-    Ok(if stands { outcome } else { Appended::Lost })
+    let stands = |at: Position| {
+        let end = now.head.mark;
+        Ok::<_, Error>(at.seq <= end.at.seq && shared.reader.position(&end, at.seq)? == at)
+    };
+    if stands(batch.end)? {
+        return Ok(outcome);
+    }
+    // A batch may hold several commands, of which a recovery keeps those before the first bad one.
+    if first_of(batch).is_some_and(|first| stands(first).unwrap_or(true)) {
+        let error = Error::unavailable("a recovery discarded a part of what was appended together");
+        return Err(doubtful(error, batch));
+    }
+    Ok(Appended::Lost)
+}
+
+/// The place of a batch's first event.
+fn first_of(batch: &Batch) -> Option<Position> {
+    let line = batch.bytes.split_inclusive(|b| *b == b'\n').next()?;
+    let chain = RawLine::split(line).ok()?.chain().ok()?;
+    Some(Position { seq: batch.after.seq.next(), chain })
 }
 
 /// An error after which only the ledger itself can tell whether the batch is there.

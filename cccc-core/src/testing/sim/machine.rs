@@ -154,6 +154,11 @@ impl State {
         self.clock += duration;
     }
 
+    pub(super) fn set_faults(&mut self, faults: Faults) {
+        self.faults = faults;
+        self.full_until = Duration::ZERO;
+    }
+
     pub(super) fn boot_id(&self) -> [u8; 16] {
         u128::from(self.boots).to_be_bytes()
     }
@@ -428,8 +433,15 @@ impl State {
         (inode, offset, len): (Inode, u64, usize),
         note: &'static str,
     ) {
-        let entry =
-            Entry { at: self.clock, pid, task: self.running, call, inode, offset, len: len as u64, note };
+        let (at, task, len, note) = (self.clock, self.running, len as u64, note.into());
+        self.trace.add(Entry { at, pid, task, call, inode, offset, len, note });
+    }
+
+    /// Something that the test itself wants to be read in the trace.
+    pub(super) fn note(&mut self, text: String) {
+        let (at, task) = (self.clock, self.running);
+        let pid = task.map_or(0, |task| self.tasks[task].pid);
+        let entry = Entry { at, pid, task, call: "note", inode: 0, offset: 0, len: 0, note: text.into() };
         self.trace.add(entry);
     }
 }

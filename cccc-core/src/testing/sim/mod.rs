@@ -100,7 +100,7 @@ impl World {
 
     /// Sets what goes wrong from now on.
     pub fn set_faults(&self, faults: Faults) {
-        self.machine.lock().faults = faults;
+        self.machine.lock().set_faults(faults);
     }
 
     /// Starts a process: it has the disk, and no task yet.
@@ -178,6 +178,11 @@ impl World {
     #[must_use]
     pub fn trace_tail(&self, lines: usize) -> String {
         self.machine.lock().trace.tail(lines)
+    }
+
+    /// Adds a remark to the trace.
+    pub fn note(&self, text: impl Into<String>) {
+        self.machine.lock().note(text.into());
     }
 
     /// From now on keeps a copy of every whole write to files whose name ends so.

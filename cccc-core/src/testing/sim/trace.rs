@@ -1,5 +1,6 @@
 //! What happened, for comparing runs and for people who look for a bug.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -29,7 +30,7 @@ pub(super) struct Entry {
     pub(super) inode: Inode,
     pub(super) offset: u64,
     pub(super) len: u64,
-    pub(super) note: &'static str,
+    pub(super) note: Cow<'static, str>,
 }
 
 #[derive(Debug, Default)]

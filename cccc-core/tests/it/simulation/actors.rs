@@ -5,12 +5,12 @@ use std::time::Duration;
 use cccc_core::disk::Disk;
 use cccc_core::error::ErrorKind;
 use cccc_core::event::Body;
+use cccc_core::id::Nonce;
 use cccc_core::ledger::{
     Appended, Batch, Draft, Durability, Encoder, FileLedger, Ledger, Position, ReadLimit, Stamp, Turn,
 };
 use cccc_core::testing::Random;
 use cccc_core::testing::sim::{SimDisk, block_on, timeout};
-use cccc_core::id::Nonce;
 use cccc_core::{Error, Principal, Result, Seq, Timestamp};
 use serde_json::value::RawValue;
 
@@ -26,6 +26,7 @@ const WAKE_LIMIT: Duration = Duration::from_millis(2500);
 impl Stage {
     /// An operation failed. Whether it may depends on what fails in this run.
     fn trouble(&self, who: &str, doing: &str, error: &Error) {
+        self.world.note(format!("{who} could not {doing}: {error}"));
         let mut oracle = self.oracle.lock().unwrap();
         oracle.counts.errors += 1;
         if !self.rules.errors || error.kind() == ErrorKind::Corrupt {
@@ -38,6 +39,7 @@ impl Stage {
     }
 
     fn violation(&self, text: String) {
+        self.world.note(format!("VIOLATION: {text}"));
         self.oracle.lock().unwrap().violation(text);
     }
 
@@ -162,6 +164,7 @@ fn attempt(
     }
     let proposal = propose(stage, &*turn, name, random);
     let result = block_on(turn.append(proposal.batch.clone(), proposal.durability));
+    stage.world.note(format!("{name} after {}: {result:?}", proposal.batch.after.seq));
     match &result {
         Ok(Appended::New) => {}
         Ok(Appended::Lost) => {
@@ -201,7 +204,9 @@ fn attempt(
 /// Appends the same batch once more, as a caller does that does not know how it ended.
 fn again(stage: &Stage, ledger: &FileLedger, name: &str, proposal: &Proposal) -> Result<bool> {
     let turn = block_on(ledger.turn())?;
-    match block_on(turn.append(proposal.batch.clone(), Durability::Durable)) {
+    let result = block_on(turn.append(proposal.batch.clone(), Durability::Durable));
+    stage.world.note(format!("{name} again: {result:?}"));
+    match result {
         Ok(Appended::New | Appended::Already) => {
             proposal.positions.iter().for_each(|position| stage.firm(name, *position));
             Ok(true)
@@ -307,9 +312,11 @@ fn read_once(
 pub(super) fn follow(stage: &Stage, disk: &SimDisk, who: &str) {
     let Some(ledger) = stage.open_patiently(who, disk) else { return };
     let mut at = stage.start();
+    let mut behind = false;
     loop {
         match timeout(WAKE_LIMIT, ledger.wait(at.seq)) {
             Some(Ok(head)) => {
+                behind = false;
                 stage.firm(who, head);
                 if head.seq <= at.seq {
                     stage.violation(format!("{who} waited for more than {at} and was told {head}"));
@@ -322,6 +329,11 @@ pub(super) fn follow(stage: &Stage, disk: &SimDisk, who: &str) {
             }
             None => {
                 match block_on(ledger.head()) {
+                    // It may have come in the last moment.
+                    Ok(head) if head.seq > at.seq && !behind => {
+                        behind = true;
+                        continue;
+                    }
                     Ok(head) if head.seq > at.seq => {
                         stage.violation(format!("{who} waited after {at} and was not told of {head}"));
                     }

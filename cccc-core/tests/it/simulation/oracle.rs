@@ -95,7 +95,7 @@ impl Oracle {
             } else if !seen.insert(command.clone()) {
                 self.violation(format!("{command} is there twice"));
             }
-            if self.gone.contains(&command) {
+            if index == 0 && self.gone.contains(&command) {
                 self.violation(format!("{command} is there, and its append said that it is not"));
             }
         }

@@ -111,7 +111,7 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) fn open(&self, disk: &SimDisk) -> Result<FileLedger> {
-        FileLedger::open(Arc::new(disk.clone()), DIR, self.group_id.clone(), self.options.clone())
+        FileLedger::open(Arc::new(disk.clone()), DIR, self.group_id.clone(), self.options)
     }
 
     pub(super) fn start(&self) -> Position {
@@ -153,7 +153,8 @@ pub(super) fn run(seed: u64) -> Outcome {
         .create_dir(Path::new("/home"))
         .and_then(|()| setup.sync_dir(Path::new("/")))
         .expect("a healthy disk");
-    FileLedger::create(Arc::new(setup.clone()), DIR, stage.group_id.clone()).expect("a healthy disk");
+    FileLedger::create(Arc::new(setup.clone()), DIR, stage.group_id.clone(), stage.options)
+        .expect("a healthy disk");
 
     let mut total = Report::default();
     let mut power_cuts = 0;

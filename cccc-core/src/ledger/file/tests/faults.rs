@@ -125,7 +125,9 @@ fn a_redaction_that_dies_at_any_call_is_finished_or_was_not_begun() {
             }
         },
         |ledger| {
-            assert!(matches!(now(ledger.verify()).unwrap(), Verdict::Sound { head, .. } if head.seq == Seq(4)));
+            assert!(
+                matches!(now(ledger.verify()).unwrap(), Verdict::Sound { head, .. } if head.seq == Seq(4))
+            );
             let hash = secret(ledger);
             now(ledger.redact(Seq(3), hash)).unwrap();
             assert_eq!(texts(ledger), ["one", "two", "(redacted)", "three"]);

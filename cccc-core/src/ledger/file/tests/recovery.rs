@@ -124,7 +124,9 @@ fn with_the_pages_lost_an_acknowledged_event_is_still_told_from_a_torn_one() {
         let ledger = open(dir.path());
         if acknowledged {
             assert_eq!(now(ledger.head()).unwrap_err().damage().unwrap().seq, Seq(2));
-            assert!(matches!(now(ledger.verify()).unwrap(), Verdict::Damaged(damage) if damage.seq == Seq(2)));
+            assert!(
+                matches!(now(ledger.verify()).unwrap(), Verdict::Damaged(damage) if damage.seq == Seq(2))
+            );
             assert_eq!(fs::read(segment(dir.path(), 1)).unwrap(), before, "nothing was touched");
         } else {
             assert_eq!(texts(&ledger), ["one"]);

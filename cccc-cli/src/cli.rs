@@ -1,0 +1,131 @@
+//! The tree of commands and the flags that all of them share.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands::{
+    actor, attach, completions, doctor, group, groups, inbox, ledger, mark, obligations, receipts, schema,
+    send, show, status, tail, version, who, withdraw,
+};
+use crate::context::Context;
+use crate::demo;
+use crate::output::Outcome;
+
+/// Coordinates coding agents over one durable ledger.
+///
+/// Every message is on disk before `send` returns, and for every message and recipient `receipts` says
+/// whether it was delivered, read, acknowledged and answered. Many processes may use a group at once; no
+/// daemon is needed.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cccc",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    after_help = "Examples:
+  cccc attach                                   make the group of this directory
+  cccc actor add lead                           the first actor becomes the foreman
+  cccc actor add alice --label reviewer
+  cccc send \"Review src/auth.rs\" --to '#reviewer' --reply-within 15m
+  cccc --as alice inbox                         what alice has not read
+  cccc --as alice reply 5 \"Two findings\" --file findings.md
+  cccc receipts 5                               who got, read and answered it
+  cccc demo                                     see it work on this directory, in a throwaway home"
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) globals: Globals,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Globals {
+    /// The directory of all groups [default: $CCCC_HOME, else ~/.cccc]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) home: Option<PathBuf>,
+    /// The group [default: $CCCC_GROUP_ID, else that of this directory, else for people the active one]
+    #[arg(long, global = true, value_name = "ID")]
+    pub(crate) group: Option<String>,
+    /// In whose name: an actor's id, or `user` [default: $CCCC_ACTOR_ID, else for people `user`]
+    #[arg(long = "as", global = true, value_name = "ID")]
+    pub(crate) speaker: Option<String>,
+    /// Print JSON: one object, or one a line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+/// What can be asked for.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Attach(attach::AttachArgs),
+    Status(status::StatusArgs),
+    Who(who::WhoArgs),
+    Whoami(who::WhoamiArgs),
+    Version(version::VersionArgs),
+    Groups(groups::GroupsArgs),
+    Use(groups::UseArgs),
+    Group(group::GroupArgs),
+    Actor(actor::ActorArgs),
+    Send(send::SendArgs),
+    Reply(send::ReplyArgs),
+    Ack(mark::AckArgs),
+    Read(mark::ReadArgs),
+    Cancel(withdraw::CancelArgs),
+    Retract(withdraw::RetractArgs),
+    Redact(withdraw::RedactArgs),
+    Inbox(inbox::InboxArgs),
+    Receipts(receipts::ReceiptsArgs),
+    Obligations(obligations::ObligationsArgs),
+    Show(show::ShowArgs),
+    Tail(tail::TailArgs),
+    Ledger(ledger::LedgerArgs),
+    Doctor(doctor::DoctorArgs),
+    Completions(completions::CompletionsArgs),
+    Schema(schema::SchemaArgs),
+    Demo(demo::DemoArgs),
+    #[command(hide = true)]
+    DemoActor(demo::actor::DemoActorArgs),
+    #[command(hide = true)]
+    DoctorTouch(doctor::DoctorTouchArgs),
+}
+
+impl Command {
+    /// Carries the command out.
+    pub(crate) async fn run(self, context: &Context) -> Outcome {
+        match self {
+            Self::Attach(args) => attach::cmd_attach(context, args).await,
+            Self::Status(args) => status::cmd_status(context, args).await,
+            Self::Who(args) => who::cmd_who(context, args).await,
+            Self::Whoami(args) => who::cmd_whoami(context, args).await,
+            Self::Version(args) => version::cmd_version(context, &args),
+            Self::Groups(args) => groups::cmd_groups(context, args).await,
+            Self::Use(args) => groups::cmd_use(context, args).await,
+            Self::Group(args) => group::cmd_group(context, args).await,
+            Self::Actor(args) => actor::cmd_actor(context, args).await,
+            Self::Send(args) => send::cmd_send(context, args).await,
+            Self::Reply(args) => send::cmd_reply(context, args).await,
+            Self::Ack(args) => mark::cmd_ack(context, args).await,
+            Self::Read(args) => mark::cmd_read(context, args).await,
+            Self::Cancel(args) => withdraw::cmd_cancel(context, args).await,
+            Self::Retract(args) => withdraw::cmd_retract(context, args).await,
+            Self::Redact(args) => withdraw::cmd_redact(context, args).await,
+            Self::Inbox(args) => inbox::cmd_inbox(context, args).await,
+            Self::Receipts(args) => receipts::cmd_receipts(context, args).await,
+            Self::Obligations(args) => obligations::cmd_obligations(context, args).await,
+            Self::Show(args) => show::cmd_show(context, args).await,
+            Self::Tail(args) => tail::cmd_tail(context, args).await,
+            Self::Ledger(args) => ledger::cmd_ledger(context, args).await,
+            Self::Doctor(args) => doctor::cmd_doctor(context, args).await,
+            Self::Completions(args) => completions::cmd_completions(context, &args),
+            Self::Schema(args) => schema::cmd_schema(context, &args),
+            Self::Demo(args) => demo::cmd_demo(context, args).await,
+            Self::DemoActor(args) => demo::actor::cmd_demo_actor(context, args).await,
+            Self::DoctorTouch(args) => doctor::cmd_doctor_touch(&args),
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! `cccc ledger ...`
+
+use std::fs::OpenOptions;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use cccc_core::ledger::file::RepairOptions;
+use cccc_core::ledger::{FileLedger, Verdict};
+use cccc_core::{Damage, Error, ErrorKind, Group, GroupId, Position, Principal, Result};
+use clap::{Args, Subcommand};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::attach::only_the_user;
+use crate::context::Context;
+use crate::output::{Failure, Outcome, Style, clean};
+use crate::progress::Progress;
+use crate::render::size;
+
+/// Check, repair, measure, export or find the ledger of the group
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cccc ledger verify
+  cccc ledger export --output backup.jsonl
+  cccc ledger path")]
+pub(crate) struct LedgerArgs {
+    #[command(subcommand)]
+    command: LedgerCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum LedgerCommand {
+    /// Read the whole ledger and check every line
+    ///
+    /// Exits with 1 and names file, byte and event if something is not what was written. A rewritten
+    /// ledger that is sound in itself shows only against a head that was kept elsewhere: --expect.
+    #[command(after_help = "Examples:
+  cccc ledger verify
+  cccc ledger verify --expect 42:00112233445566778899   as an earlier verify printed it")]
+    Verify {
+        /// A head printed earlier, which the ledger must still contain
+        #[arg(long, value_name = "HEAD")]
+        expect: Option<String>,
+    },
+    /// Finish what was interrupted, make derived files anew, and say what is damaged
+    ///
+    /// Damage is only reported, unless --cut asks to end the ledger before it. What is cut off is copied to
+    /// the directory `torn` first. Exits with 1 if the ledger is damaged afterwards.
+    #[command(after_help = "Examples:
+  cccc ledger repair --dry-run
+  cccc ledger repair --cut         ends the ledger before the first damaged event")]
+    Repair {
+        /// Set everything from the first damaged event on aside
+        #[arg(long)]
+        cut: bool,
+        /// Change nothing, only report
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Print how large the ledger is
+    #[command(after_help = "Examples:\n  cccc ledger stats --json | jq .bytes")]
+    Stats,
+    /// Write the ledger as one file of JSON lines, as it is stored
+    #[command(after_help = "Examples:
+  cccc ledger export > ledger.jsonl
+  cccc ledger export --output backup.jsonl")]
+    Export {
+        /// A file that does not exist yet [default: standard output]
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Print the directory of the group's files
+    #[command(after_help = "Examples:\n  ls $(cccc ledger path)/ledger")]
+    Path,
+}
+
+/// What `cccc ledger verify` prints if all is well.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct VerifyAnswer {
+    ok: bool,
+    /// How many events there are.
+    events: u64,
+    /// The end: keep it elsewhere for `--expect`.
+    head: Position,
+    /// How many bytes of lines were read.
+    bytes: u64,
+}
+
+/// What `cccc ledger verify` prints, with exit code 1, if something is not what was written.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct DamageAnswer {
+    ok: bool,
+    #[serde(flatten)]
+    damage: Damage,
+}
+
+/// What `cccc ledger export --output` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ExportAnswer {
+    file: PathBuf,
+    events: u64,
+    head: Position,
+}
+
+/// What `cccc ledger repair` prints, with exit code 1 unless `ok`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct RepairAnswer {
+    /// Whether the ledger is sound now.
+    ok: bool,
+    dry_run: bool,
+    /// The end, if it is sound.
+    head: Option<Position>,
+    /// What is, or was, damaged.
+    damage: Option<Damage>,
+    /// Copies of what was cut off.
+    set_aside: Vec<PathBuf>,
+    /// Derived files that were removed, to be made anew.
+    removed: Vec<PathBuf>,
+}
+
+/// What `cccc ledger path` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct PathAnswer {
+    group_id: GroupId,
+    path: PathBuf,
+}
+
+pub(crate) async fn cmd_ledger(context: &Context, args: LedgerArgs) -> Outcome {
+    match args.command {
+        LedgerCommand::Verify { expect } => verify(context, expect).await,
+        LedgerCommand::Repair { cut, dry_run } => repair(context, cut, dry_run).await,
+        LedgerCommand::Stats => stats(context).await,
+        LedgerCommand::Export { output } => export(context, output).await,
+        LedgerCommand::Path => {
+            let group = context.group_to_look().await?;
+            let path = files(&group)?.path().to_owned();
+            let answer = PathAnswer { group_id: group.id().clone(), path };
+            context.out.answer(&answer, || answer.path.display().to_string())
+        }
+    }
+}
+
+/// The files under a group.
+fn files(group: &Group) -> Result<&FileLedger> {
+    let files = group.files().map(std::convert::AsRef::as_ref);
+    files.ok_or_else(|| Error::unsupported("this group's ledger is not in files"))
+}
+
+async fn verify(context: &Context, expect: Option<String>) -> Outcome {
+    let expect: Option<Position> = expect.map(|text| text.parse()).transpose()?;
+    match check(context, expect).await {
+        Ok(answer) => context.out.answer(&answer, || {
+            let sound = context.out.style(Style::Green, "sound");
+            format!("{sound}: {} events, head {}", answer.events, answer.head)
+        }),
+        Err(error) => match error.damage() {
+            Some(damage) => {
+                let answer = DamageAnswer { ok: false, damage: damage.clone() };
+                context.out.answer(&answer, || {
+                    let bad = context.out.style(Style::Red, "damaged");
+                    format!("{bad}: {}", clean(&error.to_string()))
+                })?;
+                Err(Failure::Answered)
+            }
+            None => Err(error.into()),
+        },
+    }
+}
+
+async fn check(context: &Context, expect: Option<Position>) -> Result<VerifyAnswer> {
+    let group = context.group_to_look().await?;
+    let _progress = Progress::start("verifying");
+    let (head, bytes) = match group.ledger().verify().await? {
+        Verdict::Sound { head, bytes } => (head, bytes),
+        Verdict::Damaged(damage) => return Err(Error::corrupt(damage)),
+    };
+    if let Some(expected) = expect {
+        group.check_position(expected).await.map_err(|error| unexpected(error, expected))?;
+    }
+    Ok(VerifyAnswer { ok: true, events: head.seq.0, head, bytes })
+}
+
+/// Another history than the one that was kept is damage, too, although every line fits the next.
+fn unexpected(error: Error, expected: Position) -> Error {
+    if error.kind() != ErrorKind::Conflict {
+        return error;
+    }
+    let reason = format!("the ledger does not contain the expected head {expected}: it was rewritten or cut");
+    Error::corrupt(Damage { file: String::new(), offset: 0, seq: expected.seq, reason })
+}
+
+async fn export(context: &Context, output: Option<PathBuf>) -> Outcome {
+    let group = context.group_to_look().await?;
+    let Some(path) = output else {
+        let mut stdout = BufWriter::new(std::io::stdout());
+        files(&group)?.export(&mut stdout).await.map_err(Failure::of_writing)?;
+        return Ok(stdout.flush()?);
+    };
+    let failed = |e: std::io::Error| Error::io("write", &path, e);
+    let mut file = BufWriter::new(create_new(&path)?);
+    let progress = Progress::start("exporting");
+    let head = files(&group)?.export(&mut file).await?;
+    file.into_inner().map_err(|e| failed(e.into_error()))?.sync_all().map_err(failed)?;
+    drop(progress);
+    let answer = ExportAnswer { file: path.clone(), events: head.seq.0, head };
+    context.out.answer(&answer, || format!("{} events to {}", answer.events, path.display()))
+}
+
+/// A file of one's own; what is there is never overwritten.
+fn create_new(path: &Path) -> Result<std::fs::File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map_err(|e| Error::io("create", path, e))
+}
+
+async fn stats(context: &Context) -> Outcome {
+    let group = context.group_to_look().await?;
+    let stats = files(&group)?.stats().await?;
+    context.out.answer(&stats, || {
+        let torn = match stats.torn_files {
+            0 => String::new(),
+            files => {
+                format!("\n{files} files with {} of unfinished writes, set aside", size(stats.torn_bytes))
+            }
+        };
+        format!(
+            "{} events in {} files, {}\n{} that can be made anew{torn}",
+            stats.events,
+            stats.segments,
+            size(stats.bytes),
+            size(stats.derived_bytes),
+        )
+    })
+}
+
+async fn repair(context: &Context, cut: bool, dry_run: bool) -> Outcome {
+    match context.speaker()?.principal {
+        Principal::User => {}
+        _ if dry_run => {}
+        other => return Err(only_the_user(&other, "repairs ledgers").into()),
+    }
+    let group = context.group_to_look().await?;
+    let progress = Progress::start("repairing");
+    let report = files(&group)?.repair(RepairOptions { cut, dry_run }).await?;
+    drop(progress);
+    let answer = RepairAnswer {
+        ok: report.head.is_some(),
+        dry_run,
+        head: report.head,
+        damage: report.damage,
+        set_aside: report.set_aside,
+        removed: report.removed,
+    };
+    context.out.answer(&answer, || repair_text(context, &answer))?;
+    if answer.ok { Ok(()) } else { Err(Failure::Answered) }
+}
+
+fn repair_text(context: &Context, answer: &RepairAnswer) -> String {
+    let mut lines = Vec::new();
+    if let Some(damage) = &answer.damage {
+        let place = format!("event {}, {} at byte {}", damage.seq, clean(&damage.file), damage.offset);
+        lines.push(format!(
+            "{}: {place}: {}",
+            context.out.style(Style::Red, "damaged"),
+            clean(&damage.reason)
+        ));
+    }
+    lines.extend(answer.set_aside.iter().map(|path| format!("set aside: {}", path.display())));
+    if !answer.removed.is_empty() {
+        lines.push(format!("{} derived files removed; they are made anew", answer.removed.len()));
+    }
+    lines.push(match answer.head {
+        Some(head) => format!("{}: head {head}", context.out.style(Style::Green, "sound")),
+        None => "restore the file from a copy; or set everything from there on aside: \
+                 cccc ledger repair --cut"
+            .into(),
+    });
+    lines.join("\n")
+}

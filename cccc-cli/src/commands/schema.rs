@@ -1,0 +1,140 @@
+//! `cccc schema`
+
+use cccc_core::event::Body;
+use cccc_core::ledger::file::Stats;
+use cccc_core::{ActorView, ErrorKind, GroupSummary, Message, ObligationView, Receipt, Sent};
+use clap::Args;
+use schemars::{JsonSchema, Schema, schema_for};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::Done;
+use super::actor::ActorAnswer;
+use super::attach::AttachAnswer;
+use super::doctor::DoctorAnswer;
+use super::group::{DeleteAnswer, ScopeAnswer};
+use super::groups::{GroupLine, UseAnswer};
+use super::ledger::{DamageAnswer, ExportAnswer, PathAnswer, RepairAnswer, VerifyAnswer};
+use super::version::VersionAnswer;
+use super::who::WhoamiAnswer;
+use crate::context::Context;
+use crate::output::Outcome;
+
+/// Print the JSON schemas of all events and answers, as one JSON document
+///
+/// `events` has the schema of `data` for each kind, `envelope` that of what is around it, `answers` what
+/// each command prints on --json (for those marked `lines`, each line of it), `error` what is printed on
+/// standard error.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cccc schema > cccc.schema.json
+  cccc schema | jq '.events[\"chat.message\"]'")]
+pub(crate) struct SchemaArgs {}
+
+/// What a refusal looks like on `--json`.
+#[derive(Debug, Serialize, JsonSchema)]
+struct ErrorLine {
+    error: ErrorBody,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct ErrorBody {
+    kind: ErrorKind,
+    message: String,
+    /// What to do next.
+    hint: Option<String>,
+    /// After how long a retry is worth it.
+    retry_after_ms: Option<u64>,
+}
+
+pub(crate) fn cmd_schema(context: &Context, _: &SchemaArgs) -> Outcome {
+    let document = document();
+    if context.out.is_json() {
+        return context.out.json(&document);
+    }
+    context.out.line(format!("{document:#}"))
+}
+
+fn document() -> Value {
+    let events: Map<String, Value> =
+        Body::schemas().into_iter().map(|(kind, schema)| (kind.to_owned(), schema.into())).collect();
+    let one = |schema: Schema| json!({ "schema": schema });
+    let lines = |schema: Schema| json!({ "lines": true, "schema": schema });
+    let done = || one(schema_for!(Done));
+    let sent = || one(schema_for!(Sent));
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "envelope": envelope(),
+        "events": events,
+        "answers": {
+            "attach": one(schema_for!(AttachAnswer)),
+            "status": one(schema_for!(GroupSummary)),
+            "who": lines(schema_for!(ActorView)),
+            "whoami": one(schema_for!(WhoamiAnswer)),
+            "version": one(schema_for!(VersionAnswer)),
+            "groups": lines(schema_for!(GroupLine)),
+            "use": one(schema_for!(UseAnswer)),
+            "group create": one(schema_for!(AttachAnswer)),
+            "group show": one(schema_for!(GroupSummary)),
+            "group update": done(),
+            "group pause": done(),
+            "group resume": done(),
+            "group archive": done(),
+            "group delete": one(schema_for!(DeleteAnswer)),
+            "group scope add": one(schema_for!(ScopeAnswer)),
+            "group scope remove": one(schema_for!(ScopeAnswer)),
+            "actor add": one(schema_for!(ActorAnswer)),
+            "actor list": lines(schema_for!(ActorView)),
+            "actor update": done(),
+            "actor remove": done(),
+            "send": sent(),
+            "reply": sent(),
+            "ack": done(),
+            "read": done(),
+            "cancel": done(),
+            "retract": done(),
+            "redact": done(),
+            "inbox": lines(schema_for!(Message)),
+            "receipts": lines(schema_for!(Receipt)),
+            "obligations": lines(schema_for!(ObligationView)),
+            "ledger verify": json!({
+                "schema": schema_for!(VerifyAnswer),
+                "failed": schema_for!(DamageAnswer),
+            }),
+            "ledger repair": one(schema_for!(RepairAnswer)),
+            "ledger stats": one(schema_for!(Stats)),
+            "ledger export": one(schema_for!(ExportAnswer)),
+            "ledger path": one(schema_for!(PathAnswer)),
+            "doctor": one(schema_for!(DoctorAnswer)),
+            "demo": one(schema_for!(crate::demo::DemoAnswer)),
+        },
+        "error": schema_for!(ErrorLine),
+    })
+}
+
+/// A line of a ledger, which is what `tail`, `show` and `ledger export` print. The order of the fields is
+/// part of the format, see docs/ledger-format.md.
+fn envelope() -> Value {
+    json!({
+        "type": "object",
+        "required": ["v", "seq", "id", "ts", "kind", "group_id", "scope_key", "by", "data", "chain"],
+        "properties": {
+            "v": {"const": 1},
+            "seq": {"type": "integer", "minimum": 1},
+            "id": {"type": "string"},
+            "ts": {"type": "string", "format": "date-time"},
+            "kind": {"type": "string"},
+            "group_id": {"type": "string"},
+            "scope_key": {"type": "string"},
+            "by": {"type": "string"},
+            "via": {"type": "object", "properties": {
+                "door": {"type": "string"}, "session": {"type": "string"},
+            }, "required": ["door"]},
+            "must": {"type": "boolean"},
+            "b": {"type": "integer", "minimum": 0},
+            "u": {"type": "integer", "minimum": 0},
+            "data": {"type": "object"},
+            "chain": {"type": "string", "pattern": "^[0-9a-f]{20}$"},
+        },
+    })
+}

@@ -1,0 +1,80 @@
+//! `cccc show`
+
+use cccc_core::event::Body;
+use cccc_core::{Event, Principal};
+use clap::Args;
+
+use super::inbox::{from, roles};
+use crate::context::Context;
+use crate::output::{Outcome, Style, clean};
+use crate::render::{ago, asks, event_text, indented, names, size};
+
+/// Show an event: a message with its text, files and where they lie
+///
+/// With --json it is printed as it is stored.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cccc show 5
+  cccc show 5 --json | jq .data")]
+pub(crate) struct ShowArgs {
+    /// The event: its number, its id, or the start of its id
+    #[arg(value_name = "EVENT")]
+    event: String,
+}
+
+pub(crate) async fn cmd_show(context: &Context, args: ShowArgs) -> Outcome {
+    let group = context.group_to_look().await?;
+    let event = group.event(args.event.as_str()).await?;
+    if context.out.is_json() {
+        let page = group.history().from(event.seq).limit(1).await?;
+        return page.lines.iter().try_for_each(|line| context.out.line(line));
+    }
+    let mut text = match &event.body {
+        Body::ChatMessage(_) => message_text(context, &event, &roles(&group).await?),
+        _ => format!("{}  {}  {}", event.id, event.by, event_text(&context.out, &event)),
+    };
+    for attachment in event.message().map(|message| message.attachments.as_slice()).unwrap_or_default() {
+        let place = match group.blobs().path(&attachment.sha256)? {
+            Some(path) => path.display().to_string(),
+            None => attachment.sha256.clone(),
+        };
+        let name = clean(&attachment.name);
+        text +=
+            &format!("\n    {name} ({}, {}): {place}", size(attachment.bytes), clean(&attachment.media_type));
+    }
+    context.out.line(text)
+}
+
+fn message_text(
+    context: &Context,
+    event: &Event,
+    roles: &std::collections::BTreeMap<cccc_core::ActorId, cccc_core::event::Role>,
+) -> String {
+    let Some(message) = event.message() else { return String::new() };
+    // Whoever runs `show` may be an agent: the words must hold for it, too.
+    let reader = Principal::System;
+    let mut lines = vec![format!(
+        "{}  {}  to {}  {} ({})",
+        context.out.style(Style::Bold, event.id),
+        from(&event.by, &reader, roles),
+        names(&message.recipients),
+        event.ts,
+        ago(event.ts),
+    )];
+    let asks = asks(message);
+    if !asks.is_empty() {
+        lines.push(format!("    {}", context.out.style(Style::Yellow, format!("[{asks}]"))));
+    }
+    if let Some(id) = message.reply_to {
+        lines.push(format!("    in reply to {id}"));
+    }
+    if let Some(quote) = &message.quote {
+        lines.extend(clean(quote).lines().map(|line| format!("    > {line}")));
+    }
+    lines.push(indented(&message.text));
+    if !message.refs.is_empty() {
+        let refs: Vec<String> = message.refs.iter().map(|reference| clean(reference)).collect();
+        lines.push(format!("    refers to {}", refs.join(", ")));
+    }
+    lines.join("\n")
+}

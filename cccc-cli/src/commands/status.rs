@@ -1,0 +1,46 @@
+//! `cccc status`
+
+use cccc_core::GroupSummary;
+use clap::Args;
+
+use super::who::actor_table;
+use crate::context::Context;
+use crate::output::{Outcome, Style, clean};
+use crate::render::{names, word};
+
+/// Show the group at a glance: its state, its actors, what is unread and owed
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cccc status
+  cccc status --json | jq .open_obligations")]
+pub(crate) struct StatusArgs {}
+
+pub(crate) async fn cmd_status(context: &Context, _: StatusArgs) -> Outcome {
+    let summary = context.group_to_look().await?.summary().await?;
+    context.out.answer(&summary, || text(context, &summary))
+}
+
+/// A group for people.
+pub(crate) fn text(context: &Context, group: &GroupSummary) -> String {
+    let title = context.out.style(Style::Bold, clean(&group.title));
+    let default_to = match group.default_to.as_slice() {
+        [] => "the foreman".to_owned(),
+        addresses => names(addresses),
+    };
+    let scopes: Vec<String> = group.scopes.iter().map(|path| clean(path)).collect();
+    let mut lines = vec![
+        format!("{title}  {}  {}", group.group_id, word(&group.state)),
+        format!(
+            "{} events, {} obligations open, {} unread by the user",
+            group.events, group.open_obligations, group.user_unread
+        ),
+        format!("directories: {}", if scopes.is_empty() { "none".into() } else { scopes.join(", ") }),
+        format!("messages without an address go to {default_to}; joining is {}", word(&group.join)),
+    ];
+    let actors = actor_table(&context.out, &group.actors);
+    lines.push(match actors.is_empty() {
+        true => "no actors yet: `cccc actor add lead` adds the first, which becomes the foreman".into(),
+        false => format!("\n{}", actors.text()),
+    });
+    lines.join("\n")
+}

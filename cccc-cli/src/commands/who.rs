@@ -1,0 +1,87 @@
+//! `cccc who`, `cccc whoami`
+
+use cccc_core::event::Role;
+use cccc_core::{ActorView, GroupId, Principal};
+use clap::Args;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::output::{Outcome, Output, Style, clean};
+use crate::render::{names, word};
+use crate::speaker::{ACTOR_VARIABLE, Source};
+use crate::table::{Table, plain};
+
+/// List the actors of the group, with what each has not read and owes
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cccc who
+  cccc who --json")]
+pub(crate) struct WhoArgs {}
+
+/// Say in whose name commands are carried out here, and how that is known
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cccc whoami
+  cccc --as alice whoami")]
+pub(crate) struct WhoamiArgs {}
+
+/// What `cccc whoami` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct WhoamiAnswer {
+    principal: Principal,
+    /// How that is known.
+    source: Source,
+    group_id: GroupId,
+    /// The role in the group, for an actor.
+    role: Option<Role>,
+}
+
+pub(crate) async fn cmd_who(context: &Context, _: WhoArgs) -> Outcome {
+    let actors = context.group_to_look().await?.actors().await?;
+    context.out.answers(&actors, || {
+        let table = actor_table(&context.out, &actors);
+        if table.is_empty() { "no actors yet; see `cccc actor add --help`".into() } else { table.text() }
+    })
+}
+
+pub(crate) async fn cmd_whoami(context: &Context, _: WhoamiArgs) -> Outcome {
+    let speaker = context.speaker()?;
+    let group = context.group().await?;
+    let actors = group.actors().await?;
+    let role = actors.iter().find(|actor| Some(&actor.actor_id) == speaker.principal.actor());
+    let answer = WhoamiAnswer {
+        principal: speaker.principal,
+        source: speaker.source,
+        group_id: group.id().clone(),
+        role: role.map(|actor| actor.role),
+    };
+    context.out.answer(&answer, || {
+        let source = match answer.source {
+            Source::Flag => "--as says so".to_owned(),
+            Source::Environment => format!("{ACTOR_VARIABLE} says so"),
+            Source::Assumed => "nothing says otherwise, and no agent is at work here".to_owned(),
+        };
+        let role = answer.role.map(|role| format!(", {}", word(&role))).unwrap_or_default();
+        format!("{}{role} in group {}: {source}", answer.principal, answer.group_id)
+    })
+}
+
+/// Actors for people.
+pub(crate) fn actor_table<'a>(out: &'a Output, actors: &[ActorView]) -> Table<'a> {
+    let mut table = Table::new(out, &["ACTOR", "ROLE", "UNREAD", "OWES", "LABELS", "RUNTIME", "TITLE"]);
+    for actor in actors {
+        let count = |n: u64| if n == 0 { plain(n) } else { (n.to_string(), Style::Yellow) };
+        let labels: Vec<String> = actor.labels.iter().map(|label| format!("#{label}")).collect();
+        table.row([
+            (actor.actor_id.to_string(), Style::Cyan),
+            plain(word(&actor.role)),
+            count(actor.unread),
+            count(actor.owed),
+            plain(names(&labels)),
+            plain(actor.runtime.as_deref().map(clean).unwrap_or_default()),
+            plain(clean(&actor.title)),
+        ]);
+    }
+    table
+}

@@ -1,0 +1,157 @@
+//! Events and messages as people read them. Decides wording and width only.
+
+use std::time::Duration;
+
+use cccc_core::event::{Body, ChatMessage, DeliveryState, Priority};
+use cccc_core::{Clock, Event, Principal, SystemClock, Timestamp};
+
+use crate::duration::short;
+use crate::output::{Output, Style, clean, first_line};
+
+/// How much of a text a line of `tail` shows, in characters.
+const LINE_CHARS: usize = 100;
+
+/// How long ago something was: `3m ago`.
+pub(crate) fn ago(at: Timestamp) -> String {
+    format!("{} ago", short(SystemClock.now().since(at)))
+}
+
+/// When something is due: `in 12m`, `5m over`.
+pub(crate) fn due(at: Timestamp) -> String {
+    let now = SystemClock.now();
+    // Rounded up to seconds, so that what is due in 15 minutes reads so a moment later.
+    let left = at.since(now).saturating_add(Duration::from_millis(999));
+    if now > at { format!("{} over", short(now.since(at))) } else { format!("in {}", short(left)) }
+}
+
+/// Names with commas.
+pub(crate) fn names<T: ToString>(names: &[T]) -> String {
+    names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// A word as it is written in JSON: `in_reply`, `attention`.
+pub(crate) fn word<T: serde::Serialize>(value: &T) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        Ok(serde_json::Value::Object(map)) => {
+            let state = map.get("state").or_else(|| map.values().next());
+            state.and_then(|state| state.as_str()).unwrap_or_default().to_owned()
+        }
+        _ => String::new(),
+    }
+}
+
+/// A size in bytes, shortened: `12 kB`.
+pub(crate) fn size(bytes: u64) -> String {
+    match bytes {
+        0..10_000 => format!("{bytes} B"),
+        10_000..10_000_000 => format!("{} kB", bytes / 1000),
+        _ => format!("{} MB", bytes / 1_000_000),
+    }
+}
+
+/// What a message asks for and carries, in a few words: `attention, reply due in 14m, 2 files`.
+pub(crate) fn asks(message: &ChatMessage) -> String {
+    let mut words = Vec::new();
+    match message.priority {
+        Priority::Low => words.push("low".to_owned()),
+        Priority::Normal => {}
+        Priority::Attention => words.push("attention".to_owned()),
+    }
+    match (message.reply_required, message.due_at) {
+        (true, Some(at)) => words.push(format!("reply due {}", due(at))),
+        (true, None) => words.push("reply required".to_owned()),
+        (false, Some(at)) => words.push(format!("due {}", due(at))),
+        (false, None) => {}
+    }
+    if message.progress {
+        words.push("progress".to_owned());
+    }
+    match message.attachments.as_slice() {
+        [] => {}
+        [one] => words.push(format!("file {}", clean(&one.name))),
+        files => words.push(format!("{} files", files.len())),
+    }
+    words.join(", ")
+}
+
+/// One event on one line.
+pub(crate) fn event_line(out: &Output, event: &Event) -> String {
+    let seq = out.style(Style::Dim, format!("{:>5}  {:>8}", event.seq, ago(event.ts)));
+    let by = out.style(who_style(&event.by), format!("{:<10}", event.by));
+    format!("{seq}  {by}  {}", event_text(out, event))
+}
+
+/// The colour of a speaker: the user stands out.
+pub(crate) fn who_style(by: &Principal) -> Style {
+    match by {
+        Principal::User => Style::Bold,
+        Principal::System | Principal::Service(_) => Style::Dim,
+        Principal::Actor(_) => Style::Cyan,
+    }
+}
+
+/// What an event says, on one line.
+pub(crate) fn event_text(out: &Output, event: &Event) -> String {
+    match &event.body {
+        Body::ChatMessage(message) => {
+            let to = names(&message.recipients);
+            let asks = asks(message);
+            let asks =
+                if asks.is_empty() { String::new() } else { out.style(Style::Yellow, format!(" [{asks}]")) };
+            let answers = message.reply_to.map(|id| format!("re {}: ", id.seq)).unwrap_or_default();
+            format!("-> {to}: {answers}{}{asks}", first_line(&message.text, LINE_CHARS))
+        }
+        body => out.style(Style::Dim, format!("{}: {}", body.kind(), detail(body))),
+    }
+}
+
+/// The data of an event that is no message, in words.
+fn detail(body: &Body) -> String {
+    match body {
+        Body::GroupCreate(create) => clean(&create.title),
+        Body::GroupUpdate(update) => update.title.as_deref().map(clean).unwrap_or_default(),
+        Body::GroupAttach(attach) => clean(&attach.path),
+        Body::GroupDetachScope(detach) => clean(&detach.path),
+        Body::GroupSetState(set) => word(&set.state),
+        Body::ActorAdd(add) => format!("{} as {}", add.actor_id, word(&add.role)),
+        Body::ActorUpdate(update) => update.actor_id.to_string(),
+        Body::ActorRemove(remove) => match &remove.successor {
+            Some(successor) => format!("{}, succeeded by {successor}", remove.actor_id),
+            None => remove.actor_id.to_string(),
+        },
+        Body::SessionOpen(open) => format!("{} generation {}", open.actor_id, open.generation),
+        Body::SessionClose(close) => format!("{} generation {}", close.actor_id, close.generation),
+        Body::ChatRead(read) => match read.through_seq {
+            Some(seq) => format!("{} read everything up to {seq}", read.actor_id),
+            None => format!("{} read {}", read.actor_id, seqs(&read.event_ids)),
+        },
+        Body::ChatAck(ack) => format!("{} took note of {}", ack.actor_id, ack.event_id.seq),
+        Body::ChatCancel(cancel) => format!("{} for {}", cancel.event_id.seq, names(&cancel.recipients)),
+        Body::ChatRetract(retract) => format!("{} from {}", retract.event_id.seq, names(&retract.recipients)),
+        Body::ChatRedact(redact) => format!("{}", redact.event_id.seq),
+        Body::RuntimeDelivery(delivery) => {
+            format!("{} to {}: {}", seqs(&delivery.event_ids), delivery.actor_id, state(&delivery.state))
+        }
+        _ => String::new(),
+    }
+}
+
+fn seqs(ids: &[cccc_core::EventId]) -> String {
+    names(&ids.iter().map(|id| id.seq).collect::<Vec<_>>())
+}
+
+fn state(state: &DeliveryState) -> String {
+    match state {
+        DeliveryState::Failed { reason }
+        | DeliveryState::Ambiguous { reason }
+        | DeliveryState::Bounced { reason } => format!("{}, {}", word(state), clean(reason)),
+        DeliveryState::Withheld { reason } => format!("withheld, {}", word(reason)),
+        DeliveryState::Claimed | DeliveryState::Accepted { .. } | DeliveryState::Retried => word(state),
+    }
+}
+
+/// A text with every line moved to the right.
+pub(crate) fn indented(text: &str) -> String {
+    clean(text).lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
+}

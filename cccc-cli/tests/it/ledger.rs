@@ -1,0 +1,164 @@
+//! `ledger`, `tail` and `schema`.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::support::{Place, fields, has};
+
+fn segment(place: &Place) -> PathBuf {
+    let path = place.json(&["ledger", "path"])["path"].as_str().unwrap().to_owned();
+    let mut files: Vec<PathBuf> = fs::read_dir(PathBuf::from(path).join("ledger"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "jsonl"))
+        .collect();
+    assert_eq!(files.len(), 1);
+    files.remove(0)
+}
+
+#[test]
+fn a_sound_ledger_verifies_and_keeps_its_heads() {
+    let place = Place::with_actors();
+    let early = place.json(&["ledger", "verify"]);
+    has(&early, &["ok", "events", "head"]);
+    assert_eq!((&early["ok"], &early["events"]), (&json!(true), &json!(5)));
+    place.ok(&["send", "hi", "--to", "bob"]);
+    let head = early["head"].as_str().unwrap();
+    assert_eq!(place.json(&["ledger", "verify", "--expect", head])["events"], 6);
+    let other = format!("5:{}", "0".repeat(20));
+    let output = place.run(&["ledger", "verify", "--expect", &other, "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let verdict: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&verdict["ok"], &verdict["seq"]), (&json!(false), &json!(5)));
+}
+
+#[test]
+fn damage_is_named() {
+    let place = Place::with_actors();
+    place.ok(&["send", "the right words", "--to", "bob"]);
+    place.ok(&["send", "more", "--to", "bob"]);
+    let file = segment(&place);
+    let bytes = fs::read(&file).unwrap();
+    let at = bytes.windows(15).position(|window| window == b"the right words").unwrap();
+    let mut damaged = bytes.clone();
+    damaged[at] = b'T';
+    fs::write(&file, &damaged).unwrap();
+    let output = place.run(&["ledger", "verify", "--json"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let verdict: Value = serde_json::from_slice(&output.stdout).unwrap();
+    has(&verdict, &["ok", "file", "offset", "seq", "reason"]);
+    assert_eq!((&verdict["ok"], &verdict["seq"]), (&json!(false), &json!(6)));
+    assert!(verdict["file"].as_str().unwrap().ends_with(file.file_name().unwrap().to_str().unwrap()));
+    let offset = bytes[..at].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
+    assert_eq!(verdict["offset"], json!(offset));
+    let text = place.run(&["ledger", "verify"]);
+    assert_eq!(text.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&text.stdout).starts_with("damaged: "));
+}
+
+#[test]
+fn a_damaged_ledger_is_repaired_when_asked() {
+    let place = Place::with_actors();
+    for text in ["kept", "damaged", "after"] {
+        place.ok(&["send", text, "--to", "bob"]);
+    }
+    assert_eq!(place.json(&["ledger", "repair"])["ok"], true);
+    let file = segment(&place);
+    let stored = fs::read_to_string(&file).unwrap();
+    fs::write(&file, stored.replace("\"damaged\"", "\"DAMAGED\"")).unwrap();
+    for args in [&["ledger", "repair", "--json"][..], &["ledger", "repair", "--dry-run", "--cut", "--json"]] {
+        let output = place.run(args);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((&report["ok"], &report["damage"]["seq"]), (&json!(false), &json!(7)));
+    }
+    assert_eq!(place.refused(&["--as", "alice", "ledger", "repair", "--cut"])["kind"], "refused");
+    let report = place.json(&["ledger", "repair", "--cut"]);
+    assert_eq!((&report["ok"], report["set_aside"].as_array().unwrap().len()), (&json!(true), 1));
+    let aside = fs::read_to_string(report["set_aside"][0].as_str().unwrap()).unwrap();
+    assert!(aside.contains("DAMAGED") && aside.contains("after"), "{aside}");
+    let stats = place.json(&["ledger", "stats"]);
+    assert_eq!((&stats["events"], &stats["torn_files"]), (&json!(6), &json!(1)));
+    assert_eq!(place.json(&["ledger", "verify"])["events"], 6);
+    assert!(place.ok(&["ledger", "stats"]).starts_with("6 events in 1 files"));
+    place.ok(&["send", "goes on", "--to", "bob"]);
+}
+
+#[test]
+fn an_export_is_the_ledger_as_it_is_stored() {
+    let place = Place::with_actors();
+    place.ok(&["send", "hi", "--to", "bob"]);
+    let stored = fs::read_to_string(segment(&place)).unwrap();
+    assert_eq!(place.ok(&["ledger", "export"]), stored);
+    let answer = place.json(&["ledger", "export", "--output", "copy.jsonl"]);
+    assert_eq!(answer["events"], 6);
+    assert_eq!(fs::read_to_string(place.project().join("copy.jsonl")).unwrap(), stored);
+    let error = place.refused(&["ledger", "export", "--output", "copy.jsonl"]);
+    assert!(error["message"].as_str().unwrap().contains("copy.jsonl"), "what is there is not overwritten");
+    let tail = place.ok(&["tail", "-n", "100", "--json"]);
+    assert_eq!(tail, stored, "tail prints events as stored");
+}
+
+#[test]
+fn tail_shows_the_latest_of_the_wanted_kinds() {
+    let place = Place::with_actors();
+    for n in 0..5 {
+        place.ok(&["send", &format!("m{n}"), "--to", "bob"]);
+        place.ok(&["--as", "bob", "inbox"]);
+    }
+    let kinds = |args: &[&str]| -> Vec<String> {
+        let lines = place.lines(&[&["tail"], args].concat());
+        lines.iter().map(|line| line["kind"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(kinds(&["-n", "2"]), ["chat.message", "runtime.delivery"]);
+    assert_eq!(kinds(&["-n", "2", "--kind", "actor"]), ["actor.add", "actor.add"]);
+    assert_eq!(kinds(&["-n", "0"]), Vec::<String>::new());
+    assert_eq!(kinds(&["-n", "100"]).len(), 15);
+    assert_eq!(kinds(&["--kind", "chat.message", "--kind", "group"]).len(), 7);
+    assert_eq!(place.ok(&["tail", "-n", "3"]).lines().count(), 3);
+}
+
+#[test]
+fn the_schemas_describe_what_is_printed() {
+    let place = Place::with_actors();
+    let schema: Value = serde_json::from_str(&place.ok(&["schema"])).unwrap();
+    assert_eq!(schema, place.json(&["schema"]));
+    let described = |answer: &str, value: &Value| {
+        let properties = &schema["answers"][answer]["schema"]["properties"];
+        assert!(properties.is_object(), "{answer} is not described");
+        for field in fields(value) {
+            assert!(properties.get(field).is_some(), "{field} of {answer} is not described");
+        }
+    };
+    let seq = place.json(&["send", "?", "--to", "bob", "--reply-within", "1h", "--attention"]);
+    described("send", &seq);
+    let seq = seq["seq"].to_string();
+    described("inbox", &place.json(&["--as", "bob", "inbox"]));
+    described("receipts", &place.json(&["receipts", &seq]));
+    described("obligations", &place.lines(&["obligations", "--all"])[0]);
+    described("ack", &place.json(&["--as", "bob", "ack", &seq]));
+    described("attach", &place.json(&["attach"]));
+    described("status", &place.json(&["status"]));
+    described("who", &place.lines(&["who"])[0]);
+    described("whoami", &place.json(&["whoami"]));
+    described("version", &place.json(&["version"]));
+    described("groups", &place.json(&["groups"]));
+    described("ledger verify", &place.json(&["ledger", "verify"]));
+    described("ledger stats", &place.json(&["ledger", "stats"]));
+    described("ledger repair", &place.json(&["ledger", "repair"]));
+    described("ledger path", &place.json(&["ledger", "path"]));
+    described("doctor", &place.json(&["doctor"]));
+    for line in place.lines(&["tail", "-n", "100"]) {
+        for field in fields(&line) {
+            assert!(schema["envelope"]["properties"].get(field).is_some(), "{field} is not described");
+        }
+        let data = &schema["events"][line["kind"].as_str().unwrap()]["properties"];
+        for field in fields(&line["data"]) {
+            // A delivery's state is one of several shapes, each with fields of its own.
+            let flattened = line["kind"] == "runtime.delivery";
+            assert!(flattened || data.get(field).is_some(), "{field} of {} is not described", line["kind"]);
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The wiring of the command line: the built program is run, as a person or a script would. What the
+//! rules decide is tested in core; here it is what is passed on, printed, and returned as exit code.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
+
+mod demo;
+mod doctor;
+mod errors;
+mod group;
+mod help;
+mod ledger;
+mod message;
+mod outside;
+mod speaking;
+mod support;

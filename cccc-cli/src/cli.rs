@@ -8,6 +8,7 @@ use crate::commands::{
     actor, attach, completions, doctor, group, groups, inbox, ledger, mark, obligations, receipts, schema,
     send, show, status, tail, version, who, withdraw,
 };
+use crate::commands::{policy, schedule, waits};
 use crate::context::Context;
 use crate::demo;
 use crate::output::Outcome;
@@ -81,6 +82,9 @@ pub(crate) enum Command {
     Inbox(inbox::InboxArgs),
     Receipts(receipts::ReceiptsArgs),
     Obligations(obligations::ObligationsArgs),
+    Waits(waits::WaitsArgs),
+    Policy(policy::PolicyArgs),
+    Schedule(schedule::ScheduleArgs),
     Show(show::ShowArgs),
     Tail(tail::TailArgs),
     Ledger(ledger::LedgerArgs),
@@ -117,6 +121,9 @@ impl Command {
             Self::Inbox(args) => inbox::cmd_inbox(context, args).await,
             Self::Receipts(args) => receipts::cmd_receipts(context, args).await,
             Self::Obligations(args) => obligations::cmd_obligations(context, args).await,
+            Self::Waits(args) => waits::cmd_waits(context, args).await,
+            Self::Policy(args) => policy::cmd_policy(context, args).await,
+            Self::Schedule(args) => schedule::cmd_schedule(context, args).await,
             Self::Show(args) => show::cmd_show(context, args).await,
             Self::Tail(args) => tail::cmd_tail(context, args).await,
             Self::Ledger(args) => ledger::cmd_ledger(context, args).await,

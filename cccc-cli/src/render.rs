@@ -133,6 +133,17 @@ fn detail(body: &Body) -> String {
         Body::RuntimeDelivery(delivery) => {
             format!("{} to {}: {}", seqs(&delivery.event_ids), delivery.actor_id, state(&delivery.state))
         }
+        Body::SystemNotify(notice) => {
+            let target = notice.target.as_ref().map(ToString::to_string).unwrap_or_default();
+            let text = notice.text.as_deref().map(|text| format!(": {}", first_line(text, LINE_CHARS)));
+            format!("{} to {target}{}", clean(&notice.notice), text.unwrap_or_default())
+        }
+        Body::ScheduleSet(set) => set.schedule_id.to_string(),
+        Body::ScheduleRemove(remove) => remove.schedule_id.to_string(),
+        Body::ScheduleFired(fired) => format!("{} {}", fired.schedule_id, word(&fired.result)),
+        Body::ActorStart(start) => start.actor_id.to_string(),
+        Body::ActorStop(stop) => stop.actor_id.to_string(),
+        Body::ActorRestart(restart) => restart.actor_id.to_string(),
         _ => String::new(),
     }
 }

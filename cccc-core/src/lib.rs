@@ -102,9 +102,13 @@ pub use group::{
     Watch,
 };
 pub use home::{Attached, FileSystem, GroupEntry, HOME_VARIABLE, Home, HomeOptions, Scope};
-pub use id::{ActorId, EventId, EventRef, GroupId, Label, Principal, Seq};
+pub use id::{ActorId, EventId, EventRef, GroupId, Label, Principal, ScheduleId, Seq};
 pub use ledger::{Durability, Ledger, Position};
+pub use group::{ScheduleRequest, ScheduleView};
 pub use rule::obligation::ObligationView;
+pub use rule::policy::{Effect, Reminder};
 pub use rule::receipt::{DeliveryWord, ObligationWord, Receipt};
+pub use rule::schedule::Firing;
+pub use rule::wait::{Cycle, Wait, WaitGraph};
 pub use state::ObligationKind;
 pub use time::Timestamp;

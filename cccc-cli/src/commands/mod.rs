@@ -10,13 +10,16 @@ pub(crate) mod inbox;
 pub(crate) mod ledger;
 pub(crate) mod mark;
 pub(crate) mod obligations;
+pub(crate) mod policy;
 pub(crate) mod receipts;
+pub(crate) mod schedule;
 pub(crate) mod schema;
 pub(crate) mod send;
 pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod tail;
 pub(crate) mod version;
+pub(crate) mod waits;
 pub(crate) mod who;
 pub(crate) mod withdraw;
 

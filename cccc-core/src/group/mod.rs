@@ -4,7 +4,10 @@ mod admin;
 mod history;
 mod inbox;
 mod message;
+mod policy;
 mod query;
+mod schedule;
+mod wait;
 mod withdraw;
 
 use std::fmt;
@@ -15,6 +18,7 @@ pub use history::{History, HistoryRequest, Watch};
 pub use inbox::{Inbox, InboxRequest, Message};
 pub use message::{IntoEventRef, SendRequest, Sent};
 pub use query::ObligationsRequest;
+pub use schedule::{ScheduleRequest, ScheduleView};
 
 use crate::blobs::Blobs;
 use crate::clock::{Clock, SystemClock};

@@ -15,3 +15,4 @@ mod model;
 mod processes;
 mod readme;
 mod simulation;
+mod time;

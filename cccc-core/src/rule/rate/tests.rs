@@ -5,6 +5,7 @@ use crate::command::{Command, SendMessage};
 use crate::error::{ErrorKind, Result};
 use crate::event::{Body, Event, Transport};
 use crate::rule::desk::{Desk, Done, event, message, who};
+use crate::time::Timestamp;
 
 fn push(desk: &mut Desk, to: &str, seq: Seq) -> Result<Done> {
     let claim = Command::Claim { recipient: who(to), events: vec![event(seq)], transport: Transport::Push };
@@ -20,13 +21,12 @@ fn chatter(desk: &mut Desk, by: &str, to: &str, count: usize) -> Vec<bool> {
     (0..count).map(pushed).collect()
 }
 
-fn notices(desk: &Desk) -> Vec<&SystemNotify> {
+fn notices(desk: &Desk) -> Vec<SystemNotify> {
     let notice = |event: &'_ Event| match &event.body {
-        Body::SystemNotify(_) => true,
-        _ => false,
+        Body::SystemNotify(notice) => Some(notice.clone()),
+        _ => None,
     };
-    let all = desk.events().iter().filter(|event| notice(event));
-    all.filter_map(|event| if let Body::SystemNotify(notice) = &event.body { Some(notice) } else { None }).collect()
+    desk.events().iter().filter_map(notice).collect()
 }
 
 #[test]
@@ -178,8 +178,6 @@ struct Sent {
     at: Timestamp,
     seq: Seq,
 }
-
-use crate::time::Timestamp;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]

@@ -87,7 +87,8 @@ fn what_cannot_be_scheduled_is_refused_by_name() {
     let mut desk = Desk::with(&["lead", "alice", "bob", "c", "d", "e"]);
     let cron = |expr: &str, tz: &str| When::Cron { expr: expr.into(), tz: Some(tz.into()) };
     let time = |time: &str| When::AtTime { time: time.into(), tz: None };
-    let soon = || When::At(desk.now.after(Duration::from_secs(60)));
+    let now = desk.now;
+    let soon = || When::At(now.after(Duration::from_secs(60)));
     let pause = || ScheduleAction::SetState { state: GroupMode::Paused };
     let start = |id: &str| ScheduleAction::Control { actor_id: id.parse().unwrap(), wish: Wish::Start };
     let many = ScheduleAction::Notify { to: ["alice", "bob", "c", "d", "e"].map(Into::into).into(), text: "x".into() };

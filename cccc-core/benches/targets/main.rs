@@ -3,10 +3,11 @@
 //! `cargo xtask bench` runs it and prints one row a target: the raw limit, ours, and the ratio. Give a
 //! part of a row's name to run only some. Nothing here is a test: times move with the machine.
 #![expect(
-    clippy::unwrap_used,
+    clippy::disallowed_methods,
     clippy::indexing_slicing,
     clippy::print_stdout,
-    reason = "a benchmark may stop at any surprise"
+    clippy::unwrap_used,
+    reason = "a benchmark reads clocks, prints, and may stop at any surprise"
 )]
 
 mod large;

@@ -39,8 +39,8 @@ impl Group {
         self.execute(Command::Retract { event: message.into_event_ref()?, reason: reason.into() }).await
     }
 
-    /// Removes a message's data for ever, with the attachments that no other message has. The ledger
-    /// keeps the data's hash, and still verifies.
+    /// Removes a message's data and the bytes of its attachments for ever, also where another message
+    /// has attached the same bytes. The ledger keeps the data's hash, and still verifies.
     ///
     /// # Errors
     /// `Refused` for anyone but the user.

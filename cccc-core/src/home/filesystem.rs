@@ -87,12 +87,8 @@ const DOUBTFUL: [(u64, &str); 10] = [
 #[cfg(target_os = "linux")]
 pub(super) fn of(path: &Path) -> Result<FileSystem> {
     let stat = rustix::fs::statfs(path).map_err(|e| Error::io("look at", path, e.into()))?;
-    #[expect(
-        clippy::cast_sign_loss,
-        clippy::allow_attributes,
-        reason = "a magic number, signed on some targets"
-    )]
-    let magic = stat.f_type as u64 & 0xffff_ffff;
+    // A magic number of 32 bits, in a field whose width and sign differ between targets.
+    let magic = u64::try_from(i128::from(stat.f_type) & 0xffff_ffff).unwrap_or_default();
     Ok(match DOUBTFUL.iter().find(|(doubtful, _)| *doubtful == magic) {
         Some((_, name)) => FileSystem { name: (*name).into(), trusted: false },
         None => FileSystem { name: format!("a local file system ({magic:#x})"), trusted: true },

@@ -203,7 +203,7 @@ impl Home {
         let id = random_group_id()?;
         let dir = self.group_path(&id);
         let Inner { options, .. } = self.0.as_ref();
-        let ledger = FileLedger::create(options.disk.clone(), &dir, id.clone(), options.ledger.clone())?;
+        let ledger = FileLedger::create(options.disk.clone(), &dir, id.clone(), options.ledger)?;
         let group = self.register(Arc::new(ledger), &id);
         group.execute(Command::CreateGroup(create)).await?;
         Ok(group)
@@ -219,8 +219,7 @@ impl Home {
             return Ok(Group::from_shared(shared));
         }
         let options = &self.0.options;
-        match FileLedger::open(options.disk.clone(), self.group_path(id), id.clone(), options.ledger.clone())
-        {
+        match FileLedger::open(options.disk.clone(), self.group_path(id), id.clone(), options.ledger) {
             Ok(ledger) => Ok(self.register(Arc::new(ledger), id)),
             Err(error) if error.kind() == ErrorKind::NotFound && !self.group_path(id).exists() => {
                 let known: Vec<String> = self.group_ids()?.iter().map(ToString::to_string).collect();

@@ -183,6 +183,7 @@ fn thirty_two_processes_write_one_order() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "how long real processes make each other wait")]
 fn what_was_acknowledged_survives_kills() {
     let (_dir, home, user) = group(6);
     let start = |i: usize| Helper::start(&user, &home, "endless", &format!("a{i}"));

@@ -12,3 +12,4 @@ mod message;
 mod outside;
 mod speaking;
 mod support;
+mod time;

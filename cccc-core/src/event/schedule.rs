@@ -84,7 +84,7 @@ pub struct ScheduleSet {
     pub enabled: bool,
 }
 
-/// `schedule.remove`.
+/// `schedule.remove`: a schedule is no more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ScheduleRemove {
     /// Which.

@@ -15,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Principal, Seq};
+use crate::rule::permission::{self, Rank};
 use crate::state::{GroupState, Obligation, ObligationKind};
 use crate::time::Timestamp;
 
@@ -181,8 +182,12 @@ fn named(state: &GroupState, circle: &[&Wait]) -> Cycle {
         };
         breakers.insert(Breaker { who: on.clone(), call: give });
         let cancel = format!("cccc cancel {source}");
-        let above = [Some(Principal::User), state.foreman().cloned().map(Principal::Actor)];
-        for who in above.into_iter().flatten().chain([waiter.clone()]) {
+        // The foreman may end what a peer asked of a peer.
+        let peer = |who: &Principal| {
+            matches!(who, Principal::Actor(_)) && permission::rank(state, who) == Rank::Peer
+        };
+        let foreman = state.foreman().cloned().map(Principal::Actor).filter(|_| peer(waiter) && peer(on));
+        for who in [Principal::User, waiter.clone()].into_iter().chain(foreman) {
             breakers.insert(Breaker { who, call: cancel.clone() });
         }
     }

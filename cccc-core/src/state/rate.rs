@@ -67,6 +67,7 @@ impl Rates {
     }
 
     /// A principal got on with a task, or gave evidence: it does more than talk.
+    #[cfg_attr(not(test), expect(dead_code, reason = "tasks, whose rules come separately, call it"))]
     pub(crate) fn moved(&mut self, who: &Principal, seq: Seq) {
         self.sender(who).moved = seq;
     }
@@ -119,5 +120,50 @@ impl Rates {
     /// Whether the user has been told of this sender since counting began anew for it.
     pub(crate) fn was_told(&self, who: &Principal) -> bool {
         self.senders.get(who).is_some_and(|sender| sender.told > self.since(who))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn who(text: &str) -> Principal {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn getting_on_with_work_lets_one_talk_again() {
+        let (mut rates, now) = (Rates::default(), Timestamp::from_millis(0));
+        let (alice, bob, carol) = (who("alice"), who("bob"), who("carol"));
+        for seq in 1..=40 {
+            rates.count(&alice, &bob, now, Seq(seq));
+            rates.count(&carol, &bob, now, Seq(seq));
+        }
+        rates.told(&alice, Seq(41));
+        assert_eq!((rates.recent(&alice, &bob, now), rates.was_told(&alice)), (RATE, true));
+        rates.moved(&alice, Seq(42));
+        assert_eq!((rates.recent(&alice, &bob, now), rates.was_told(&alice)), (0, false));
+        assert_eq!(rates.recent(&carol, &bob, now), RATE, "the others have not got on");
+        rates.moved(&bob, Seq(43));
+        assert_eq!(rates.recent(&carol, &bob, now), 0, "whoever works is not only talked at");
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let mut rates = Rates::default();
+        let names: Vec<Principal> = (0..100).map(|n| who(&format!("a{n}"))).collect();
+        let mut seq = 0;
+        for by in &names {
+            for to in &names {
+                seq += 1;
+                rates.count(by, to, Timestamp::from_millis(0), Seq(seq));
+            }
+        }
+        assert!(rates.pairs.len() <= MAX_PAIRS);
+        assert_eq!(rates.recent(&names[99], &names[99], Timestamp::from_millis(0)), 1, "the newest are kept");
+        for n in 0..MAX_SENDERS + 10 {
+            rates.told(&who(&format!("svc:s{n}")), Seq(u64::try_from(n).unwrap() + 1));
+        }
+        assert_eq!(rates.senders.len(), MAX_SENDERS);
     }
 }

@@ -40,6 +40,7 @@ fn what_is_beyond_the_rate_is_stored_and_not_pushed() {
     // The other pair is another pair, in either direction.
     push(&mut desk, "lead", seq).unwrap();
     assert_eq!(chatter(&mut desk, "bob", "alice", 1), [true]);
+    assert!(desk.receipt(seq, "bob").starts_with("bob: pending (beyond the rate"), "{}", desk.receipt(seq, "bob"));
     // It is there for whoever looks.
     assert!(desk.unread("bob").contains(&seq.0));
     desk.pull("bob", true).unwrap();

@@ -7,6 +7,7 @@
     reason = "a benchmark prints, and may stop at any surprise"
 )]
 
+#[expect(dead_code, reason = "a table that other benchmarks fill too")]
 #[path = "../../cccc-core/benches/targets/report.rs"]
 mod report;
 

@@ -33,7 +33,12 @@ use crate::output::Outcome;
   cccc --as alice inbox                         what alice has not read
   cccc --as alice reply 5 \"Two findings\" --file findings.md
   cccc receipts 5                               who got, read and answered it
-  cccc demo                                     see it work on this directory, in a throwaway home"
+  cccc demo                                     see it work on this directory, in a throwaway home
+
+Environment:
+  CCCC_HOME, CCCC_GROUP_ID, CCCC_ACTOR_ID       as --home, --group and --as
+  CCCC_ALLOW_NETWORK_FS=1                       allow a home on NFS, 9p, SMB..., for one machine only
+  NO_COLOR                                      no colours, on a terminal neither"
 )]
 pub(crate) struct Cli {
     #[command(flatten)]

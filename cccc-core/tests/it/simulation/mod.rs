@@ -8,6 +8,8 @@
 //! To run more of them: `CCCC_SIM_SEEDS=100000`.
 
 mod actors;
+mod failed_sync;
+mod housekeeper;
 mod oracle;
 mod scenario;
 

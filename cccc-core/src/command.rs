@@ -2,7 +2,11 @@
 //!
 //! A command says what is wanted, never who wants it: that is the principal of the handle it is given to.
 
+mod task;
+
 use std::time::Duration;
+
+pub use task::{AddTask, UpdateTask};
 
 use crate::event::{
     ActorRemove, ActorUpdate, Attachment, Format, GroupAttach, GroupCreate, GroupSetState, GroupUpdate,
@@ -134,6 +138,17 @@ pub enum Command {
         schedule_id: ScheduleId,
         /// The time that has come.
         scheduled_at: Timestamp,
+    },
+    /// Makes a task.
+    AddTask(AddTask),
+    /// Changes a task.
+    UpdateTask(UpdateTask),
+    /// Makes a task, and sends the message that says so to its owner: both or neither.
+    TrackedSend {
+        /// The task; its owner is whom the message is for, and its key that of the message.
+        task: AddTask,
+        /// The message, to exactly one recipient.
+        message: SendMessage,
     },
     /// Allows another try at a delivery that ended `ambiguous`.
     Retry {

@@ -1,8 +1,12 @@
 //! Identifiers, parsed at the boundary: whoever holds one of these types holds a well-formed value.
 
+mod numbered;
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+
+pub use numbered::{ReservationId, TaskId, VoteId};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

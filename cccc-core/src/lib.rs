@@ -102,7 +102,7 @@ pub use group::{
     Watch,
 };
 pub use home::{Attached, FileSystem, GroupEntry, HOME_VARIABLE, Home, HomeOptions, Scope};
-pub use id::{ActorId, EventId, EventRef, GroupId, Label, Principal, ScheduleId, Seq};
+pub use id::{ActorId, EventId, EventRef, GroupId, Label, Principal, ScheduleId, Seq, TaskId};
 pub use ledger::{Durability, Ledger, Position};
 pub use group::{ScheduleRequest, ScheduleView};
 pub use rule::obligation::ObligationView;

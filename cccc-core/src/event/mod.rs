@@ -8,6 +8,7 @@ mod chat;
 mod delivery;
 mod notice;
 mod schedule;
+mod task;
 
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ pub use schedule::{
     ActorRestart, ActorStart, ActorStop, FiredResult, ScheduleAction, ScheduleFired, ScheduleRemove, ScheduleSet,
     Trigger, Wish,
 };
+pub use task::{Evidence, EvidenceKind, TaskCreate, TaskOp, TaskUpdate};
 
 use crate::error::{Error, Result};
 use crate::id::{EventId, GroupId, Principal, Seq};
@@ -189,6 +191,8 @@ bodies! {
     "actor.start" => ActorStart,
     "actor.stop" => ActorStop,
     "actor.restart" => ActorRestart,
+    "task.create" => TaskCreate,
+    "task.update" => TaskUpdate,
 }
 
 /// What an event contributes to the ledger's index, so that facts about old messages are found on
@@ -263,6 +267,14 @@ impl Event {
                 terms.involved.push(actor_id.clone().into());
             }
             Body::ScheduleSet(_) | Body::ScheduleRemove(_) | Body::ScheduleFired(_) => {}
+            Body::TaskCreate(task) => {
+                terms.key = task.client_id.as_deref().map(|key| key_hash(&self.by, key));
+                terms.involved.extend(task.owner.iter().cloned());
+            }
+            Body::TaskUpdate(update) => {
+                terms.targets.push(update.task_id.seq());
+                terms.involved.extend(update.change.names().cloned());
+            }
             Body::GroupCreate(_)
             | Body::GroupUpdate(_)
             | Body::GroupAttach(_)

@@ -12,7 +12,7 @@ use crate::id::{ActorId, Label, Principal};
 use crate::ledger::Draft;
 use crate::rule::group::check_title;
 use crate::rule::permission::{self, Rank, lead};
-use crate::rule::{Call, Decision, MAX_REASON_BYTES, bounded, few};
+use crate::rule::{Call, Decision, MAX_REASON_BYTES, bounded, few, task};
 use crate::state::GroupState;
 
 /// Most actors at a time.
@@ -140,7 +140,8 @@ pub(super) fn remove(state: &GroupState, call: &Call, remove: &ActorRemove) -> R
             return Err(permission::unknown_actor(state, successor));
         }
     }
-    Ok(Decision::write([Draft::from(remove.clone())]))
+    let tasks = task::departure(state, call, remove);
+    Ok(Decision::write(tasks.into_iter().chain([Draft::from(remove.clone())])))
 }
 
 #[cfg(test)]

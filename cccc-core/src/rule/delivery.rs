@@ -35,7 +35,8 @@ pub fn withheld(state: &GroupState, mailbox: &Mailbox, seq: Seq, now: Timestamp)
             state.paused_until(now).saturating_sub(std::time::Duration::from_millis(paused_before_ms));
         now > due.after(paused)
     });
-    (late || conditions.broken).then_some(WithholdReason::Precondition)
+    let closed = conditions.tasks.iter().any(|task| state.is_task_closed(*task));
+    (late || closed || conditions.broken).then_some(WithholdReason::Precondition)
 }
 
 /// Nothing is handed over while the group rests.

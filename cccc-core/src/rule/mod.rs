@@ -20,6 +20,7 @@ pub mod receipt;
 pub mod schedule;
 pub mod session;
 pub mod suggest;
+pub mod task;
 pub mod wait;
 pub mod withdraw;
 
@@ -132,7 +133,7 @@ impl Resolved {
 
 /// What to read before [`decide`].
 #[must_use]
-pub fn needs(_state: &GroupState, call: &Call, command: &Command) -> Needs {
+pub fn needs(state: &GroupState, call: &Call, command: &Command) -> Needs {
     let events = |references: &[EventRef]| Needs {
         events: references.iter().map(EventRef::seq).collect(),
         ..Needs::default()
@@ -142,6 +143,16 @@ pub fn needs(_state: &GroupState, call: &Call, command: &Command) -> Needs {
         Command::Send(send) => {
             let mut needs = message::needs(send);
             needs.key = send.client_id.as_deref().map(|client_id| key_hash(&call.by, client_id));
+            needs
+        }
+        Command::AddTask(add) => task::needs_of_new(state, call, add),
+        Command::UpdateTask(update) => task::needs_of_update(state, update),
+        Command::TrackedSend { task, message } => {
+            let mut needs = task::needs_of_new(state, call, task);
+            let of_message = message::needs(message);
+            needs.events.extend(of_message.events);
+            needs.facts_of.extend(of_message.facts_of);
+            needs.key = message.client_id.as_deref().map(|client_id| key_hash(&call.by, client_id));
             needs
         }
         Command::Ack { event }
@@ -219,6 +230,9 @@ pub fn decide(state: &GroupState, call: &Call, command: &Command, resolved: &Res
         }
         Command::Settle { delivery, outcome } => delivery::settle(call, *delivery, outcome, resolved),
         Command::Retry { event, recipient } => delivery::retry(state, call, event, recipient, resolved),
+        Command::AddTask(add) => task::add(state, call, add, resolved),
+        Command::UpdateTask(update) => task::update(state, call, update, resolved),
+        Command::TrackedSend { task, message } => task::tracked_send(state, call, task, message, resolved),
     }
 }
 

@@ -59,12 +59,17 @@ fn answers(state: &GroupState, by: &Principal, recipient: &Principal, message: &
     owed.is_some_and(|owed| owed.creditor == *recipient)
 }
 
-/// What the user is told in the same append, if it is the first such message of its sender.
-pub(super) fn notice(state: &GroupState, call: &Call, message: &ChatMessage) -> Option<SystemNotify> {
+/// What the user is told in the same append as the message at `seq`, if that is the first such message of
+/// its sender.
+pub(super) fn notice(
+    state: &GroupState,
+    call: &Call,
+    message: &ChatMessage,
+    seq: Seq,
+) -> Option<SystemNotify> {
     if message.quiet.is_empty() || state.rates().was_told(&call.by) {
         return None;
     }
-    let seq = state.position().seq.next();
     let notice = SystemNotify::new("rate", Principal::User, &format!("{},{seq}", call.by), 1);
     Some(SystemNotify { related: vec![seq], ..notice })
 }

@@ -5,6 +5,10 @@
 //! for, the answer to that question is. So asking back is no circle, but two that ask each other in
 //! two threads, and each wait for the other first, are in one.
 //!
+//! A task that depends on another waits for who does that one. Who waits for a task to be done waits behind
+//! what the task itself waits for. Tasks cannot depend on each other in a circle, so of dependencies alone
+//! no circle is made: somebody can always begin.
+//!
 //! A circle is named with everybody who can break it: by giving what is owed, or by no longer asking for
 //! it. This decides nothing; [`policy`](crate::rule::policy) has the lead told of circles.
 
@@ -14,10 +18,44 @@ use std::fmt::{self, Write as _};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{Principal, Seq};
+use crate::id::{Principal, Seq, TaskId};
 use crate::rule::permission::{self, Rank};
-use crate::state::{GroupState, Obligation, ObligationKind};
+use crate::state::{GroupState, Obligation, ObligationKind, Task};
 use crate::time::Timestamp;
+
+/// What somebody waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum WaitKind {
+    /// For what is owed.
+    Owed(ObligationKind),
+    /// For something else.
+    Other(OtherWait),
+}
+
+/// What somebody waits for that is not owed to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OtherWait {
+    /// For a task, before its own can be done.
+    Dependency,
+}
+
+impl WaitKind {
+    /// The kind as it is written in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Owed(kind) => kind.as_str(),
+            Self::Other(OtherWait::Dependency) => "dependency",
+        }
+    }
+
+    fn is_owed(self) -> bool {
+        matches!(self, Self::Owed(_))
+    }
+}
 
 /// Somebody waits for somebody.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -28,15 +66,15 @@ pub struct Wait {
     /// For whom.
     pub on: Principal,
     /// For what.
-    pub kind: ObligationKind,
-    /// The event that asked.
+    pub kind: WaitKind,
+    /// The event that asked, or that made the task.
     pub source: Seq,
     /// When it is due, moved by the pauses so far; absent: whenever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_at: Option<Timestamp>,
     /// Whether that is over.
     pub overdue: bool,
-    /// The question, further down the same thread, that has to be answered first.
+    /// What comes first: a question further down the same thread, or a task that this one depends on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub behind: Option<Seq>,
 }
@@ -107,28 +145,57 @@ fn waits(state: &GroupState, now: Timestamp) -> Vec<Wait> {
     }
     let wait = |(on, kind, owed): (Principal, ObligationKind, Obligation)| {
         let due_at = state.due_at(&owed, now);
-        let behind = asked.get(&(owed.thread, on.clone())).copied();
+        let question = asked.get(&(owed.thread, on.clone())).copied();
+        let question = question.filter(|question| *question > owed.source.seq);
+        let task = state.tasks().find(|task| kind == ObligationKind::Task && task.created == owed.source);
+        let blocker = task.and_then(|task| task.waits_for.first().copied()).map(TaskId::seq);
         Wait {
             waiter: owed.creditor,
-            kind,
+            kind: WaitKind::Owed(kind),
             source: owed.source.seq,
             due_at,
             overdue: due_at.is_some_and(|due| now > due),
-            behind: behind.filter(|question| *question > owed.source.seq),
+            behind: question.or(blocker),
             on,
         }
     };
     let mut waits: Vec<Wait> = owed().map(wait).collect();
+    waits.extend(dependencies(state, now));
     waits.sort_by(|a, b| (a.source, &a.on, a.kind).cmp(&(b.source, &b.on, b.kind)));
     waits
 }
 
-/// Which way waits go, without those that are behind others; the oldest of each pair.
+/// Who is to do a task waits for who is to do what it depends on.
+fn dependencies(state: &GroupState, now: Timestamp) -> Vec<Wait> {
+    let doer = |task: &Task| task.owner.clone().unwrap_or_else(|| task.asker.clone());
+    let blocked = state.tasks().filter(|task| task.is_blocked());
+    let pairs = blocked.flat_map(|task| task.waits_for.iter().filter_map(move |id| Some((task, state.task(*id)?))));
+    let wait = |(task, first): (&Task, &Task)| {
+        let mailbox = state.mailbox(&doer(first));
+        let owed = mailbox.and_then(|mailbox| mailbox.owed.get(&(first.id.seq(), ObligationKind::Task)));
+        let due_at = owed.and_then(|owed| state.due_at(owed, now));
+        Wait {
+            waiter: doer(task),
+            on: doer(first),
+            kind: WaitKind::Other(OtherWait::Dependency),
+            source: first.id.seq(),
+            due_at,
+            overdue: due_at.is_some_and(|due| now > due),
+            behind: first.waits_for.first().copied().map(TaskId::seq),
+        }
+    };
+    pairs.map(wait).filter(|wait| wait.waiter != wait.on).collect()
+}
+
+/// Which way waits go, without those that are behind others; of each pair the
+/// oldest that is owed, else the oldest.
 type Arrows<'a> = BTreeMap<&'a Principal, BTreeMap<&'a Principal, &'a Wait>>;
 
 fn cycles(state: &GroupState, waits: &[Wait]) -> Vec<Cycle> {
     let mut arrows = Arrows::new();
-    for wait in waits.iter().filter(|wait| wait.behind.is_none()) {
+    let (owed, other): (Vec<&Wait>, Vec<&Wait>) =
+        waits.iter().filter(|wait| wait.behind.is_none()).partition(|wait| wait.kind.is_owed());
+    for wait in owed.into_iter().chain(other) {
         arrows.entry(&wait.waiter).or_default().entry(&wait.on).or_insert(wait);
     }
     let mut done: BTreeSet<&Principal> = BTreeSet::new();
@@ -137,7 +204,9 @@ fn cycles(state: &GroupState, waits: &[Wait]) -> Vec<Cycle> {
         if done.contains(start) {
             continue;
         }
-        if let Some(circle) = circle_through(&arrows, start, &done) {
+        if let Some(circle) = circle_through(&arrows, start, &done)
+            && circle.iter().any(|wait| wait.kind.is_owed())
+        {
             done.extend(circle.iter().map(|wait| &wait.waiter));
             cycles.push(named(state, &circle));
         }
@@ -176,12 +245,25 @@ fn named(state: &GroupState, circle: &[&Wait]) -> Cycle {
     let mut breakers = BTreeSet::new();
     for wait in circle {
         let Wait { source, on, waiter, kind, .. } = wait;
-        let give = match kind {
-            ObligationKind::Ack => format!("cccc ack {source}"),
-            ObligationKind::Reply => format!("cccc reply {source} TEXT"),
+        let (give, cancel) = match kind {
+            WaitKind::Owed(ObligationKind::Ack) => (format!("cccc ack {source}"), format!("cccc cancel {source}")),
+            WaitKind::Owed(ObligationKind::Reply) => {
+                (format!("cccc reply {source} TEXT"), format!("cccc cancel {source}"))
+            }
+            WaitKind::Owed(ObligationKind::Acceptance) => {
+                breakers.insert(Breaker { who: on.clone(), call: format!("cccc task accept t{source}") });
+                continue;
+            }
+            WaitKind::Owed(ObligationKind::Task) | WaitKind::Other(OtherWait::Dependency) => {
+                (format!("cccc task done t{source}"), format!("cccc task cancel t{source}"))
+            }
         };
         breakers.insert(Breaker { who: on.clone(), call: give });
-        let cancel = format!("cccc cancel {source}");
+        if !kind.is_owed() {
+            // Who depends on a task has not asked for it.
+            breakers.insert(Breaker { who: Principal::User, call: cancel });
+            continue;
+        }
         // The foreman may end what a peer asked of a peer.
         let peer = |who: &Principal| {
             matches!(who, Principal::Actor(_)) && permission::rank(state, who) == Rank::Peer
@@ -200,7 +282,7 @@ fn named(state: &GroupState, circle: &[&Wait]) -> Cycle {
 
 impl fmt::Display for Wait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} waits for {}: {} for {}", self.waiter, self.on, self.kind.as_str(), self.source)?;
+        write!(f, "{} waits for {}: {} {}", self.waiter, self.on, self.kind.as_str(), self.source)?;
         match self.due_at {
             Some(due) if self.overdue => write!(f, ", overdue since {due}")?,
             Some(due) => write!(f, ", due {due}")?,

@@ -10,7 +10,7 @@ use crate::event::{
     ActorAdd, ActorRemove, ActorUpdate, Body, ChatMessage, ChatRedact, DeliveryState, Event, GroupMode,
     GroupSetState, GroupUpdate, NotIf, Priority, Role, RuntimeDelivery, SessionClose, SessionOpen,
 };
-use crate::id::{ActorId, Principal, Seq};
+use crate::id::{ActorId, Principal, Seq, TaskId};
 use crate::ledger::Position;
 use crate::time::Timestamp;
 
@@ -82,6 +82,7 @@ impl GroupState {
                 self.redact(redact);
             }
             Body::RuntimeDelivery(delivery) => self.delivery(event, delivery),
+            // A notice is never unread, and nothing is owed for it.
             Body::SystemNotify(notice) => self.notified(event, notice),
             Body::ScheduleSet(set) => self.set_schedule(event, set),
             Body::ScheduleRemove(remove) => {
@@ -90,6 +91,13 @@ impl GroupState {
             Body::ScheduleFired(fired) => self.schedule_fired(fired),
             // What is wished is for whoever hosts the actor to see.
             Body::ActorStart(_) | Body::ActorStop(_) | Body::ActorRestart(_) => {}
+            Body::TaskCreate(create) => self.begin_task(event, create),
+            Body::TaskUpdate(update) => {
+                if update.change.is_progress() {
+                    self.rates.moved(&event.by, event.seq);
+                }
+                self.change_task(event, update);
+            }
             Body::Redacted { kind } => {
                 if kind.as_ref() == "chat.message" {
                     self.note_time(event.seq, event.ts);
@@ -409,7 +417,7 @@ fn deliver(mailbox: &mut Mailbox, event: &Event, delivery: &RuntimeDelivery, seq
         }
         DeliveryState::Withheld { .. } => {
             mailbox.leave(seq);
-            for kind in ObligationKind::ALL {
+            for kind in ObligationKind::OF_MESSAGE {
                 // What a removed recipient left to this one is owed all the same.
                 mailbox.prune(seq, kind, |lineage| lineage.len() == 1);
             }
@@ -439,8 +447,8 @@ fn conditions(message: &ChatMessage, paused_ms: u64) -> Conditions {
     let mut conditions = Conditions { expires_at: message.expires_at, ..Conditions::default() };
     for not_if in &message.not_if {
         match not_if {
-            // There are no tasks in this version, so none is closed.
-            NotIf::TaskClosed { .. } => {}
+            // What names no task was never accepted from a caller.
+            NotIf::TaskClosed { task_id } => conditions.tasks.extend(task_id.parse::<TaskId>()),
             NotIf::Superseded { event_id } => conditions.not_if.push((event_id.seq, true)),
             NotIf::Retracted { event_id } => conditions.not_if.push((event_id.seq, false)),
             NotIf::DeadlineOver => conditions.deadline = message.due_at.map(|due| (due, paused_ms)),

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Transport;
-use crate::id::{EventId, Principal, Seq};
+use crate::id::{EventId, Principal, Seq, TaskId};
 use crate::time::Timestamp;
 
 /// A principal's mail. `handed`, `flights`, `waiting` and `quiet` speak of unread messages only.
@@ -69,6 +69,8 @@ pub struct Conditions {
     pub deadline: Option<(Timestamp, u64)>,
     /// Not if one of these messages was retracted, or superseded where the flag says so.
     pub not_if: Vec<(Seq, bool)>,
+    /// Not if one of these tasks is closed.
+    pub tasks: Vec<TaskId>,
     /// One of those was.
     pub broken: bool,
 }
@@ -90,11 +92,18 @@ pub enum ObligationKind {
     Ack,
     /// To answer a message that requires it.
     Reply,
+    /// To do a task.
+    Task,
+    /// To accept a task that is done, or to reopen it.
+    Acceptance,
 }
 
 impl ObligationKind {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Ack, Self::Reply];
+    pub const ALL: [Self; 4] = [Self::Ack, Self::Reply, Self::Task, Self::Acceptance];
+
+    /// Those that a message asks for by itself.
+    pub const OF_MESSAGE: [Self; 2] = [Self::Ack, Self::Reply];
 
     /// The kind as it is written in JSON.
     #[must_use]
@@ -102,6 +111,8 @@ impl ObligationKind {
         match self {
             Self::Ack => "ack",
             Self::Reply => "reply",
+            Self::Task => "task",
+            Self::Acceptance => "acceptance",
         }
     }
 }
@@ -113,7 +124,7 @@ pub type Lineage = Vec<(Principal, Seq)>;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Obligation {
-    /// The message that asked.
+    /// The message that asked, or the event that made the task.
     pub source: EventId,
     /// Who asked.
     pub creditor: Principal,
@@ -124,7 +135,7 @@ pub struct Obligation {
     /// How it came to its debtor; more than one way if removed recipients left theirs to the same
     /// successor. Sorted.
     pub lineages: Vec<Lineage>,
-    /// The message that began the thread in which it is owed; else its source.
+    /// The message that began the thread in which it is owed.
     pub thread: Seq,
     /// What was said about it.
     pub told: Option<Told>,
@@ -162,7 +173,7 @@ impl Mailbox {
 
     /// Nothing is owed any more for a message.
     pub(super) fn release(&mut self, source: Seq) {
-        for kind in ObligationKind::ALL {
+        for kind in ObligationKind::OF_MESSAGE {
             self.owed.remove(&(source, kind));
         }
     }

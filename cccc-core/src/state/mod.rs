@@ -11,6 +11,7 @@ mod mailbox;
 mod policy;
 mod rate;
 mod schedule;
+mod task;
 mod times;
 
 #[cfg(test)]
@@ -28,10 +29,11 @@ pub(crate) use policy::{ActorMemory, Memory};
 pub(crate) use rate::Rates;
 pub use rate::{RATE, RATE_WINDOW};
 pub use schedule::Schedule;
+pub use task::{CheckItem, MAX_SETTLED_TASKS, Task, TaskStatus};
 
 use crate::error::{Error, Result};
 use crate::event::{GroupMode, JoinPolicy, Role};
-use crate::id::{ActorId, GroupId, Label, Principal, ScheduleId, Seq};
+use crate::id::{ActorId, GroupId, Label, Principal, ScheduleId, Seq, TaskId};
 use crate::ledger::Position;
 use crate::time::Timestamp;
 
@@ -70,6 +72,9 @@ pub struct GroupState {
     rates: Rates,
     memory: Memory,
     schedules: BTreeMap<ScheduleId, Schedule>,
+    tasks: BTreeMap<TaskId, Task>,
+    /// Those of them for which nothing is owed any more, oldest first.
+    settled_tasks: VecDeque<TaskId>,
 }
 
 impl GroupState {
@@ -100,6 +105,8 @@ impl GroupState {
             rates: Rates::default(),
             memory: Memory::default(),
             schedules: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            settled_tasks: VecDeque::new(),
         }
     }
 

@@ -67,8 +67,7 @@ impl Rates {
     }
 
     /// A principal got on with a task, or gave evidence: it does more than talk.
-    #[cfg_attr(not(test), expect(dead_code, reason = "tasks, whose rules come separately, call it"))]
-    pub(crate) fn moved(&mut self, who: &Principal, seq: Seq) {
+    pub(super) fn moved(&mut self, who: &Principal, seq: Seq) {
         self.sender(who).moved = seq;
     }
 

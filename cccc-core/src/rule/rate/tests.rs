@@ -240,3 +240,17 @@ proptest! {
         prop_assert_eq!(keys.len(), told.len(), "no notice twice");
     }
 }
+
+#[test]
+fn who_gets_on_with_a_task_may_talk_again() {
+    let mut desk = Desk::with(&["lead", "alice", "bob"]);
+    let task = crate::command::AddTask { title: "x".into(), owner: Some(who("alice")), ..Default::default() };
+    let id = crate::id::TaskId(desk.run("lead", Command::AddTask(task)).unwrap().seq());
+    assert_eq!(chatter(&mut desk, "alice", "bob", RATE + 1)[RATE - 1..], [true, false]);
+    let change = |change| Command::UpdateTask(crate::command::UpdateTask { task_id: id, change, base_version: None });
+    desk.run("alice", change(crate::event::TaskOp::Note { text: "still at it".into() })).unwrap();
+    assert_eq!(chatter(&mut desk, "alice", "bob", 1), [false], "a note is talk");
+    desk.run("alice", change(crate::event::TaskOp::Start {})).unwrap();
+    assert_eq!(chatter(&mut desk, "alice", "bob", RATE + 1)[RATE - 1..], [true, false]);
+    assert_eq!(notices(&desk).iter().filter(|notice| notice.notice == "rate").count(), 2);
+}

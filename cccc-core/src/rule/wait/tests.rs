@@ -1,6 +1,6 @@
 use super::*;
-use crate::command::{Command, SendMessage};
-use crate::rule::desk::{Desk, event, message};
+use crate::command::{AddTask, Command, SendMessage};
+use crate::rule::desk::{Desk, event, message, who};
 
 fn ask(desk: &mut Desk, by: &str, to: &str, about: Option<Seq>) -> Seq {
     let reply_to = about.map(event);
@@ -90,9 +90,9 @@ fn it_is_drawn() {
     assert_eq!(
         graph.to_string(),
         format!(
-            "alice waits for bob: reply for {asked}, behind {back}\n\
-             bob waits for alice: reply for {back}\n\
-             lead waits for bob: reply for {third}, overdue since {due}"
+            "alice waits for bob: reply {asked}, behind {back}\n\
+             bob waits for alice: reply {back}\n\
+             lead waits for bob: reply {third}, overdue since {due}"
         )
     );
     assert_eq!(
@@ -103,4 +103,46 @@ fn it_is_drawn() {
              \"lead\" -> \"bob\" [label=\"reply {third} overdue\"];\n}}\n"
         )
     );
+}
+
+#[test]
+fn a_task_waits_for_what_it_depends_on() {
+    let mut desk = Desk::with(&["lead", "alice", "bob"]);
+    let task = |desk: &mut Desk, owner: &str, depends_on: &[Seq]| {
+        let add = AddTask {
+            title: "x".into(),
+            owner: Some(who(owner)),
+            depends_on: depends_on.iter().copied().map(TaskId).collect(),
+            ..AddTask::default()
+        };
+        desk.run("lead", Command::AddTask(add)).unwrap().seq()
+    };
+    let first = task(&mut desk, "bob", &[]);
+    let second = task(&mut desk, "alice", &[first]);
+    let shown: Vec<String> = graph(desk.state(), desk.now).waits.iter().map(ToString::to_string).collect();
+    assert_eq!(shown, [
+        format!("alice waits for bob: dependency {first}"),
+        format!("lead waits for bob: task {first}"),
+        format!("lead waits for alice: task {second}, behind {first}"),
+    ]);
+    // Each has something to begin with, so dependencies the other way are no circle.
+    let third = task(&mut desk, "alice", &[]);
+    task(&mut desk, "bob", &[third]);
+    assert_eq!(circles(&desk), [""; 0]);
+    // But who does the first waits for a word of who waits for it.
+    ask(&mut desk, "bob", "alice", None);
+    assert_eq!(circles(&desk), ["cycle: alice -> bob -> alice"]);
+}
+
+#[test]
+fn a_question_about_a_task_is_no_circle() {
+    let mut desk = Desk::with(&["lead", "alice"]);
+    let task = AddTask { title: "x".into(), ..AddTask::default() };
+    let message = message("do it", &["alice"]);
+    let done = desk.run("lead", Command::TrackedSend { task, message }).unwrap();
+    let sent = done.events.iter().find(|event| event.message().is_some()).unwrap().seq;
+    ask(&mut desk, "alice", "lead", Some(sent));
+    assert_eq!(circles(&desk), [""; 0]);
+    ask(&mut desk, "alice", "lead", None);
+    assert_eq!(circles(&desk), [""; 0], "the lead waits behind the question in the thread");
 }

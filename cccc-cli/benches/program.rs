@@ -42,7 +42,8 @@ fn send(report: &mut Report, what: &str) {
     cccc(&["attach"]);
     cccc(&["actor", "add", "lead"]);
     cccc(&["actor", "add", "alice"]);
-    let limit = report.measure("start of the smallest process", || run(&mut Command::new("true"), dir.path()));
+    let limit =
+        report.measure("start of the smallest process", || run(&mut Command::new("true"), dir.path()));
     let ours = report.measure(what, || cccc(&["send", "hello", "--to", "alice"]));
     report.time(what, limit.median(), ours.median(), "<= 5 ms", Duration::from_millis(5));
 }

@@ -152,7 +152,8 @@ impl Group {
     ///
     /// # Errors
     /// A refusal by a rule (`Refused`, `Invalid`, `NotFound`, `Conflict`, `TooLarge`) writes nothing.
-    /// After `Unavailable` nothing was written either, and a retry may succeed.
+    /// After `Unavailable` nothing was written either, and a retry may succeed; where a failing disk leaves
+    /// that open, the message says so, and a retry under the same `client_id` is safe in any case.
     pub async fn execute(&self, command: Command) -> Result<Executed> {
         self.execute_with(command, Durability::Durable).await
     }

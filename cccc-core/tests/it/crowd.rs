@@ -1,5 +1,4 @@
 //! Many processes on one group, some of them killed: what was acknowledged is there, once, in one order.
-#![expect(clippy::disallowed_methods, reason = "real processes take real time")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};

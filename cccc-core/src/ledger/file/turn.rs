@@ -161,9 +161,10 @@ async fn confirm(
                 Err(error) => Error::io("sync", &path, error),
                 Ok(()) => Error::unavailable(format!("an earlier sync of {} failed", path.display())),
             };
-            locked.fence(&head).and_then(|()| locked.recover(Some(since))).map_err(|cause| {
-                if cause.kind() == ErrorKind::Corrupt { cause } else { error }
-            })
+            locked
+                .fence(&head)
+                .and_then(|()| locked.recover(Some(since)))
+                .map_err(|cause| if cause.kind() == ErrorKind::Corrupt { cause } else { error })
         }
     };
     let now = now.map_err(|error| doubtful(error, batch))?;
@@ -194,9 +195,12 @@ fn doubtful(error: Error, batch: &Batch) -> Error {
     if error.kind() != ErrorKind::Unavailable {
         return error;
     }
-    Error::unavailable(format!("{error}; whether event {} was written cannot be told now", batch.after.seq.next()))
-        .hint("free or repair the disk; the same command with the same client id is then safe to repeat")
-        .source(error)
+    Error::unavailable(format!(
+        "{error}; whether event {} was written cannot be told now",
+        batch.after.seq.next()
+    ))
+    .hint("free or repair the disk; the same command with the same client id is then safe to repeat")
+    .source(error)
 }
 
 impl Locked {

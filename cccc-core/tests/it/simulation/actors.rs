@@ -5,12 +5,12 @@ use std::time::Duration;
 use cccc_core::disk::Disk;
 use cccc_core::error::ErrorKind;
 use cccc_core::event::{Body, ChatAck};
+use cccc_core::id::Nonce;
 use cccc_core::ledger::{
     Appended, Batch, Draft, Durability, Encoder, FileLedger, Ledger, Position, ReadLimit, Stamp, Turn,
 };
 use cccc_core::testing::Random;
 use cccc_core::testing::sim::{SimDisk, block_on, timeout};
-use cccc_core::id::Nonce;
 use cccc_core::{Error, EventId, Principal, Result, Seq, Timestamp};
 use serde_json::value::RawValue;
 

@@ -28,8 +28,7 @@ fn append(ledger: &FileLedger, durability: Durability) -> Result<Option<Position
     let mut encoder = Encoder::new(group_id(), turn.tip(), turn.durable().seq);
     let data = RawValue::from_string("{}".into()).unwrap();
     let draft = Draft::from(Body::Unknown { kind: "x.event".into(), data });
-    let stamp =
-        Stamp { ts: Timestamp::default(), by: Principal::System, via: None, scope_key: "".into() };
+    let stamp = Stamp { ts: Timestamp::default(), by: Principal::System, via: None, scope_key: "".into() };
     encoder.push(vec![draft], &stamp, || Nonce::from_bits(1))?;
     let batch = encoder.finish();
     let end = batch.end;

@@ -101,10 +101,10 @@ pub use group::{
     IntoEventRef, Message, ObligationsRequest, RemoveActorRequest, SendRequest, Sent, UpdateActorRequest,
     Watch,
 };
+pub use group::{ScheduleRequest, ScheduleView};
 pub use home::{Attached, FileSystem, GroupEntry, HOME_VARIABLE, Home, HomeOptions, Scope};
 pub use id::{ActorId, EventId, EventRef, GroupId, Label, Principal, ScheduleId, Seq, TaskId};
 pub use ledger::{Durability, Ledger, Position};
-pub use group::{ScheduleRequest, ScheduleView};
 pub use rule::obligation::ObligationView;
 pub use rule::policy::{Effect, Reminder};
 pub use rule::receipt::{DeliveryWord, ObligationWord, Receipt};

@@ -14,7 +14,10 @@ fn waits_are_shown_and_drawn() {
     assert_eq!(graph["cycles"][0]["members"], json!(["alice", "bob"]));
     assert_eq!(graph["waits"].as_array().unwrap().len(), 2);
     let text = place.ok(&["waits"]);
-    assert!(text.contains("cycle: alice -> bob -> alice\n") && text.contains("bob can break it: cccc reply"), "{text}");
+    assert!(
+        text.contains("cycle: alice -> bob -> alice\n") && text.contains("bob can break it: cccc reply"),
+        "{text}"
+    );
     let dot = place.ok(&["waits", "--dot"]);
     assert!(dot.starts_with("digraph waits {\n") && dot.ends_with("}\n"), "{dot}");
 }
@@ -38,18 +41,32 @@ fn what_is_due_is_listed() {
 fn schedules_are_made_listed_and_removed() {
     let place = Place::with_actors();
     assert_eq!(place.ok(&["schedule", "list"]), "there are no schedules\n");
-    let every = place.json(&["schedule", "add", "Say what you do", "--to", "@peers", "--every", "15m", "--id", "hourly"]);
+    let every = place.json(&[
+        "schedule",
+        "add",
+        "Say what you do",
+        "--to",
+        "@peers",
+        "--every",
+        "15m",
+        "--id",
+        "hourly",
+    ]);
     has(&every, &["schedule_id", "author", "trigger", "action", "enabled", "completed", "next_at"]);
     assert_eq!(every["trigger"]["interval"]["every_ms"], 900_000);
     assert_eq!(every["action"], json!({"notify": {"to": ["@peers"], "text": "Say what you do"}}));
-    let cron = ["schedule", "add", "Stand-up", "--to", "alice", "--cron", "0 9 * * 1-5", "--tz", "Europe/Paris"];
+    let cron =
+        ["schedule", "add", "Stand-up", "--to", "alice", "--cron", "0 9 * * 1-5", "--tz", "Europe/Paris"];
     assert_eq!(place.json(&cron)["trigger"], json!({"cron": {"expr": "0 9 * * 1-5", "tz": "Europe/Paris"}}));
     let at = place.json(&["schedule", "add", "--set-state", "paused", "--at", "17:00"]);
     assert!(at["trigger"]["once"]["at"].is_string(), "{at}");
     place.ok(&["schedule", "add", "--restart", "alice", "--at", "17:00", "--tz", "UTC"]);
     assert_eq!(place.lines(&["schedule", "list"]).len(), 4);
     let table = place.ok(&["schedule", "list"]);
-    assert!(table.contains("every 15m") && table.contains("set paused") && table.contains("restart alice"), "{table}");
+    assert!(
+        table.contains("every 15m") && table.contains("set paused") && table.contains("restart alice"),
+        "{table}"
+    );
 
     assert_eq!(place.json(&["schedule", "disable", "hourly"])["changed"], true);
     assert!(place.ok(&["schedule", "list"]).contains("rests"));

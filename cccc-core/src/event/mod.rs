@@ -26,8 +26,8 @@ pub use chat::{
 pub use delivery::{DeliveryState, RuntimeDelivery, Transport, WithholdReason};
 pub use notice::SystemNotify;
 pub use schedule::{
-    ActorRestart, ActorStart, ActorStop, FiredResult, ScheduleAction, ScheduleFired, ScheduleRemove, ScheduleSet,
-    Trigger, Wish,
+    ActorRestart, ActorStart, ActorStop, FiredResult, ScheduleAction, ScheduleFired, ScheduleRemove,
+    ScheduleSet, Trigger, Wish,
 };
 pub use task::{Evidence, EvidenceKind, TaskCreate, TaskOp, TaskUpdate};
 
@@ -97,6 +97,8 @@ impl Event {
 macro_rules! bodies {
     ($($kind:literal => $variant:ident,)*) => {
         /// The data of an event, by kind.
+        // Most events are messages: boxing them would cost an allocation each to save nothing.
+        #[expect(clippy::large_enum_variant, reason = "the large variant is by far the most frequent")]
         #[derive(Clone, Debug)]
         #[non_exhaustive]
         pub enum Body {

@@ -207,8 +207,11 @@ fn may_claim(mailbox: &Mailbox, event: &Event) -> Result<()> {
             .hint("it waits in the recipient's inbox"));
     }
     if mailbox.quiet.contains(seq.0) {
-        return Err(Error::refused(format!("message {id} is beyond the rate or depth at which {} is pushed", event.by))
-            .hint("it waits in the recipient's inbox"));
+        return Err(Error::refused(format!(
+            "message {id} is beyond the rate or depth at which {} is pushed",
+            event.by
+        ))
+        .hint("it waits in the recipient's inbox"));
     }
     let Some(flight) = mailbox.flights.get(&seq) else { return Ok(()) };
     let same_generation = flight.generation == mailbox.generation;

@@ -116,7 +116,9 @@ pub(super) fn compose(
         may_oblige(state, call, &audience)?;
     }
     let (root, depth) = match answered {
-        Some((known, message)) => (message.root, rate::depth(state, &call.by, known.event.seq, message.depth)),
+        Some((known, message)) => {
+            (message.root, rate::depth(state, &call.by, known.event.seq, message.depth))
+        }
         None => (own_seq, 0),
     };
     let mut message = ChatMessage {
@@ -376,9 +378,7 @@ fn earlier<'a>(
 fn again(earlier: &Event, send: &SendMessage, to: &[String], tracked: bool) -> Result<Decision> {
     let key = send.client_id.as_deref().unwrap_or_default();
     match earlier.message() {
-        Some(message)
-            if message.task_id.is_some() == tracked && same_content(earlier, message, send, to) =>
-        {
+        Some(message) if message.task_id.is_some() == tracked && same_content(earlier, message, send, to) => {
             Ok(Decision::done_by(earlier.id))
         }
         Some(_) => Err(Error::conflict(format!(

@@ -205,7 +205,8 @@ impl On<'_> {
             let Some(first) = self.first_unread(mailbox, &memory) else { continue };
             let since = self.state.memory().times.at(first).max(memory.opened);
             let batch = format!("{},{first}", mailbox.generation);
-            let reminder = Reminder::new("unread", format!("{batch},{id}"), 1, self.wall(since.after(period)));
+            let reminder =
+                Reminder::new("unread", format!("{batch},{id}"), 1, self.wall(since.after(period)));
             reminders.push(reminder.to([principal.clone()]).about([first]));
         }
     }
@@ -298,7 +299,12 @@ impl On<'_> {
                 continue;
             };
             let reminder = |policy, period: Duration| {
-                Reminder::new(policy, format!("{id},{seq}"), 1, self.wall(active.max(memory.opened).after(period)))
+                Reminder::new(
+                    policy,
+                    format!("{id},{seq}"),
+                    1,
+                    self.wall(active.max(memory.opened).after(period)),
+                )
             };
             if let Some(period) = self.period("idle").filter(|_| memory.idle_told < seq) {
                 reminders.push(reminder("idle", period).to([self.lead(Some(id))]).about([seq]));
@@ -349,7 +355,9 @@ pub(super) fn check_setting(name: &str, value: &Value) -> Result<()> {
     let Some(policy) = name.strip_prefix("policy.") else { return Ok(()) };
     let names = || DEFAULTS.map(|(name, _)| format!("policy.{name}_ms")).join(", ");
     if !DEFAULTS.iter().any(|(known, _)| policy.strip_suffix("_ms") == Some(known)) {
-        return Err(Error::invalid(format!("there is no setting {name}")).hint(format!("there are {}", names())));
+        return Err(
+            Error::invalid(format!("there is no setting {name}")).hint(format!("there are {}", names()))
+        );
     }
     let max = u64::try_from(MAX_PERIOD.as_millis()).unwrap_or(u64::MAX);
     if value.is_null() || value.as_u64().is_some_and(|ms| ms <= max) {

@@ -238,7 +238,9 @@ impl<'a> History<'a> {
             .state
             .mailbox(&debtor)
             .into_iter()
-            .flat_map(|mailbox| ObligationKind::OF_MESSAGE.map(|kind| mailbox.owed.get(&(self.event.seq, kind))))
+            .flat_map(|mailbox| {
+                ObligationKind::OF_MESSAGE.map(|kind| mailbox.owed.get(&(self.event.seq, kind)))
+            })
             .flatten()
             .collect();
         let is_open = [&ack, &reply].iter().any(|end| end.word == ObligationWord::Open);
@@ -356,7 +358,8 @@ impl<'a> History<'a> {
                 delivery.reason = Some("a new session began before the outcome was known".into());
             }
             (DeliveryWord::Pending, None) if self.content.quiet.contains(recipient) => {
-                delivery.reason = Some("beyond the rate or depth of what is pushed; it waits to be read".into());
+                delivery.reason =
+                    Some("beyond the rate or depth of what is pushed; it waits to be read".into());
             }
             _ => {}
         }

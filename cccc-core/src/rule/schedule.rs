@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 use crate::command::{AddSchedule, When};
 use crate::error::{Error, Result};
 use crate::event::{
-    ActorRestart, ActorStart, ActorStop, FiredResult, GroupMode, GroupSetState, ScheduleAction, ScheduleFired,
-    ScheduleRemove, ScheduleSet, SystemNotify, Trigger, Wish,
+    ActorRestart, ActorStart, ActorStop, FiredResult, GroupMode, GroupSetState, ScheduleAction,
+    ScheduleFired, ScheduleRemove, ScheduleSet, SystemNotify, Trigger, Wish,
 };
 use crate::id::{Principal, ScheduleId};
 use crate::ledger::Draft;
@@ -129,8 +129,9 @@ pub(super) fn add(state: &GroupState, call: &Call, add: &AddSchedule) -> Result<
         None => ScheduleId::new(format!("s{}", state.position().seq.next()))?,
     };
     if state.schedules().contains_key(&schedule_id) {
-        return Err(Error::conflict(format!("there is a schedule {schedule_id} already"))
-            .hint(format!("remove it first with `cccc schedule remove {schedule_id}`, or take another name")));
+        return Err(Error::conflict(format!("there is a schedule {schedule_id} already")).hint(format!(
+            "remove it first with `cccc schedule remove {schedule_id}`, or take another name"
+        )));
     }
     if state.schedules().len() >= MAX_SCHEDULES {
         return Err(Error::refused(format!("the group has {MAX_SCHEDULES} schedules, which is the most"))
@@ -263,7 +264,8 @@ pub(super) fn clear(state: &GroupState, call: &Call) -> Result<Decision> {
 /// was carried out before, nothing is written.
 pub(super) fn fire(state: &GroupState, call: &Call, id: &ScheduleId, at: Timestamp) -> Result<Decision> {
     host(state, call, "carry out schedules")?;
-    let firing = due(state, call.now).into_iter().find(|one| one.schedule_id == *id && one.scheduled_at == at);
+    let firing =
+        due(state, call.now).into_iter().find(|one| one.schedule_id == *id && one.scheduled_at == at);
     let Some((firing, schedule)) = firing.zip(state.schedules().get(id)) else {
         return Ok(Decision::nothing());
     };
@@ -279,7 +281,12 @@ pub(super) fn fire(state: &GroupState, call: &Call, id: &ScheduleId, at: Timesta
     Ok(Decision::write(std::iter::once(Draft::from(fired)).chain(drafts)))
 }
 
-fn effects(state: &GroupState, id: &ScheduleId, at: Timestamp, action: &ScheduleAction) -> Result<Vec<Draft>> {
+fn effects(
+    state: &GroupState,
+    id: &ScheduleId,
+    at: Timestamp,
+    action: &ScheduleAction,
+) -> Result<Vec<Draft>> {
     let reason = format!("schedule {id}");
     Ok(match action {
         ScheduleAction::Notify { to, text } => {

@@ -200,8 +200,10 @@ fn check_live(state: &GroupState) -> Result<()> {
 fn check_room(state: &GroupState, owner: &Principal) -> Result<()> {
     let owed = state.mailbox(owner).map_or(0, |mailbox| mailbox.owed.len());
     if owed >= MAX_OWED {
-        return Err(Error::refused(format!("{owner} owes {owed} things already, and {MAX_OWED} is the most"))
-            .hint("let somebody else do it, or cancel what is no longer needed"));
+        return Err(Error::refused(format!(
+            "{owner} owes {owed} things already, and {MAX_OWED} is the most"
+        ))
+        .hint("let somebody else do it, or cancel what is no longer needed"));
     }
     Ok(())
 }

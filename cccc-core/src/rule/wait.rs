@@ -104,8 +104,11 @@ impl Cycle {
     /// What names it: its waits.
     #[must_use]
     pub fn id(&self) -> String {
-        let mut sources: Vec<String> =
-            self.waits.iter().map(|wait| format!("{}-{}-{}", wait.source, wait.kind.as_str(), wait.on)).collect();
+        let mut sources: Vec<String> = self
+            .waits
+            .iter()
+            .map(|wait| format!("{}-{}-{}", wait.source, wait.kind.as_str(), wait.on))
+            .collect();
         sources.sort();
         sources.join(",")
     }
@@ -133,7 +136,11 @@ fn waits(state: &GroupState, now: Timestamp) -> Vec<Wait> {
     let owed = || {
         let of = |(debtor, mailbox): (&'_ Principal, &'_ crate::state::Mailbox)| {
             let debtor = debtor.clone();
-            mailbox.owed.iter().map(move |((_, kind), owed)| (debtor.clone(), *kind, owed.clone())).collect::<Vec<_>>()
+            mailbox
+                .owed
+                .iter()
+                .map(move |((_, kind), owed)| (debtor.clone(), *kind, owed.clone()))
+                .collect::<Vec<_>>()
         };
         state.mailboxes().iter().flat_map(of)
     };
@@ -169,7 +176,8 @@ fn waits(state: &GroupState, now: Timestamp) -> Vec<Wait> {
 fn dependencies(state: &GroupState, now: Timestamp) -> Vec<Wait> {
     let doer = |task: &Task| task.owner.clone().unwrap_or_else(|| task.asker.clone());
     let blocked = state.tasks().filter(|task| task.is_blocked());
-    let pairs = blocked.flat_map(|task| task.waits_for.iter().filter_map(move |id| Some((task, state.task(*id)?))));
+    let pairs =
+        blocked.flat_map(|task| task.waits_for.iter().filter_map(move |id| Some((task, state.task(*id)?))));
     let wait = |(task, first): (&Task, &Task)| {
         let mailbox = state.mailbox(&doer(first));
         let owed = mailbox.and_then(|mailbox| mailbox.owed.get(&(first.id.seq(), ObligationKind::Task)));
@@ -246,7 +254,9 @@ fn named(state: &GroupState, circle: &[&Wait]) -> Cycle {
     for wait in circle {
         let Wait { source, on, waiter, kind, .. } = wait;
         let (give, cancel) = match kind {
-            WaitKind::Owed(ObligationKind::Ack) => (format!("cccc ack {source}"), format!("cccc cancel {source}")),
+            WaitKind::Owed(ObligationKind::Ack) => {
+                (format!("cccc ack {source}"), format!("cccc cancel {source}"))
+            }
             WaitKind::Owed(ObligationKind::Reply) => {
                 (format!("cccc reply {source} TEXT"), format!("cccc cancel {source}"))
             }
@@ -297,7 +307,8 @@ impl fmt::Display for Wait {
 
 impl fmt::Display for Cycle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<String> = self.members.iter().chain(self.members.first()).map(ToString::to_string).collect();
+        let names: Vec<String> =
+            self.members.iter().chain(self.members.first()).map(ToString::to_string).collect();
         write!(f, "cycle: {}", names.join(" -> "))?;
         for Breaker { who, call } in &self.breakers {
             write!(f, "\n  {who} can break it: {call}")?;

@@ -124,11 +124,8 @@ impl GroupState {
             "idle" | "keepalive" => {
                 let Some(Ok(id)) = parts.next().map(str::parse::<ActorId>) else { return };
                 let Some(memory) = self.remembered(&id) else { return };
-                let told = if notice.notice == "idle" {
-                    &mut memory.idle_told
-                } else {
-                    &mut memory.keepalive_told
-                };
+                let told =
+                    if notice.notice == "idle" { &mut memory.idle_told } else { &mut memory.keepalive_told };
                 *told = memory.active.map_or(*told, |(seq, _)| seq);
             }
             "silence" => self.memory.silence_told = self.memory.last.0,

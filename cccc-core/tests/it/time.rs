@@ -32,27 +32,37 @@ fn a_host_sleeps_until_the_next_deadline_and_misses_nothing() {
         let host = user.bind("system").await.unwrap();
         let mut said = Vec::new();
         // Two hosts look, and both carry out what they saw.
-        while let Some(next) = host.next_deadline().await.unwrap().filter(|next| *next < at("2026-11-21T09:30:00Z")) {
+        while let Some(next) =
+            host.next_deadline().await.unwrap().filter(|next| *next < at("2026-11-21T09:30:00Z"))
+        {
             clock.set(next);
             let due = host.due().await.unwrap();
             assert!(!due.is_empty());
             for effect in due.iter().chain(&due) {
                 for event in host.carry_out(effect).await.unwrap().events {
                     if let Body::SystemNotify(notice) = event.body {
-                        said.push(format!("{} {} {}", &event.ts.to_string()[11..16], notice.target.unwrap(), notice.notice));
+                        said.push(format!(
+                            "{} {} {}",
+                            &event.ts.to_string()[11..16],
+                            notice.target.unwrap(),
+                            notice.notice
+                        ));
                     }
                 }
             }
         }
-        assert_eq!(said, [
-            "08:15 alice unread",
-            "08:30 alice reply",
-            "08:40 alice schedule",
-            "08:40 lead schedule",
-            "08:45 lead reply",
-            "09:20 alice schedule",
-            "09:20 lead schedule"
-        ]);
+        assert_eq!(
+            said,
+            [
+                "08:15 alice unread",
+                "08:30 alice reply",
+                "08:40 alice schedule",
+                "08:40 lead schedule",
+                "08:45 lead reply",
+                "09:20 alice schedule",
+                "09:20 lead schedule"
+            ]
+        );
         alice.reply(&asked, "Yes").await.unwrap();
         assert!(host.due().await.unwrap().is_empty());
     });
@@ -78,7 +88,8 @@ fn only_hosts_carry_out() {
 fn schedules_are_made_rest_and_go() {
     block_on(async {
         let (user, lead, alice, clock) = team().await;
-        let made = user.schedule_notice("report").to("@peers").cron("0 9 * * 1-5", "Europe/Paris").await.unwrap();
+        let made =
+            user.schedule_notice("report").to("@peers").cron("0 9 * * 1-5", "Europe/Paris").await.unwrap();
         assert_eq!(made.next_at, Some(at("2026-11-23T08:00:00Z")), "it is a Saturday");
         let once = lead.schedule_state(GroupMode::Idle).at_time("17:00", "Europe/Paris").named("evening");
         assert_eq!(once.await.unwrap().next_at, Some(at("2026-11-21T16:00:00Z")));
@@ -87,7 +98,8 @@ fn schedules_are_made_rest_and_go() {
         assert_eq!(error.kind(), ErrorKind::Invalid, "no time: {error}");
         let error = alice.schedule_notice("x").to("alice").named("A B").every(MINUTE).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "no name: {error}");
-        let error = alice.schedule_control("Bad Name", Wish::Stop).when(When::Every(MINUTE)).await.unwrap_err();
+        let error =
+            alice.schedule_control("Bad Name", Wish::Stop).when(When::Every(MINUTE)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);
         assert_eq!(alice.disable_schedule("evening").await.unwrap_err().kind(), ErrorKind::Refused);
 
@@ -99,9 +111,13 @@ fn schedules_are_made_rest_and_go() {
         let history = user.history().kind("actor.stop").await.unwrap();
         assert_eq!(history.events.len(), 1);
         let all = user.schedules().await.unwrap();
-        let shown: Vec<_> = all.iter().map(|s| (s.schedule_id.as_str(), s.completed, s.result.clone())).collect();
+        let shown: Vec<_> =
+            all.iter().map(|s| (s.schedule_id.as_str(), s.completed, s.result.clone())).collect();
         let done = || Some(FiredResult::Done);
-        assert_eq!(shown, [("evening", true, done()), (made.schedule_id.as_str(), false, None), (shown[2].0, true, done())]);
+        assert_eq!(
+            shown,
+            [("evening", true, done()), (made.schedule_id.as_str(), false, None), (shown[2].0, true, done())]
+        );
         user.clear_schedules().await.unwrap();
         user.remove_schedule(&made.schedule_id.to_string()).await.unwrap();
         assert!(user.schedules().await.unwrap().is_empty());

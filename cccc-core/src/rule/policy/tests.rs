@@ -295,7 +295,11 @@ fn a_month_in_which_nothing_happens_appends_nothing() {
         desk.mode(mode);
         let events = desk.events().len();
         let saved = desk.state().to_bytes().unwrap();
-        assert_eq!(next_deadline(desk.state(), desk.now), None, "nobody needs to look before something happens");
+        assert_eq!(
+            next_deadline(desk.state(), desk.now),
+            None,
+            "nobody needs to look before something happens"
+        );
         for _ in 0..30 * 24 * 4 {
             desk.wait(15 * MINUTES);
             assert_eq!(speak(&mut desk), [""; 0]);
@@ -307,12 +311,27 @@ fn a_month_in_which_nothing_happens_appends_nothing() {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Say { by: usize, to: usize, kind: usize },
-    Answer { by: usize },
-    Pull { by: usize, read: bool },
-    Session { by: usize, open: bool },
+    Say {
+        by: usize,
+        to: usize,
+        kind: usize,
+    },
+    Answer {
+        by: usize,
+    },
+    Pull {
+        by: usize,
+        read: bool,
+    },
+    Session {
+        by: usize,
+        open: bool,
+    },
     Mode(GroupMode),
-    Remove { actor: usize, heir: bool },
+    Remove {
+        actor: usize,
+        heir: bool,
+    },
     Wait(u64),
     /// Two hosts look, and both carry out what they saw.
     Hosts,
@@ -365,7 +384,8 @@ fn take(desk: &mut Desk, step: Step, count: usize) {
         Step::Remove { actor, heir } => {
             let actor_id: ActorId = NAMES[actor].parse().unwrap();
             let successor = heir.then(|| "lead".parse().unwrap());
-            let remove = crate::event::ActorRemove { actor_id: actor_id.clone(), reason: String::new(), successor };
+            let remove =
+                crate::event::ActorRemove { actor_id: actor_id.clone(), reason: String::new(), successor };
             desk.run("user", Command::RemoveActor(remove)).unwrap();
             desk.run("user", Command::AddActor(crate::command::AddActor::new(actor_id))).unwrap();
         }

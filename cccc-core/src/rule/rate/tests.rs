@@ -40,7 +40,11 @@ fn what_is_beyond_the_rate_is_stored_and_not_pushed() {
     // The other pair is another pair, in either direction.
     push(&mut desk, "lead", seq).unwrap();
     assert_eq!(chatter(&mut desk, "bob", "alice", 1), [true]);
-    assert!(desk.receipt(seq, "bob").starts_with("bob: pending (beyond the rate"), "{}", desk.receipt(seq, "bob"));
+    assert!(
+        desk.receipt(seq, "bob").starts_with("bob: pending (beyond the rate"),
+        "{}",
+        desk.receipt(seq, "bob")
+    );
     // It is there for whoever looks.
     assert!(desk.unread("bob").contains(&seq.0));
     desk.pull("bob", true).unwrap();
@@ -105,12 +109,13 @@ fn a_reply_that_is_owed_is_pushed() {
     let question = |to| SendMessage { reply_required: true, ..message("why?", &[to]) };
     let asked: Vec<Seq> = (0..6).map(|_| desk.send("bob", question("alice"))).collect();
     chatter(&mut desk, "alice", "bob", RATE);
-    let answer = |seq, change: fn(&mut SendMessage)| {
+    type Change = fn(&mut SendMessage);
+    let answer = |seq, change: Change| {
         let mut reply = SendMessage { reply_to: Some(event(seq)), ..message("because", &["bob"]) };
         change(&mut reply);
         reply
     };
-    let cases: [(&str, fn(&mut SendMessage), bool); 5] = [
+    let cases: [(&str, Change, bool); 5] = [
         ("the answer", |_| {}, true),
         ("the answer to somebody else as well", |m| m.to.push("lead".into()), true),
         ("word of progress", |m| m.progress = true, false),
@@ -244,10 +249,17 @@ proptest! {
 #[test]
 fn who_gets_on_with_a_task_may_talk_again() {
     let mut desk = Desk::with(&["lead", "alice", "bob"]);
-    let task = crate::command::AddTask { title: "x".into(), owner: Some(who("alice")), ..Default::default() };
+    let task =
+        crate::command::AddTask { title: "x".into(), owner: Some("alice".into()), ..Default::default() };
     let id = crate::id::TaskId(desk.run("lead", Command::AddTask(task)).unwrap().seq());
     assert_eq!(chatter(&mut desk, "alice", "bob", RATE + 1)[RATE - 1..], [true, false]);
-    let change = |change| Command::UpdateTask(crate::command::UpdateTask { task_id: id, change, base_version: None });
+    let change = |change| {
+        Command::UpdateTask(crate::command::UpdateTask {
+            task_id: id,
+            changes: vec![change],
+            base_version: None,
+        })
+    };
     desk.run("alice", change(crate::event::TaskOp::Note { text: "still at it".into() })).unwrap();
     assert_eq!(chatter(&mut desk, "alice", "bob", 1), [false], "a note is talk");
     desk.run("alice", change(crate::event::TaskOp::Start {})).unwrap();

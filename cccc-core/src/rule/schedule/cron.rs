@@ -69,8 +69,9 @@ pub(super) struct Cron {
 impl Cron {
     pub(super) fn new(expr: &str, tz: &str) -> Result<Self> {
         let malformed = |reason: &str| {
-            Error::invalid(format!("{expr:?} is no cron expression: {reason}"))
-                .hint("five fields: minute, hour, day of the month, month, day of the week, as in `0 9 * * 1-5`")
+            Error::invalid(format!("{expr:?} is no cron expression: {reason}")).hint(
+                "five fields: minute, hour, day of the month, month, day of the week, as in `0 9 * * 1-5`",
+            )
         };
         if expr.len() > MAX_EXPR_BYTES {
             return Err(Error::too_large(format!("a cron expression has at most {MAX_EXPR_BYTES} bytes")));

@@ -50,19 +50,49 @@ fn cron_follows_the_clocks_of_its_zone() {
         ("30 2 * * *", "Europe/Paris", "2026-03-28T12:00:00Z", vec!["2026-03-29T01:30", "2026-03-30T00:30"]),
         ("30 2 * * *", "Europe/Paris", "2026-03-29T01:29:00Z", vec!["2026-03-29T01:30", "2026-03-30T00:30"]),
         // Two faces that come to the same time are one.
-        ("30 2,3 * * *", "Europe/Paris", "2026-03-28T12:00:00Z", vec!["2026-03-29T01:30", "2026-03-30T00:30"]),
+        (
+            "30 2,3 * * *",
+            "Europe/Paris",
+            "2026-03-28T12:00:00Z",
+            vec!["2026-03-29T01:30", "2026-03-30T00:30"],
+        ),
         // What is skipped does not push aside what comes before it.
-        ("15,45 2,3 29 3 *", "Europe/Paris", "2026-03-29T00:00:00Z", vec!["2026-03-29T01:15", "2026-03-29T01:45"]),
+        (
+            "15,45 2,3 29 3 *",
+            "Europe/Paris",
+            "2026-03-29T00:00:00Z",
+            vec!["2026-03-29T01:15", "2026-03-29T01:45"],
+        ),
         // What is shown twice happens at its first.
         ("30 2 * * *", "Europe/Paris", "2026-10-24T12:00:00Z", vec!["2026-10-25T00:30", "2026-10-26T01:30"]),
         ("30 2 * * *", "Europe/Paris", "2026-10-25T00:45:00Z", vec!["2026-10-26T01:30"]),
         // Open hours follow real time, through both.
-        ("30 * * * *", "Europe/Paris", "2026-03-29T00:00:00Z", vec!["2026-03-29T00:30", "2026-03-29T01:30", "2026-03-29T02:30"]),
-        ("*/30 * * * *", "Europe/Paris", "2026-10-24T23:30:00Z",
-            vec!["2026-10-25T00:00", "2026-10-25T00:30", "2026-10-25T01:00", "2026-10-25T01:30", "2026-10-25T02:00"]),
+        (
+            "30 * * * *",
+            "Europe/Paris",
+            "2026-03-29T00:00:00Z",
+            vec!["2026-03-29T00:30", "2026-03-29T01:30", "2026-03-29T02:30"],
+        ),
+        (
+            "*/30 * * * *",
+            "Europe/Paris",
+            "2026-10-24T23:30:00Z",
+            vec![
+                "2026-10-25T00:00",
+                "2026-10-25T00:30",
+                "2026-10-25T01:00",
+                "2026-10-25T01:30",
+                "2026-10-25T02:00",
+            ],
+        ),
         ("0 */2 * * *", "Europe/Paris", "2026-03-28T23:30:00Z", vec!["2026-03-29T02:00", "2026-03-29T04:00"]),
         // Half an hour is turned on Lord Howe, and there the offset is odd.
-        ("10 2 * * *", "Australia/Lord_Howe", "2026-10-02T20:00:00Z", vec!["2026-10-03T15:40", "2026-10-04T15:10"]),
+        (
+            "10 2 * * *",
+            "Australia/Lord_Howe",
+            "2026-10-02T20:00:00Z",
+            vec!["2026-10-03T15:40", "2026-10-04T15:10"],
+        ),
         ("0 12 29 2 *", "UTC", "2026-01-01T00:00:00Z", vec!["2028-02-29T12:00"]),
     ] {
         assert_eq!(times(expr, tz, after, expected.len()), expected, "{expr} in {tz} after {after}");
@@ -91,7 +121,10 @@ fn what_cannot_be_scheduled_is_refused_by_name() {
     let soon = || When::At(now.after(Duration::from_secs(60)));
     let pause = || ScheduleAction::SetState { state: GroupMode::Paused };
     let start = |id: &str| ScheduleAction::Control { actor_id: id.parse().unwrap(), wish: Wish::Start };
-    let many = ScheduleAction::Notify { to: ["alice", "bob", "c", "d", "e"].map(Into::into).into(), text: "x".into() };
+    let many = ScheduleAction::Notify {
+        to: ["alice", "bob", "c", "d", "e"].map(Into::into).into(),
+        text: "x".into(),
+    };
     let text = |text: &str| ScheduleAction::Notify { to: vec!["alice".into()], text: text.into() };
     use ErrorKind::{Invalid, NotFound, Refused, TooLarge};
     let cases = [
@@ -187,7 +220,8 @@ fn what_is_once_completes_and_can_be_cleared() {
     // The third is missed.
     desk.now = begin.after(hour * 4);
     assert_eq!(fire(&mut desk), ["schedule.fired", "schedule.fired", "group.set_state"]);
-    let results: Vec<_> = desk.state().schedules().values().map(|s| (s.completed, s.result.clone())).collect();
+    let results: Vec<_> =
+        desk.state().schedules().values().map(|s| (s.completed, s.result.clone())).collect();
     let (done, missed) = (Some(FiredResult::Done), Some(FiredResult::Missed));
     assert_eq!(results, [(true, done.clone()), (true, done.clone()), (true, missed), (true, done)]);
     assert_eq!(next_deadline(desk.state(), desk.now), None);

@@ -173,8 +173,12 @@ pub(super) fn is_needed(
                     .hint(format!("{} may, and the user", task.asker)));
             }
             if task.status != TaskStatus::Done {
-                return Err(Error::refused(format!("task {} is not done: it is {}", task.id, task.status.as_str()))
-                    .hint("its owner says so with `cccc task done`"));
+                return Err(Error::refused(format!(
+                    "task {} is not done: it is {}",
+                    task.id,
+                    task.status.as_str()
+                ))
+                .hint("its owner says so with `cccc task done`"));
             }
             Ok(!task.accepted && !task.is_settled())
         }
@@ -194,8 +198,9 @@ pub(super) fn is_needed(
             bounded("the reason", reason, MAX_REASON_BYTES)?;
             caller.asks("cancel")?;
             if task.status == TaskStatus::Done {
-                return Err(Error::refused(format!("task {} is done", task.id))
-                    .hint("accept it, or reopen it first"));
+                return Err(
+                    Error::refused(format!("task {} is done", task.id)).hint("accept it, or reopen it first")
+                );
             }
             Ok(task.status != TaskStatus::Cancelled)
         }

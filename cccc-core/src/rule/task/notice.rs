@@ -7,7 +7,13 @@ use crate::rule::Call;
 use crate::state::{GroupState, Task, TaskStatus};
 
 /// A notice, if there is somebody to tell. A task tells nobody the same thing twice in one version.
-fn tell(state: &GroupState, notice: &str, target: Option<&Principal>, batch: &str, about: TaskId) -> Option<Draft> {
+fn tell(
+    state: &GroupState,
+    notice: &str,
+    target: Option<&Principal>,
+    batch: &str,
+    about: TaskId,
+) -> Option<Draft> {
     let target = target.filter(|target| state.mailbox(target).is_some())?;
     let mut notify = SystemNotify::new(notice, target.clone(), batch, 1);
     notify.related = vec![about.seq()];

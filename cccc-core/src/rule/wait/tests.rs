@@ -1,6 +1,6 @@
 use super::*;
 use crate::command::{AddTask, Command, SendMessage};
-use crate::rule::desk::{Desk, event, message, who};
+use crate::rule::desk::{Desk, event, message};
 
 fn ask(desk: &mut Desk, by: &str, to: &str, about: Option<Seq>) -> Seq {
     let reply_to = about.map(event);
@@ -49,10 +49,10 @@ fn a_clarifying_question_is_no_circle() {
     let back = ask(&mut desk, "bob", "alice", Some(asked));
     assert_eq!(circles(&desk), [""; 0]);
     let waits = graph(desk.state(), desk.now).waits;
-    assert_eq!(waits.iter().map(|wait| (wait.source, wait.behind)).collect::<Vec<_>>(), [
-        (asked, Some(back)),
-        (back, None)
-    ]);
+    assert_eq!(
+        waits.iter().map(|wait| (wait.source, wait.behind)).collect::<Vec<_>>(),
+        [(asked, Some(back)), (back, None)]
+    );
     // Over three corners neither, as long as it is one thread.
     let mut three = Desk::with(&["lead", "alice", "bob", "carol"]);
     let asked = ask(&mut three, "alice", "bob", None);
@@ -70,7 +70,9 @@ fn a_clarifying_question_is_no_circle() {
 #[test]
 fn each_knot_is_named_once_by_its_shortest_circle() {
     let mut desk = Desk::with(&["lead", "a", "b", "c", "d", "e", "f"]);
-    for (by, to) in [("a", "b"), ("b", "c"), ("c", "a"), ("c", "d"), ("d", "e"), ("e", "f"), ("f", "e"), ("a", "b")] {
+    for (by, to) in
+        [("a", "b"), ("b", "c"), ("c", "a"), ("c", "d"), ("d", "e"), ("e", "f"), ("f", "e"), ("a", "b")]
+    {
         ask(&mut desk, by, to, None);
     }
     assert_eq!(circles(&desk), ["cycle: a -> b -> c -> a", "cycle: e -> f -> e"]);
@@ -111,7 +113,7 @@ fn a_task_waits_for_what_it_depends_on() {
     let task = |desk: &mut Desk, owner: &str, depends_on: &[Seq]| {
         let add = AddTask {
             title: "x".into(),
-            owner: Some(who(owner)),
+            owner: Some(owner.into()),
             depends_on: depends_on.iter().copied().map(TaskId).collect(),
             ..AddTask::default()
         };
@@ -120,11 +122,14 @@ fn a_task_waits_for_what_it_depends_on() {
     let first = task(&mut desk, "bob", &[]);
     let second = task(&mut desk, "alice", &[first]);
     let shown: Vec<String> = graph(desk.state(), desk.now).waits.iter().map(ToString::to_string).collect();
-    assert_eq!(shown, [
-        format!("alice waits for bob: dependency {first}"),
-        format!("lead waits for bob: task {first}"),
-        format!("lead waits for alice: task {second}, behind {first}"),
-    ]);
+    assert_eq!(
+        shown,
+        [
+            format!("alice waits for bob: dependency {first}"),
+            format!("lead waits for bob: task {first}"),
+            format!("lead waits for alice: task {second}, behind {first}"),
+        ]
+    );
     // Each has something to begin with, so dependencies the other way are no circle.
     let third = task(&mut desk, "alice", &[]);
     task(&mut desk, "bob", &[third]);

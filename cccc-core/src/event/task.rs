@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::id::{EventId, Principal, TaskId};
 use crate::time::Timestamp;
 
-/// `task.create`. The task's id is `t` and the number of this event; who wrote it is the asker.
+/// `task.create`: something is to be done. The task's id is `t` and the number of this event; who wrote it is the
+/// asker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TaskCreate {
     /// What is to be done, in a line.

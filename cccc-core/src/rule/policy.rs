@@ -217,14 +217,12 @@ impl On<'_> {
             (generation, through) if generation == mailbox.generation => through,
             _ => Seq(0),
         };
-        let mut unread = mailbox.unread.iter();
-        unread.advance_to(through.next().0);
-        let waits = |seq: &u64| {
-            !mailbox.handed.contains(*seq)
-                && !mailbox.quiet.contains(*seq)
-                && delivery::withheld(self.state, mailbox, Seq(*seq), self.now).is_none()
-        };
-        unread.find(waits).map(Seq)
+        let mut waiting = &mailbox.unread - &mailbox.handed;
+        waiting -= &mailbox.quiet;
+        let mut waiting = waiting.iter();
+        waiting.advance_to(through.next().0);
+        let may_come = |seq: &Seq| delivery::withheld(self.state, mailbox, *seq, self.now).is_none();
+        waiting.map(Seq).find(may_come)
     }
 
     fn obligations(&self, reminders: &mut Vec<Reminder>) {

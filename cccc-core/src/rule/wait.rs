@@ -154,7 +154,7 @@ fn waits(state: &GroupState, now: Timestamp) -> Vec<Wait> {
         let due_at = state.due_at(&owed, now);
         let question = asked.get(&(owed.thread, on.clone())).copied();
         let question = question.filter(|question| *question > owed.source.seq);
-        let task = state.tasks().find(|task| kind == ObligationKind::Task && task.created == owed.source);
+        let task = state.task(TaskId(owed.source.seq)).filter(|_| kind == ObligationKind::Task);
         let blocker = task.and_then(|task| task.waits_for.first().copied()).map(TaskId::seq);
         Wait {
             waiter: owed.creditor,

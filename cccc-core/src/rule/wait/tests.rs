@@ -125,8 +125,8 @@ fn a_task_waits_for_what_it_depends_on() {
     assert_eq!(
         shown,
         [
-            format!("alice waits for bob: dependency {first}"),
             format!("lead waits for bob: task {first}"),
+            format!("alice waits for bob: dependency {first}"),
             format!("lead waits for alice: task {second}, behind {first}"),
         ]
     );

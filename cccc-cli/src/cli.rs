@@ -9,6 +9,7 @@ use crate::commands::{
     send, show, status, tail, task, version, who, withdraw,
 };
 use crate::commands::{context as context_command, label, reserve, vote};
+use crate::commands::{policy, schedule, waits};
 use crate::context::Context;
 use crate::demo;
 use crate::output::Outcome;
@@ -96,6 +97,9 @@ pub(crate) enum Command {
     Label(label::LabelArgs),
     Task(task::TaskArgs),
     TrackedSend(task::TrackedSendArgs),
+    Waits(waits::WaitsArgs),
+    Policy(policy::PolicyArgs),
+    Schedule(schedule::ScheduleArgs),
     Show(show::ShowArgs),
     Tail(tail::TailArgs),
     Ledger(ledger::LedgerArgs),
@@ -141,6 +145,9 @@ impl Command {
             Self::Label(args) => label::cmd_label(context, args).await,
             Self::Task(args) => task::cmd_task(context, args).await,
             Self::TrackedSend(args) => task::cmd_tracked_send(context, args).await,
+            Self::Waits(args) => waits::cmd_waits(context, args).await,
+            Self::Policy(args) => policy::cmd_policy(context, args).await,
+            Self::Schedule(args) => schedule::cmd_schedule(context, args).await,
             Self::Show(args) => show::cmd_show(context, args).await,
             Self::Tail(args) => tail::cmd_tail(context, args).await,
             Self::Ledger(args) => ledger::cmd_ledger(context, args).await,

@@ -151,10 +151,17 @@ fn detail(body: &Body) -> String {
         Body::VoteClose(close) => format!("{} {}", close.vote_id, close.outcome),
         Body::TaskCreate(task) => clean(&task.title),
         Body::TaskUpdate(update) => format!("{} {}", update.task_id, update.change.as_str()),
-        Body::SystemNotify(notice) => match &notice.target {
-            Some(target) => format!("{} to {target}", clean(&notice.notice)),
-            None => clean(&notice.notice),
-        },
+        Body::SystemNotify(notice) => {
+            let target = notice.target.as_ref().map(|target| format!(" to {target}")).unwrap_or_default();
+            let text = notice.text.as_deref().map(|text| format!(": {}", first_line(text, LINE_CHARS)));
+            format!("{}{target}{}", clean(&notice.notice), text.unwrap_or_default())
+        }
+        Body::ScheduleSet(set) => set.schedule_id.to_string(),
+        Body::ScheduleRemove(remove) => remove.schedule_id.to_string(),
+        Body::ScheduleFired(fired) => format!("{} {}", fired.schedule_id, word(&fired.result)),
+        Body::ActorStart(start) => start.actor_id.to_string(),
+        Body::ActorStop(stop) => stop.actor_id.to_string(),
+        Body::ActorRestart(restart) => restart.actor_id.to_string(),
         _ => String::new(),
     }
 }

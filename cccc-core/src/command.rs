@@ -10,11 +10,11 @@ pub use task::{AddTask, UpdateTask};
 
 use crate::event::{
     ActorRemove, ActorUpdate, Attachment, Format, GroupAttach, GroupCreate, GroupSetState, GroupUpdate,
-    NotIf, Priority, Role, Transport,
+    NotIf, Priority, Role, ScheduleAction, Transport,
 };
 use crate::event::{Choice, ContextValue};
 use crate::id::{ActorId, EventId, EventRef, Label, Principal};
-use crate::id::{ContextKey, ReservationId, Seq, VoteId};
+use crate::id::{ContextKey, ReservationId, ScheduleId, Seq, VoteId};
 use crate::time::Timestamp;
 
 /// Something to be decided by the rules and, if they agree, written.
@@ -112,6 +112,34 @@ pub enum Command {
         delivery: EventId,
         /// How it ended.
         outcome: Outcome,
+    },
+    /// Says what a policy finds due, once; by the key of its [`Reminder`](crate::rule::policy::Reminder).
+    Notify {
+        /// The key.
+        key: String,
+    },
+    /// Makes a schedule.
+    AddSchedule(AddSchedule),
+    /// Lets a schedule run, or rest.
+    EnableSchedule {
+        /// Which.
+        schedule_id: ScheduleId,
+        /// Whether it runs.
+        enabled: bool,
+    },
+    /// Removes a schedule.
+    RemoveSchedule {
+        /// Which.
+        schedule_id: ScheduleId,
+    },
+    /// Removes the schedules that are completed.
+    ClearSchedules,
+    /// Carries out a schedule whose time has come, once.
+    FireSchedule {
+        /// Which.
+        schedule_id: ScheduleId,
+        /// The time that has come.
+        scheduled_at: Timestamp,
     },
     /// Makes a task.
     AddTask(AddTask),
@@ -285,6 +313,41 @@ impl AddActor {
             ephemeral: false,
         }
     }
+}
+
+/// See [`Command::AddSchedule`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct AddSchedule {
+    /// Its name; by default `s` and the number of the event that makes it.
+    pub schedule_id: Option<ScheduleId>,
+    /// When.
+    pub when: When,
+    /// What.
+    pub action: ScheduleAction,
+}
+
+/// When something is to happen, as a caller says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum When {
+    /// Again and again, first after this time; a minute to a year.
+    Every(Duration),
+    /// Whenever the clocks of a zone match five fields: minute, hour, day of the month, month, weekday.
+    Cron {
+        /// `0 9 * * 1-5`
+        expr: String,
+        /// The zone's IANA name; by default UTC.
+        tz: Option<String>,
+    },
+    /// Once, then.
+    At(Timestamp),
+    /// Once, when the clocks of a zone next show this.
+    AtTime {
+        /// `17:00`
+        time: String,
+        /// The zone's IANA name; by default UTC.
+        tz: Option<String>,
+    },
 }
 
 /// See [`Command::OpenSession`].

@@ -132,6 +132,11 @@ impl ContextKey {
     }
 }
 
+name_type!(
+    /// The name of a schedule within a group.
+    ScheduleId, "schedule id", check_name
+);
+
 /// Who speaks or is spoken to. Written `user`, `system`, `svc:<name>`, or as a bare actor id.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
 #[schemars(with = "String")]

@@ -12,8 +12,10 @@ pub(crate) mod label;
 pub(crate) mod ledger;
 pub(crate) mod mark;
 pub(crate) mod obligations;
+pub(crate) mod policy;
 pub(crate) mod receipts;
 pub(crate) mod reserve;
+pub(crate) mod schedule;
 pub(crate) mod schema;
 pub(crate) mod send;
 pub(crate) mod show;
@@ -22,6 +24,7 @@ pub(crate) mod tail;
 pub(crate) mod task;
 pub(crate) mod version;
 pub(crate) mod vote;
+pub(crate) mod waits;
 pub(crate) mod who;
 pub(crate) mod withdraw;
 

@@ -114,6 +114,9 @@ fn document() -> Value {
             super::vote::answers(),
             super::label::answers(),
             super::task::answers(),
+            super::waits::answers(),
+            super::policy::answers(),
+            super::schedule::answers(),
         ];
         answers.extend(of_families.into_iter().flatten().map(|(name, answer)| (name.to_owned(), answer)));
     }

@@ -14,3 +14,4 @@ mod outside;
 mod speaking;
 mod support;
 mod task;
+mod time;

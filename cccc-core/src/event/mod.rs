@@ -9,6 +9,7 @@ mod context;
 mod delivery;
 mod notice;
 mod reservation;
+mod schedule;
 mod task;
 mod vote;
 
@@ -29,6 +30,10 @@ pub use context::{AgentState, ContextSet, ContextValue, Service};
 pub use delivery::{DeliveryState, RuntimeDelivery, Transport, WithholdReason};
 pub use notice::SystemNotify;
 pub use reservation::{ReservationExtend, ReservationRelease, ReservationTake};
+pub use schedule::{
+    ActorRestart, ActorStart, ActorStop, FiredResult, ScheduleAction, ScheduleFired, ScheduleRemove,
+    ScheduleSet, Trigger, Wish,
+};
 pub use task::{Evidence, EvidenceKind, TaskCreate, TaskOp, TaskUpdate};
 pub use vote::{Choice, VoteCast, VoteClose, VoteOpen, VoteOutcome};
 
@@ -98,6 +103,8 @@ impl Event {
 macro_rules! bodies {
     ($($kind:literal => $variant:ident,)*) => {
         /// The data of an event, by kind.
+        // Most events are messages: boxing them would cost an allocation each to save nothing.
+        #[expect(clippy::large_enum_variant, reason = "the large variant is by far the most frequent")]
         #[derive(Clone, Debug)]
         #[non_exhaustive]
         pub enum Body {
@@ -194,6 +201,12 @@ bodies! {
     "vote.cast" => VoteCast,
     "vote.close" => VoteClose,
     "system.notify" => SystemNotify,
+    "schedule.set" => ScheduleSet,
+    "schedule.remove" => ScheduleRemove,
+    "schedule.fired" => ScheduleFired,
+    "actor.start" => ActorStart,
+    "actor.stop" => ActorStop,
+    "actor.restart" => ActorRestart,
     "task.create" => TaskCreate,
     "task.update" => TaskUpdate,
 }
@@ -277,6 +290,12 @@ impl Event {
             Body::VoteCast(cast) => terms.targets.push(cast.vote_id.seq()),
             Body::VoteClose(close) => terms.targets.push(close.vote_id.seq()),
             Body::SystemNotify(notice) => terms.involved.extend(notice.target.iter().cloned()),
+            Body::ActorStart(ActorStart { actor_id, .. })
+            | Body::ActorStop(ActorStop { actor_id, .. })
+            | Body::ActorRestart(ActorRestart { actor_id, .. }) => {
+                terms.involved.push(actor_id.clone().into());
+            }
+            Body::ScheduleSet(_) | Body::ScheduleRemove(_) | Body::ScheduleFired(_) => {}
             Body::TaskCreate(task) => {
                 terms.key = task.client_id.as_deref().map(|key| key_hash(&self.by, key));
                 terms.involved.extend(task.owner.iter().cloned());

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::id::{EventId, Principal, TaskId};
 use crate::time::Timestamp;
 
-/// `task.create`. The task's id is `t` and the number of this event; who wrote it is the asker.
+/// `task.create`: something is to be done. The task's id is `t` and the number of this event; who wrote it is the
+/// asker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TaskCreate {
     /// What is to be done, in a line.
@@ -159,6 +160,14 @@ pub enum TaskOp {
 }
 
 impl TaskOp {
+    /// Whether somebody has got on with the task by it, or shown something for it.
+    pub(crate) fn is_progress(&self) -> bool {
+        matches!(
+            self,
+            Self::Start {} | Self::Check { done: true, .. } | Self::Evidence(_) | Self::Done { .. }
+        )
+    }
+
     /// Whom it names.
     pub(crate) fn names(&self) -> impl Iterator<Item = &Principal> {
         let named = match self {

@@ -7,10 +7,13 @@ mod history;
 mod inbox;
 mod label;
 mod message;
+mod policy;
 mod query;
 mod reservation;
+mod schedule;
 mod task;
 mod vote;
+mod wait;
 mod withdraw;
 
 use std::fmt;
@@ -24,6 +27,7 @@ pub use label::LabelsRequest;
 pub use message::{IntoEventRef, SendRequest, Sent};
 pub use query::ObligationsRequest;
 pub use reservation::{DEFAULT_LEASE, IntoReservationId, ReserveRequest};
+pub use schedule::{ScheduleRequest, ScheduleView};
 pub use task::{AddTaskRequest, IntoTaskId, TasksRequest, Tracked, TrackedSendRequest, UpdateTaskRequest};
 pub use vote::{DEFAULT_VOTE, IntoVoteId, OpenVoteRequest};
 

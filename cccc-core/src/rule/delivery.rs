@@ -206,6 +206,13 @@ fn may_claim(mailbox: &Mailbox, event: &Event) -> Result<()> {
         return Err(Error::refused(format!("message {id} has low priority, which is never pushed"))
             .hint("it waits in the recipient's inbox"));
     }
+    if mailbox.quiet.contains(seq.0) {
+        return Err(Error::refused(format!(
+            "message {id} is beyond the rate or depth at which {} is pushed",
+            event.by
+        ))
+        .hint("it waits in the recipient's inbox"));
+    }
     let Some(flight) = mailbox.flights.get(&seq) else { return Ok(()) };
     let same_generation = flight.generation == mailbox.generation;
     match flight.state {

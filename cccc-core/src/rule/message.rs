@@ -13,7 +13,7 @@ use crate::id::{Principal, Seq, TaskId};
 use crate::ledger::Draft;
 use crate::rule::address::{self, Address};
 use crate::rule::permission::{self, Rank};
-use crate::rule::{Call, Decision, Known, Needs, Resolved, bounded, few, task, withdraw};
+use crate::rule::{Call, Decision, Known, Needs, Resolved, bounded, few, rate, task, withdraw};
 use crate::state::{GroupState, ObligationKind};
 use crate::time::Timestamp;
 
@@ -116,10 +116,12 @@ pub(super) fn compose(
         may_oblige(state, call, &audience)?;
     }
     let (root, depth) = match answered {
-        Some((_, message)) => (message.root, message.depth.saturating_add(1)),
+        Some((known, message)) => {
+            (message.root, rate::depth(state, &call.by, known.event.seq, message.depth))
+        }
         None => (own_seq, 0),
     };
-    let message = ChatMessage {
+    let mut message = ChatMessage {
         text: send.text.clone(),
         format: send.format,
         to,
@@ -139,11 +141,14 @@ pub(super) fn compose(
         not_if: send.not_if.clone(),
         root,
         depth,
+        quiet: Vec::new(),
         task_id: task_id.map(|task| task.to_string()),
         src_group_id: None,
         src_event_id: None,
     };
     check_room(state, &message)?;
+    message.quiet = rate::quiet(state, call, &message);
+    let over = rate::notice(state, call, &message, own_seq);
     let retract = replaced.map(|known| ChatRetract {
         event_id: known.event.id,
         recipients: withdraw::unread_by(state, known.event.seq),
@@ -151,7 +156,7 @@ pub(super) fn compose(
         reason: String::new(),
     });
     let drafts = std::iter::once(Draft::from(message)).chain(retract.map(Draft::from));
-    Ok(Decision::write(drafts))
+    Ok(Decision::write(drafts.chain(over.map(Draft::from))))
 }
 
 /// What depends on the command alone.

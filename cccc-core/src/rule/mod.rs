@@ -17,13 +17,17 @@ pub mod label;
 pub mod message;
 pub mod obligation;
 pub mod permission;
+pub mod policy;
+pub mod rate;
 pub mod reading;
 pub mod receipt;
 pub mod reservation;
+pub mod schedule;
 pub mod session;
 pub mod suggest;
 pub mod task;
 pub mod vote;
+pub mod wait;
 pub mod withdraw;
 
 use std::collections::BTreeMap;
@@ -188,6 +192,12 @@ pub fn needs(state: &GroupState, call: &Call, command: &Command) -> Needs {
         | Command::RemoveActor(_)
         | Command::OpenSession(_)
         | Command::CloseSession { .. }
+        | Command::Notify { .. }
+        | Command::AddSchedule(_)
+        | Command::EnableSchedule { .. }
+        | Command::RemoveSchedule { .. }
+        | Command::ClearSchedules
+        | Command::FireSchedule { .. }
         | Command::Pull { .. } => Needs::default(),
     }
 }
@@ -224,6 +234,16 @@ pub fn decide(state: &GroupState, call: &Call, command: &Command, resolved: &Res
         Command::Pull { events, mark_read } => delivery::pull(state, call, events, *mark_read),
         Command::Claim { recipient, events, transport } => {
             delivery::claim(state, call, recipient, events, *transport, resolved)
+        }
+        Command::Notify { key } => policy::notify(state, call, key),
+        Command::AddSchedule(add) => schedule::add(state, call, add),
+        Command::EnableSchedule { schedule_id, enabled } => {
+            schedule::enable(state, call, schedule_id, *enabled)
+        }
+        Command::RemoveSchedule { schedule_id } => schedule::remove(state, call, schedule_id),
+        Command::ClearSchedules => schedule::clear(state, call),
+        Command::FireSchedule { schedule_id, scheduled_at } => {
+            schedule::fire(state, call, schedule_id, *scheduled_at)
         }
         Command::Settle { delivery, outcome } => delivery::settle(call, *delivery, outcome, resolved),
         Command::Retry { event, recipient } => delivery::retry(state, call, event, recipient, resolved),

@@ -357,6 +357,10 @@ impl<'a> History<'a> {
                 delivery.state = DeliveryWord::Ambiguous;
                 delivery.reason = Some("a new session began before the outcome was known".into());
             }
+            (DeliveryWord::Pending, None) if self.content.quiet.contains(recipient) => {
+                delivery.reason =
+                    Some("beyond the rate or depth of what is pushed; it waits to be read".into());
+            }
             _ => {}
         }
         delivery

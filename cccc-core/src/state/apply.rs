@@ -26,6 +26,7 @@ impl GroupState {
             return;
         }
         self.position = Position { seq: event.seq, chain: event.chain };
+        self.remember(event);
         match &event.body {
             Body::GroupCreate(group) => {
                 self.created = true;
@@ -45,8 +46,14 @@ impl GroupState {
             Body::GroupSetState(GroupSetState { state, .. }) => self.set_mode(*state, event.ts),
             Body::ActorAdd(add) => self.add_actor(event.seq, add),
             Body::ActorUpdate(update) => self.update_actor(update),
-            Body::ActorRemove(remove) => self.remove_actor(event.seq, remove),
-            Body::SessionOpen(open) => self.open_session(open),
+            Body::ActorRemove(remove) => {
+                self.note_time(event.seq, event.ts);
+                self.remove_actor(event.seq, remove);
+            }
+            Body::SessionOpen(open) => {
+                self.open_session(open);
+                self.session_began(&open.actor_id, event.ts);
+            }
             Body::SessionClose(close) => self.close_session(close),
             Body::ChatMessage(message) => self.message(event, message),
             Body::ChatRead(read) => {
@@ -70,7 +77,10 @@ impl GroupState {
             Body::ChatRetract(retract) => {
                 self.withdraw(retract.event_id.seq, retract.superseded_by.is_some());
             }
-            Body::ChatRedact(redact) => self.redact(redact),
+            Body::ChatRedact(redact) => {
+                self.rates.redacted(redact.event_id.seq, event.ts);
+                self.redact(redact);
+            }
             Body::RuntimeDelivery(delivery) => self.delivery(event, delivery),
             Body::ContextSet(set) => self.set_context(event, set),
             Body::AgentState(said) => self.set_agent(event, said),
@@ -82,12 +92,26 @@ impl GroupState {
             Body::VoteOpen(open) => self.open_vote(event, open),
             Body::VoteCast(cast) => self.cast_vote(event, cast),
             Body::VoteClose(close) => self.close_vote(close),
-            Body::TaskCreate(create) => self.begin_task(event, create),
-            Body::TaskUpdate(update) => self.change_task(event, update),
             // A notice is never unread, and nothing is owed for it.
-            Body::SystemNotify(_) => {}
+            Body::SystemNotify(notice) => self.notified(event, notice),
+            Body::ScheduleSet(set) => self.set_schedule(event, set),
+            Body::ScheduleRemove(remove) => {
+                self.schedules.remove(&remove.schedule_id);
+            }
+            Body::ScheduleFired(fired) => self.schedule_fired(fired),
+            // What is wished is for whoever hosts the actor to see.
+            Body::ActorStart(_) | Body::ActorStop(_) | Body::ActorRestart(_) => {}
+            Body::TaskCreate(create) => self.begin_task(event, create),
+            Body::TaskUpdate(update) => {
+                if update.change.is_progress() {
+                    self.rates.moved(&event.by, event.seq);
+                }
+                self.change_task(event, update);
+            }
             Body::Redacted { kind } => {
                 if kind.as_ref() == "chat.message" {
+                    self.note_time(event.seq, event.ts);
+                    self.user_word(event);
                     self.count_message(event.seq);
                 }
             }
@@ -194,6 +218,8 @@ impl GroupState {
             self.foreman = None;
         }
         let gone = Principal::Actor(remove.actor_id.clone());
+        self.rates.forget(&gone);
+        self.memory.actors.remove(&remove.actor_id);
         let mailbox = self.mailboxes.remove(&gone).unwrap_or_default();
         self.tombstones.push_back(Tombstone {
             id: remove.actor_id.clone(),
@@ -268,7 +294,16 @@ impl GroupState {
         self.messages += 1;
     }
 
+    /// A word of the user lets everybody talk again.
+    fn user_word(&mut self, event: &Event) {
+        if event.by == Principal::User {
+            self.rates.user_spoke(event.seq);
+        }
+    }
+
     fn message(&mut self, event: &Event, message: &ChatMessage) {
+        self.note_time(event.seq, event.ts);
+        self.user_word(event);
         self.count_message(event.seq);
         if let Some(answered) = message.reply_to.filter(|answered| answered.seq < event.seq)
             && let Some(mailbox) = self.mailboxes.get_mut(&event.by)
@@ -284,6 +319,11 @@ impl GroupState {
         for recipient in message.recipients.iter().filter(|recipient| **recipient != event.by) {
             let Some(mailbox) = self.mailboxes.get_mut(recipient) else { continue };
             mailbox.unread.insert(event.seq.0);
+            if message.priority == Priority::Low || message.quiet.contains(recipient) {
+                mailbox.quiet.insert(event.seq.0);
+            } else if matches!(event.by, Principal::Actor(_) | Principal::Service(_)) {
+                self.rates.count(&event.by, recipient, event.ts, event.seq);
+            }
             if !conditions.is_empty() {
                 mailbox.waiting.insert(event.seq, conditions.clone());
             }
@@ -294,6 +334,8 @@ impl GroupState {
                     due_at: message.due_at,
                     paused_before_ms: paused_ms,
                     lineages: vec![vec![(recipient.clone(), event.seq)]],
+                    thread: message.root,
+                    told: None,
                 };
                 mailbox.owed.insert((event.seq, *kind), obligation);
             }

@@ -10,7 +10,7 @@ use crate::event::Transport;
 use crate::id::{EventId, Principal, Seq, TaskId};
 use crate::time::Timestamp;
 
-/// A principal's mail. `handed`, `flights` and `waiting` speak of unread messages only.
+/// A principal's mail. `handed`, `flights`, `waiting` and `quiet` speak of unread messages only.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Mailbox {
@@ -22,6 +22,8 @@ pub struct Mailbox {
     pub flights: BTreeMap<Seq, Flight>,
     /// Those that were never handed over and only may be under conditions.
     pub waiting: BTreeMap<Seq, Conditions>,
+    /// Those that are not pushed, and about which nobody is reminded: of low priority, or beyond a limit.
+    pub quiet: RoaringTreemap,
     /// What the principal owes.
     pub owed: BTreeMap<(Seq, ObligationKind), Obligation>,
     /// Counts the principal's sessions.
@@ -136,6 +138,19 @@ pub struct Obligation {
     /// How it came to its debtor; more than one way if removed recipients left theirs to the same
     /// successor. Sorted.
     pub lineages: Vec<Lineage>,
+    /// The message that began the thread in which it is owed.
+    pub thread: Seq,
+    /// What was said about it.
+    pub told: Option<Told>,
+}
+
+/// How far the policies got with an obligation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// 1: its debtor was reminded; 2: others were told.
+    pub level: u32,
+    /// When, in running time: the group's pauses are taken out.
+    pub at: Timestamp,
 }
 
 impl Mailbox {
@@ -145,6 +160,7 @@ impl Mailbox {
             self.handed.remove(seq.0);
             self.flights.remove(&seq);
             self.waiting.remove(&seq);
+            self.quiet.remove(seq.0);
         }
     }
 
@@ -153,6 +169,7 @@ impl Mailbox {
         let past = seq.0.saturating_add(1);
         self.unread.remove_range(..past);
         self.handed.remove_range(..past);
+        self.quiet.remove_range(..past);
         self.flights = self.flights.split_off(&Seq(past));
         self.waiting = self.waiting.split_off(&Seq(past));
     }

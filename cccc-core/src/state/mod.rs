@@ -9,8 +9,12 @@ mod actor;
 mod apply;
 mod context;
 mod mailbox;
+mod policy;
+mod rate;
 mod reservation;
+mod schedule;
 mod task;
+mod times;
 mod vote;
 
 #[cfg(test)]
@@ -24,14 +28,20 @@ use serde::{Deserialize, Serialize};
 pub use actor::{Actor, Session, Tombstone};
 pub(crate) use apply::{asked_by, met_by_reply};
 pub use context::{AgentWord, Entry, EntryValue};
-pub use mailbox::{Conditions, Flight, FlightState, Lineage, Mailbox, Obligation, ObligationKind};
+pub use mailbox::{Conditions, Flight, FlightState, Lineage, Mailbox, Obligation, ObligationKind, Told};
+pub(crate) use policy::{ActorMemory, Memory};
+pub(crate) use rate::Rates;
+pub use rate::{RATE, RATE_WINDOW};
 pub use reservation::Reservation;
+pub use schedule::Schedule;
 pub use task::{CheckItem, MAX_SETTLED_TASKS, Task, TaskStatus};
 pub use vote::Vote;
 
 use crate::error::{Error, Result};
 use crate::event::{GroupMode, JoinPolicy, Role};
-use crate::id::{ActorId, ContextKey, GroupId, Label, Principal, ReservationId, Seq, TaskId, VoteId};
+use crate::id::{
+    ActorId, ContextKey, GroupId, Label, Principal, ReservationId, ScheduleId, Seq, TaskId, VoteId,
+};
 use crate::ledger::Position;
 use crate::time::Timestamp;
 
@@ -73,6 +83,9 @@ pub struct GroupState {
     agents: BTreeMap<ActorId, AgentWord>,
     reservations: BTreeMap<ReservationId, Reservation>,
     votes: BTreeMap<VoteId, Vote>,
+    rates: Rates,
+    memory: Memory,
+    schedules: BTreeMap<ScheduleId, Schedule>,
     tasks: BTreeMap<TaskId, Task>,
     /// Those of them for which nothing is owed any more, oldest first.
     settled_tasks: VecDeque<TaskId>,
@@ -107,6 +120,9 @@ impl GroupState {
             agents: BTreeMap::new(),
             reservations: BTreeMap::new(),
             votes: BTreeMap::new(),
+            rates: Rates::default(),
+            memory: Memory::default(),
+            schedules: BTreeMap::new(),
             tasks: BTreeMap::new(),
             settled_tasks: VecDeque::new(),
         }
@@ -239,6 +255,22 @@ impl GroupState {
     #[must_use]
     pub fn unsupported(&self) -> Option<(Seq, &str)> {
         self.unsupported.as_ref().map(|(seq, kind)| (*seq, kind.as_str()))
+    }
+
+    /// How much is sent to whom.
+    pub(crate) fn rates(&self) -> &Rates {
+        &self.rates
+    }
+
+    /// What the policies remember.
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// The schedules, by name.
+    #[must_use]
+    pub fn schedules(&self) -> &BTreeMap<ScheduleId, Schedule> {
+        &self.schedules
     }
 
     /// For how long the group has been paused altogether, by `now`.

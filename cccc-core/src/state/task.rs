@@ -317,6 +317,9 @@ impl GroupState {
                     due_at: task.due_at.filter(|_| kind == ObligationKind::Task),
                     paused_before_ms: task.paused_before_ms,
                     lineages: vec![vec![(debtor.clone(), id.seq())]],
+                    // The message that a task is given out with comes right behind it, and begins the thread.
+                    thread: id.seq().next(),
+                    told: None,
                 };
                 mailbox.owed.insert((id.seq(), kind), obligation);
             }

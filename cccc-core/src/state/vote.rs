@@ -66,6 +66,8 @@ impl GroupState {
                 due_at: Some(open.until),
                 paused_before_ms: paused_ms,
                 lineages: vec![vec![(voter.clone(), event.seq)]],
+                thread: event.seq,
+                told: None,
             };
             mailbox.owed.insert((event.seq, ObligationKind::Vote), obligation);
         }

@@ -17,3 +17,4 @@ mod processes;
 mod readme;
 mod simulation;
 mod task;
+mod time;

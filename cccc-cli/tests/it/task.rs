@@ -31,7 +31,7 @@ fn a_task_goes_its_way() {
     place.ok(&["--as", "alice", "task", "update", id, "--start", "--note", "it is the lexer"]);
     place.ok(&["--as", "alice", "task", "handoff", id, "--to", "bob"]);
     place.ok(&["--as", "bob", "task", "handoff", id, "--accept"]);
-    let error = place.fails(&["--as", "bob", "task", "done", id]);
+    let error = place.refused(&["--as", "bob", "task", "done", id]).to_string();
     assert!(error.contains("commit") && error.contains("--evidence"), "{error}");
     let done = place.json(&["--as", "bob", "task", "done", id, "Fixed", "--evidence", "commit:1a2b3c4"]);
     assert_eq!(done["status"], "done");

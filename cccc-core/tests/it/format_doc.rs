@@ -98,6 +98,7 @@ fn message(text: &str, root: Seq) -> ChatMessage {
         not_if: Vec::new(),
         root,
         depth: 0,
+        quiet: Vec::new(),
         task_id: None,
         src_group_id: None,
         src_event_id: None,

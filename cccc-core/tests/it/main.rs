@@ -7,6 +7,7 @@
 )]
 
 mod conformance;
+mod coord;
 mod crowd;
 mod format_doc;
 mod handle;
@@ -15,3 +16,5 @@ mod model;
 mod processes;
 mod readme;
 mod simulation;
+mod task;
+mod time;

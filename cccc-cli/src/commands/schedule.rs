@@ -41,7 +41,7 @@ enum ScheduleCommand {
   cccc schedule add 'Run the tests' --to alice --every 30m
   cccc schedule add 'Weekly report' --to @foreman --cron '0 16 * * 5' --tz America/New_York
   cccc schedule add --restart alice --at 2026-12-01T06:00:00Z")]
-    Add(AddArgs),
+    Add(Box<AddArgs>),
     /// List the schedules
     #[command(after_help = "Examples:\n  cccc schedule list --json")]
     List,
@@ -146,7 +146,7 @@ impl From<StateArg> for GroupMode {
 pub(crate) async fn cmd_schedule(context: &Context, args: ScheduleArgs) -> Outcome {
     match args.command {
         ScheduleCommand::Add(args) => {
-            let made = add(&context.group().await?, args).await?;
+            let made = add(&context.group().await?, *args).await?;
             context.out.answer(&made, || {
                 let next = made.next_at.map(due).unwrap_or_default();
                 format!("schedule {}: first {next}", made.schedule_id)

@@ -7,7 +7,7 @@
 //! A task is blocked while one that it depends on is not done; that is derived, never stored by anybody.
 //! What is done too early, or without the evidence that the asker wants, is refused. Everything that concerns
 //! somebody else than who caused it is accompanied by a notice in the same append. What each change
-//! requires is decided in [`change`], what is shown in [`view`].
+//! requires is decided in `task/change.rs`, what is shown in `task/view.rs`.
 
 mod change;
 mod notice;

@@ -6,8 +6,10 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     actor, attach, completions, doctor, group, groups, inbox, join, ledger, mark, obligations, receipts,
-    schema, send, show, status, tail, version, who, withdraw,
+    schema, send, show, status, tail, task, version, who, withdraw,
 };
+use crate::commands::{context as context_command, label, reserve, vote};
+use crate::commands::{policy, schedule, waits};
 use crate::context::Context;
 use crate::demo;
 use crate::output::Outcome;
@@ -32,7 +34,12 @@ use crate::output::Outcome;
   cccc --as alice inbox                         what alice has not read
   cccc --as alice reply 5 \"Two findings\" --file findings.md
   cccc receipts 5                               who got, read and answered it
-  cccc demo                                     see it work on this directory, in a throwaway home"
+  cccc demo                                     see it work on this directory, in a throwaway home
+
+Environment:
+  CCCC_HOME, CCCC_GROUP_ID, CCCC_ACTOR_ID       as --home, --group and --as
+  CCCC_ALLOW_NETWORK_FS=1                       allow a home on NFS, 9p, SMB..., for one machine only
+  NO_COLOR                                      no colours, on a terminal neither"
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -83,6 +90,18 @@ pub(crate) enum Command {
     Inbox(inbox::InboxArgs),
     Receipts(receipts::ReceiptsArgs),
     Obligations(obligations::ObligationsArgs),
+    Context(context_command::ContextArgs),
+    AgentState(context_command::AgentStateArgs),
+    Reserve(reserve::ReserveArgs),
+    Reservations(reserve::ReservationsArgs),
+    Release(reserve::ReleaseArgs),
+    Vote(vote::VoteArgs),
+    Label(label::LabelArgs),
+    Task(task::TaskArgs),
+    TrackedSend(task::TrackedSendArgs),
+    Waits(waits::WaitsArgs),
+    Policy(policy::PolicyArgs),
+    Schedule(schedule::ScheduleArgs),
     Show(show::ShowArgs),
     Tail(tail::TailArgs),
     Ledger(ledger::LedgerArgs),
@@ -121,6 +140,18 @@ impl Command {
             Self::Inbox(args) => inbox::cmd_inbox(context, args).await,
             Self::Receipts(args) => receipts::cmd_receipts(context, args).await,
             Self::Obligations(args) => obligations::cmd_obligations(context, args).await,
+            Self::Context(args) => context_command::cmd_context(context, args).await,
+            Self::AgentState(args) => context_command::cmd_agent_state(context, args).await,
+            Self::Reserve(args) => reserve::cmd_reserve(context, args).await,
+            Self::Reservations(args) => reserve::cmd_reservations(context, args).await,
+            Self::Release(args) => reserve::cmd_release(context, args).await,
+            Self::Vote(args) => vote::cmd_vote(context, args).await,
+            Self::Label(args) => label::cmd_label(context, args).await,
+            Self::Task(args) => task::cmd_task(context, args).await,
+            Self::TrackedSend(args) => task::cmd_tracked_send(context, args).await,
+            Self::Waits(args) => waits::cmd_waits(context, args).await,
+            Self::Policy(args) => policy::cmd_policy(context, args).await,
+            Self::Schedule(args) => schedule::cmd_schedule(context, args).await,
             Self::Show(args) => show::cmd_show(context, args).await,
             Self::Tail(args) => tail::cmd_tail(context, args).await,
             Self::Ledger(args) => ledger::cmd_ledger(context, args).await,

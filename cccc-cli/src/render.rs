@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cccc_core::event::{Body, ChatMessage, DeliveryState, Priority};
+use cccc_core::event::{Body, ChatMessage, ContextValue, DeliveryState, Priority};
 use cccc_core::{Clock, Event, Principal, SystemClock, Timestamp};
 
 use crate::duration::short;
@@ -133,6 +133,35 @@ fn detail(body: &Body) -> String {
         Body::RuntimeDelivery(delivery) => {
             format!("{} to {}: {}", seqs(&delivery.event_ids), delivery.actor_id, state(&delivery.state))
         }
+        Body::ContextSet(set) => match &set.value {
+            Some(ContextValue::Text(text)) => format!("{}: {}", set.key, first_line(text, LINE_CHARS)),
+            Some(ContextValue::Service(service)) => format!("{}: {}", set.key, clean(&service.address)),
+            None => format!("{} removed", set.key),
+        },
+        Body::AgentState(said) => {
+            format!("{} is at {}", said.actor_id, first_line(&said.focus, LINE_CHARS))
+        }
+        Body::ReservationTake(take) => {
+            format!("{} {} {}", take.reservation_id, clean(&take.globs.join(" ")), due(take.until))
+        }
+        Body::ReservationExtend(extend) => format!("{} {}", extend.reservation_id, due(extend.until)),
+        Body::ReservationRelease(release) => release.reservation_id.to_string(),
+        Body::VoteOpen(open) => format!("{} {}", open.vote_id, first_line(&open.subject, LINE_CHARS)),
+        Body::VoteCast(cast) => format!("{} {}", cast.vote_id, cast.choice),
+        Body::VoteClose(close) => format!("{} {}", close.vote_id, close.outcome),
+        Body::TaskCreate(task) => clean(&task.title),
+        Body::TaskUpdate(update) => format!("{} {}", update.task_id, update.change.as_str()),
+        Body::SystemNotify(notice) => {
+            let target = notice.target.as_ref().map(|target| format!(" to {target}")).unwrap_or_default();
+            let text = notice.text.as_deref().map(|text| format!(": {}", first_line(text, LINE_CHARS)));
+            format!("{}{target}{}", clean(&notice.notice), text.unwrap_or_default())
+        }
+        Body::ScheduleSet(set) => set.schedule_id.to_string(),
+        Body::ScheduleRemove(remove) => remove.schedule_id.to_string(),
+        Body::ScheduleFired(fired) => format!("{} {}", fired.schedule_id, word(&fired.result)),
+        Body::ActorStart(start) => start.actor_id.to_string(),
+        Body::ActorStop(stop) => stop.actor_id.to_string(),
+        Body::ActorRestart(restart) => restart.actor_id.to_string(),
         _ => String::new(),
     }
 }

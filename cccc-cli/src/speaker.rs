@@ -146,6 +146,17 @@ mod tests {
     }
 
     #[test]
+    fn every_mark_is_in_the_manual() {
+        use clap::CommandFactory;
+        let mut cli = crate::cli::Cli::command();
+        let manual = cli.find_subcommand_mut("whoami").unwrap().render_long_help().to_string();
+        for mark in MARKS {
+            assert!(manual.contains(mark.variable), "{}", mark.variable);
+            assert!(mark.value.is_none_or(|value| manual.contains(value)), "{}", mark.variable);
+        }
+    }
+
+    #[test]
     fn a_malformed_name_is_an_error_wherever_it_comes_from() {
         assert!(speaker(Some("Not An Id"), &with(&[])).is_err());
         assert!(speaker(None, &with(&[("CCCC_ACTOR_ID", "../x")])).is_err());

@@ -213,6 +213,19 @@ fn copy(mut from: impl Read, source: &Path, to: &mut impl Write, target: &Path) 
     Ok((digest, bytes, head))
 }
 
+/// SHA-256 of a file's bytes, in lower-case hex, without keeping them.
+///
+/// # Errors
+/// As for [`Blobs::put_file`].
+pub(crate) async fn hash_file(path: impl Into<PathBuf>) -> Result<String> {
+    let path = path.into();
+    off_thread("cccc hash", move || {
+        let file = File::open(&path).map_err(|e| Error::io("read", &path, e))?;
+        copy(file, &path, &mut io::sink(), Path::new("nowhere")).map(|(sha256, ..)| sha256)
+    })
+    .await
+}
+
 fn too_large(path: &Path) -> Error {
     Error::new(ErrorKind::TooLarge, format!("{} is larger than {MAX_BLOB_BYTES} bytes", path.display()))
         .hint("send its path instead, or split it")

@@ -2,13 +2,19 @@
 //!
 //! A command says what is wanted, never who wants it: that is the principal of the handle it is given to.
 
+mod task;
+
 use std::time::Duration;
+
+pub use task::{AddTask, UpdateTask};
 
 use crate::event::{
     ActorRemove, ActorUpdate, Attachment, Format, GroupAttach, GroupCreate, GroupSetState, GroupUpdate,
-    NotIf, Priority, Role, Transport,
+    NotIf, Priority, Role, ScheduleAction, Transport,
 };
+use crate::event::{Choice, ContextValue};
 use crate::id::{ActorId, EventId, EventRef, Label, Principal};
+use crate::id::{ContextKey, ReservationId, ScheduleId, Seq, VoteId};
 use crate::time::Timestamp;
 
 /// Something to be decided by the rules and, if they agree, written.
@@ -122,6 +128,45 @@ pub enum Command {
         /// How it ended.
         outcome: Outcome,
     },
+    /// Says what a policy finds due, once; by the key of its [`Reminder`](crate::rule::policy::Reminder).
+    Notify {
+        /// The key.
+        key: String,
+    },
+    /// Makes a schedule.
+    AddSchedule(AddSchedule),
+    /// Lets a schedule run, or rest.
+    EnableSchedule {
+        /// Which.
+        schedule_id: ScheduleId,
+        /// Whether it runs.
+        enabled: bool,
+    },
+    /// Removes a schedule.
+    RemoveSchedule {
+        /// Which.
+        schedule_id: ScheduleId,
+    },
+    /// Removes the schedules that are completed.
+    ClearSchedules,
+    /// Carries out a schedule whose time has come, once.
+    FireSchedule {
+        /// Which.
+        schedule_id: ScheduleId,
+        /// The time that has come.
+        scheduled_at: Timestamp,
+    },
+    /// Makes a task.
+    AddTask(AddTask),
+    /// Changes a task.
+    UpdateTask(UpdateTask),
+    /// Makes a task, and sends the message that says so to its owner: both or neither.
+    TrackedSend {
+        /// The task; its owner is whom the message is for, and its key that of the message.
+        task: AddTask,
+        /// The message, to exactly one recipient.
+        message: SendMessage,
+    },
     /// Allows another try at a delivery that ended `ambiguous`.
     Retry {
         /// The message.
@@ -129,6 +174,115 @@ pub enum Command {
         /// The recipient.
         recipient: Principal,
     },
+    /// Sets or removes an entry of the shared context.
+    SetContext {
+        /// Which.
+        key: ContextKey,
+        /// The version that the caller has read, 0 for none; absent: the caller had set it itself, or it
+        /// is not there.
+        base: Option<Seq>,
+        /// What it shall say; absent: it is removed.
+        value: Option<ContextValue>,
+    },
+    /// Adds a decision or a note to the shared context.
+    AppendContext {
+        /// Which of the two.
+        section: Appendix,
+        /// What it says.
+        text: String,
+    },
+    /// Says what an agent is doing.
+    SetAgentState {
+        /// Whose state; absent: the caller's.
+        actor_id: Option<ActorId>,
+        /// What it is at; absent stays, empty is cleared.
+        focus: Option<String>,
+        /// What it will do then; absent stays, empty is cleared.
+        next: Option<String>,
+        /// What keeps it from going on; absent stays, empty is cleared.
+        blocker: Option<String>,
+        /// How long that holds; absent: until it says otherwise.
+        until: Option<Timestamp>,
+        /// The version that the caller has read; absent: whichever it is.
+        base: Option<Seq>,
+    },
+    /// Reserves paths for the caller.
+    Reserve {
+        /// Patterns, see [`glob`](crate::rule::glob).
+        globs: Vec<String>,
+        /// What for, for people.
+        purpose: String,
+        /// For how long from now.
+        lease: Duration,
+    },
+    /// Says anew how long an own reservation lasts.
+    ExtendReservation {
+        /// Which.
+        reservation: ReservationId,
+        /// For how long from now.
+        lease: Duration,
+    },
+    /// Ends a reservation.
+    ReleaseReservation {
+        /// Which.
+        reservation: ReservationId,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Puts a question to a vote. `release <actor>` is the question whether to remove that actor.
+    OpenVote {
+        /// The question.
+        subject: String,
+        /// Who votes; empty: every actor, of a release every one but the actor concerned.
+        voters: Vec<Principal>,
+        /// For how long from now.
+        within: Duration,
+    },
+    /// The caller votes.
+    CastVote {
+        /// On what.
+        vote: VoteId,
+        /// How.
+        choice: Choice,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Calls a vote off, or says that its time is over.
+    CloseVote {
+        /// Which.
+        vote: VoteId,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Gives an actor labels and takes others from it.
+    ChangeLabels {
+        /// Whose; absent: the caller's.
+        actor_id: Option<ActorId>,
+        /// Labels that it shall have.
+        add: Vec<Label>,
+        /// Labels that it shall not have.
+        remove: Vec<Label>,
+    },
+}
+
+/// What is added to the shared context, see [`Command::AppendContext`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appendix {
+    /// Something the group has settled.
+    Decision,
+    /// Something worth knowing.
+    Note,
+}
+
+impl Appendix {
+    /// The section it goes to.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Decision => crate::rule::context::DECISIONS,
+            Self::Note => crate::rule::context::NOTES,
+        }
+    }
 }
 
 /// How a delivery ended, as far as the deliverer can say.
@@ -174,6 +328,41 @@ impl AddActor {
             ephemeral: false,
         }
     }
+}
+
+/// See [`Command::AddSchedule`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct AddSchedule {
+    /// Its name; by default `s` and the number of the event that makes it.
+    pub schedule_id: Option<ScheduleId>,
+    /// When.
+    pub when: When,
+    /// What.
+    pub action: ScheduleAction,
+}
+
+/// When something is to happen, as a caller says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum When {
+    /// Again and again, first after this time; a minute to a year.
+    Every(Duration),
+    /// Whenever the clocks of a zone match five fields: minute, hour, day of the month, month, weekday.
+    Cron {
+        /// `0 9 * * 1-5`
+        expr: String,
+        /// The zone's IANA name; by default UTC.
+        tz: Option<String>,
+    },
+    /// Once, then.
+    At(Timestamp),
+    /// Once, when the clocks of a zone next show this.
+    AtTime {
+        /// `17:00`
+        time: String,
+        /// The zone's IANA name; by default UTC.
+        tz: Option<String>,
+    },
 }
 
 /// See [`Command::OpenSession`].

@@ -1,8 +1,12 @@
 //! Identifiers, parsed at the boundary: whoever holds one of these types holds a well-formed value.
 
+mod numbered;
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+
+pub use numbered::{ReservationId, TaskId, VoteId};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,6 +34,14 @@ fn check_name(what: &'static str, text: &str) -> Result<()> {
         "use 1 to {MAX_NAME_BYTES} of a-z, 0-9, '.', '_', '-', starting with a letter or digit"
     ));
     Err(error)
+}
+
+/// One name, or a name within a section: `brief`, `decisions/57`.
+fn check_key(what: &'static str, text: &str) -> Result<()> {
+    match text.split_once('/') {
+        Some((section, item)) => check_name(what, section).and_then(|()| check_name(what, item)),
+        None => check_name(what, text),
+    }
 }
 
 /// Declares a name type: a cheap-to-clone string that parsed.
@@ -99,6 +111,30 @@ name_type!(
 name_type!(
     /// A label of actors; `#label` addresses all who have it, so it is also a topic.
     Label, "label", check_name
+);
+
+name_type!(
+    /// What an entry of the shared context is found under: `brief`, or `services/api` within a section.
+    ContextKey, "context key", check_key
+);
+
+impl ContextKey {
+    /// The part before the slash, or all of it.
+    #[must_use]
+    pub fn section(&self) -> &str {
+        self.0.split_once('/').map_or(&self.0, |(section, _)| section)
+    }
+
+    /// The part behind the slash.
+    #[must_use]
+    pub fn item(&self) -> Option<&str> {
+        self.0.split_once('/').map(|(_, item)| item)
+    }
+}
+
+name_type!(
+    /// The name of a schedule within a group.
+    ScheduleId, "schedule id", check_name
 );
 
 /// Who speaks or is spoken to. Written `user`, `system`, `svc:<name>`, or as a bare actor id.

@@ -102,11 +102,27 @@ pub use group::{
     IntoEventRef, JoinRequest, Joined, LiveSession, Member, Message, ObligationsRequest, RemoveActorRequest,
     SendRequest, Sent, SessionView, UpdateActorRequest, Watch,
 };
+pub use group::{AddTaskRequest, IntoTaskId, TasksRequest, Tracked, TrackedSendRequest, UpdateTaskRequest};
+pub use group::{
+    AgentStateRequest, DEFAULT_LEASE, DEFAULT_VOTE, IntoReservationId, IntoVoteId, LabelsRequest,
+    OpenVoteRequest, ReserveRequest, SetContextRequest,
+};
+pub use group::{ScheduleRequest, ScheduleView};
 pub use home::{Attached, FileSystem, GroupEntry, HOME_VARIABLE, Home, HomeOptions, Scope};
 pub use id::{ActorId, EventId, EventRef, GroupId, Label, Principal, Seq};
+pub use id::{ContextKey, ReservationId, ScheduleId, TaskId, VoteId};
 pub use ledger::{Durability, Ledger, Position};
 pub use presence::Process;
+pub use rule::context::{AgentView, EntryView};
+pub use rule::label::LabelView;
 pub use rule::obligation::ObligationView;
+pub use rule::policy::{Effect, Reminder};
 pub use rule::receipt::{DeliveryWord, ObligationWord, Receipt};
+pub use rule::reservation::ReservationView;
+pub use rule::schedule::Firing;
+pub use rule::task::view::{EvidenceView, NoteView, TaskView};
+pub use rule::vote::{Voice, VoteStanding, VoteView};
+pub use rule::wait::{Cycle, Wait, WaitGraph};
 pub use state::ObligationKind;
+pub use state::{CheckItem, TaskStatus};
 pub use time::Timestamp;

@@ -106,6 +106,15 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
+/// The IANA name of the machine's time zone, else `UTC`: what a person at it means by `17:00`.
+///
+/// No rule asks for it; frontends name it in what they ask for.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "it is for the edge, where people say a time of day")]
+pub fn local_zone() -> String {
+    jiff::tz::TimeZone::system().iana_name().unwrap_or("UTC").to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -88,7 +88,11 @@ pub(crate) fn list() -> String {
 
 /// Runs the benchmarks.
 pub(crate) fn bench(root: &Path, rest: &[&str]) -> Result<(), Failure> {
-    cargo(root, &[&["bench", "--package", "cccc-core", "--bench", "*", "--"], rest].concat(), &[])
+    cargo(
+        root,
+        &[&["bench", "--package", "cccc-core", "--package", "cccc-cli", "--bench", "*", "--"], rest].concat(),
+        &[],
+    )
 }
 
 /// Builds the examples, then runs each in an empty directory with an empty home.

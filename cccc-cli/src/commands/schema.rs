@@ -59,11 +59,8 @@ pub(crate) fn cmd_schema(context: &Context, _: &SchemaArgs) -> Outcome {
 fn document() -> Value {
     let events: Map<String, Value> =
         Body::schemas().into_iter().map(|(kind, schema)| (kind.to_owned(), schema.into())).collect();
-    let one = |schema: Schema| json!({ "schema": schema });
-    let lines = |schema: Schema| json!({ "lines": true, "schema": schema });
-    let done = || one(schema_for!(Done));
     let sent = || one(schema_for!(Sent));
-    json!({
+    let mut document = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "envelope": envelope(),
         "events": events,
@@ -112,7 +109,39 @@ fn document() -> Value {
             "demo": one(schema_for!(crate::demo::DemoAnswer)),
         },
         "error": schema_for!(ErrorLine),
-    })
+    });
+    if let Some(answers) = document.get_mut("answers").and_then(Value::as_object_mut) {
+        let of_families = [
+            super::context::answers(),
+            super::reserve::answers(),
+            super::vote::answers(),
+            super::label::answers(),
+            super::task::answers(),
+            super::waits::answers(),
+            super::policy::answers(),
+            super::schedule::answers(),
+        ];
+        answers.extend(of_families.into_iter().flatten().map(|(name, answer)| (name.to_owned(), answer)));
+    }
+    document
+}
+
+/// The answers of a family of commands, by command.
+pub(crate) type Answers = Vec<(&'static str, Value)>;
+
+/// A command that answers with one object.
+pub(crate) fn one(schema: Schema) -> Value {
+    json!({ "schema": schema })
+}
+
+/// A command that answers with objects, one a line.
+pub(crate) fn lines(schema: Schema) -> Value {
+    json!({ "lines": true, "schema": schema })
+}
+
+/// A command that answers with [`Done`].
+pub(crate) fn done() -> Value {
+    one(schema_for!(Done))
 }
 
 /// A line of a ledger, which is what `tail`, `show` and `ledger export` print. The order of the fields is

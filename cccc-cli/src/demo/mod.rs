@@ -82,7 +82,11 @@ pub(crate) async fn cmd_demo(context: &Context, args: DemoArgs) -> Outcome {
     count::sources(&root)?;
     let dir = throwaway()?;
     let result = perform(context, dir.path(), &root).await;
-    let shown = result.and_then(|answer| show(context, &answer, args.rm));
+    let shown = match result.and_then(|answer| show(context, &answer, args.rm)) {
+        // Nobody saw it to its end, so nothing was shown to hold.
+        Err(Failure::ClosedPipe) => Err(Failure::Answered),
+        shown => shown,
+    };
     if !args.rm {
         // Kept also when something went wrong: that is when one wants to look.
         let home = dir.keep();

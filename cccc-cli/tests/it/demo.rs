@@ -68,6 +68,22 @@ fn what_cannot_be_counted_is_an_error_at_once() {
     assert_eq!(left(&place), 0);
 }
 
+/// Exit code 0 claims that everything was checked and shown.
+#[test]
+fn a_demo_that_nobody_watches_is_no_success() {
+    use std::io::Read;
+    use std::process::Stdio;
+    let place = Place::bare();
+    place.file("a.rs", "one\n");
+    let mut command = place.command(&["demo", "--rm"]);
+    command.env("TMPDIR", place.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
+    let mut errors = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+    assert_eq!((child.wait().unwrap().code(), errors.as_str()), (Some(1), ""));
+}
+
 #[test]
 fn an_empty_directory_is_counted_too() {
     let place = Place::bare();

@@ -2,6 +2,7 @@
 //! rules decide is tested in core; here it is what is passed on, printed, and returned as exit code.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
 
+mod coord;
 mod demo;
 mod doctor;
 mod errors;
@@ -13,3 +14,5 @@ mod message;
 mod outside;
 mod speaking;
 mod support;
+mod task;
+mod time;

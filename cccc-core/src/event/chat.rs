@@ -124,8 +124,12 @@ pub struct ChatMessage {
     pub not_if: Vec<NotIf>,
     /// The message that began this thread (itself, if it answers nothing).
     pub root: Seq,
-    /// How many answers away from the root.
+    /// How many answers in a row, since the user last spoke or its sender got on with a task.
     pub depth: u32,
+    /// The recipients to whom it is not pushed, because of how much its sender writes to them, or because
+    /// of its depth. They read it when they look.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quiet: Vec<Principal>,
     /// The task it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task_id: Option<String>,

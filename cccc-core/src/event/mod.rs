@@ -5,7 +5,13 @@
 
 mod admin;
 mod chat;
+mod context;
 mod delivery;
+mod notice;
+mod reservation;
+mod schedule;
+mod task;
+mod vote;
 
 use std::sync::Arc;
 
@@ -20,7 +26,16 @@ pub use admin::{
 pub use chat::{
     Attachment, ChatAck, ChatCancel, ChatMessage, ChatRead, ChatRedact, ChatRetract, Format, NotIf, Priority,
 };
+pub use context::{AgentState, ContextSet, ContextValue, Service};
 pub use delivery::{DeliveryState, RuntimeDelivery, Transport, WithholdReason};
+pub use notice::SystemNotify;
+pub use reservation::{ReservationExtend, ReservationRelease, ReservationTake};
+pub use schedule::{
+    ActorRestart, ActorStart, ActorStop, FiredResult, ScheduleAction, ScheduleFired, ScheduleRemove,
+    ScheduleSet, Trigger, Wish,
+};
+pub use task::{Evidence, EvidenceKind, TaskCreate, TaskOp, TaskUpdate};
+pub use vote::{Choice, VoteCast, VoteClose, VoteOpen, VoteOutcome};
 
 use crate::error::{Error, Result};
 use crate::id::{EventId, GroupId, Principal, Seq};
@@ -88,6 +103,8 @@ impl Event {
 macro_rules! bodies {
     ($($kind:literal => $variant:ident,)*) => {
         /// The data of an event, by kind.
+        // Most events are messages: boxing them would cost an allocation each to save nothing.
+        #[expect(clippy::large_enum_variant, reason = "the large variant is by far the most frequent")]
         #[derive(Clone, Debug)]
         #[non_exhaustive]
         pub enum Body {
@@ -131,14 +148,17 @@ macro_rules! bodies {
                 json.map_err(|source| Error::invalid("event data cannot be written as JSON").source(source))
             }
 
-            /// Reads the data of a kind. Unknown kinds are no error; unknown fields are ignored.
-            pub fn parse(kind: &str, data: &RawValue) -> serde_json::Result<Self> {
-                if crate::ledger::is_redacted(data.get().as_bytes()) {
+            /// Reads the JSON data of a kind. Unknown kinds are no error; unknown fields are ignored.
+            pub fn parse(kind: &str, data: &str) -> serde_json::Result<Self> {
+                if crate::ledger::is_redacted(data.as_bytes()) {
                     return Ok(Self::Redacted { kind: kind.into() });
                 }
                 match kind {
-                    $($kind => serde_json::from_str(data.get()).map(Self::$variant),)*
-                    _ => Ok(Self::Unknown { kind: kind.into(), data: data.to_owned() }),
+                    $($kind => serde_json::from_str(data).map(Self::$variant),)*
+                    _ => {
+                        let data = RawValue::from_string(data.to_owned())?;
+                        Ok(Self::Unknown { kind: kind.into(), data })
+                    }
                 }
             }
 
@@ -175,6 +195,23 @@ bodies! {
     "chat.retract" => ChatRetract,
     "chat.redact" => ChatRedact,
     "runtime.delivery" => RuntimeDelivery,
+    "context.set" => ContextSet,
+    "agent.state" => AgentState,
+    "reservation.take" => ReservationTake,
+    "reservation.extend" => ReservationExtend,
+    "reservation.release" => ReservationRelease,
+    "vote.open" => VoteOpen,
+    "vote.cast" => VoteCast,
+    "vote.close" => VoteClose,
+    "system.notify" => SystemNotify,
+    "schedule.set" => ScheduleSet,
+    "schedule.remove" => ScheduleRemove,
+    "schedule.fired" => ScheduleFired,
+    "actor.start" => ActorStart,
+    "actor.stop" => ActorStop,
+    "actor.restart" => ActorRestart,
+    "task.create" => TaskCreate,
+    "task.update" => TaskUpdate,
 }
 
 /// What an event contributes to the ledger's index, so that facts about old messages are found on
@@ -241,6 +278,34 @@ impl Event {
             | Body::SessionOpen(SessionOpen { actor_id, .. })
             | Body::SessionClose(SessionClose { actor_id, .. }) => {
                 terms.involved.push(actor_id.clone().into());
+            }
+            Body::ContextSet(set) => {
+                terms.targets.extend((set.base_version.0 > 0).then_some(set.base_version))
+            }
+            Body::AgentState(said) => terms.involved.push(said.actor_id.clone().into()),
+            Body::ReservationTake(take) => terms.targets.extend(take.lapsed.iter().map(|id| id.seq())),
+            Body::ReservationExtend(extend) => terms.targets.push(extend.reservation_id.seq()),
+            Body::ReservationRelease(release) => terms.targets.push(release.reservation_id.seq()),
+            Body::VoteOpen(open) => {
+                terms.involved.extend(open.voters.iter().cloned());
+                terms.involved.extend(open.release.clone().map(Principal::Actor));
+            }
+            Body::VoteCast(cast) => terms.targets.push(cast.vote_id.seq()),
+            Body::VoteClose(close) => terms.targets.push(close.vote_id.seq()),
+            Body::SystemNotify(notice) => terms.involved.extend(notice.target.iter().cloned()),
+            Body::ActorStart(ActorStart { actor_id, .. })
+            | Body::ActorStop(ActorStop { actor_id, .. })
+            | Body::ActorRestart(ActorRestart { actor_id, .. }) => {
+                terms.involved.push(actor_id.clone().into());
+            }
+            Body::ScheduleSet(_) | Body::ScheduleRemove(_) | Body::ScheduleFired(_) => {}
+            Body::TaskCreate(task) => {
+                terms.key = task.client_id.as_deref().map(|key| key_hash(&self.by, key));
+                terms.involved.extend(task.owner.iter().cloned());
+            }
+            Body::TaskUpdate(update) => {
+                terms.targets.push(update.task_id.seq());
+                terms.involved.extend(update.change.names().cloned());
             }
             Body::GroupCreate(_)
             | Body::GroupUpdate(_)

@@ -314,3 +314,44 @@ async fn check_history(ledger: &dyn Ledger, at: Position) -> Result<()> {
             .hint("start over from its beginning, or restore the ledger that was followed")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blocking::block_on;
+    use crate::error::ErrorKind;
+    use crate::ledger::Chain;
+
+    #[test]
+    fn a_position_kept_elsewhere_tells_another_history() {
+        block_on(async {
+            let group = Group::in_memory("test").await?;
+            let early = group.position().await?;
+            group.add_actor("lead").await?;
+            group.check_position(early).await?;
+            group.check_position(Position::start(group.id())).await?;
+            let other = Position { chain: Chain([7; 10]), ..early };
+            let later = Position { seq: Seq(99), ..early };
+            for position in [other, later] {
+                assert_eq!(group.check_position(position).await.unwrap_err().kind(), ErrorKind::Conflict);
+            }
+            Ok::<_, crate::Error>(())
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn a_kind_stands_for_all_below_it() {
+        block_on(async {
+            let group = Group::in_memory("test").await?;
+            let event = group.event(1).await?;
+            for (kinds, wanted) in
+                [(&["group"][..], true), (&["chat", "group.create"], true), (&[], true), (&["grou"], false)]
+            {
+                assert_eq!(event.is_of_kind(kinds), wanted, "{kinds:?}");
+            }
+            Ok::<_, crate::Error>(())
+        })
+        .unwrap();
+    }
+}

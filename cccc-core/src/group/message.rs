@@ -64,6 +64,16 @@ pub struct Sent {
 }
 
 impl Sent {
+    pub(super) fn of(event: &Event, duplicate: bool) -> Self {
+        Self {
+            event_id: event.id,
+            seq: event.seq,
+            recipients: event.message().map(|m| m.recipients.clone()).unwrap_or_default(),
+            duplicate,
+            chain: event.chain,
+        }
+    }
+
     /// The place right after it, from which [`Group::watch`] shows what follows.
     #[must_use]
     pub fn position(&self) -> Position {
@@ -113,7 +123,11 @@ impl Group {
     }
 }
 
-impl SendRequest<'_> {
+impl<'a> SendRequest<'a> {
+    pub(super) fn group(&self) -> &'a Group {
+        self.group
+    }
+
     fn with(mut self, change: impl FnOnce(&mut SendMessage)) -> Self {
         change(&mut self.message);
         self
@@ -227,7 +241,8 @@ impl SendRequest<'_> {
         self
     }
 
-    async fn run(mut self) -> Result<Sent> {
+    /// The message with its files stored, ready to be sent.
+    pub(super) async fn ready(mut self) -> Result<(SendMessage, Durability)> {
         if let Some(error) = self.invalid {
             return Err(error);
         }
@@ -237,15 +252,14 @@ impl SendRequest<'_> {
         for attachment in &self.message.attachments {
             self.group.blobs().check(attachment)?;
         }
-        let done = self.group.execute_with(Command::Send(self.message), self.durability).await?;
-        let event = appended(&done)?;
-        Ok(Sent {
-            event_id: event.id,
-            seq: event.seq,
-            recipients: event.message().map(|m| m.recipients.clone()).unwrap_or_default(),
-            duplicate: done.events.is_empty(),
-            chain: event.chain,
-        })
+        Ok((self.message, self.durability))
+    }
+
+    async fn run(self) -> Result<Sent> {
+        let group = self.group;
+        let (message, durability) = self.ready().await?;
+        let done = group.execute_with(Command::Send(message), durability).await?;
+        Ok(Sent::of(appended(&done)?, done.events.is_empty()))
     }
 }
 

@@ -1,22 +1,37 @@
 //! The handle that every frontend uses: a group as one principal sees it.
 
 mod admin;
+mod awaited;
+mod context;
 mod history;
 mod inbox;
+mod label;
 mod message;
+mod policy;
 mod query;
+mod reservation;
+mod schedule;
 mod session;
+mod task;
+mod vote;
+mod wait;
 mod withdraw;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use admin::{ActorView, AddActorRequest, GroupSummary, RemoveActorRequest, UpdateActorRequest};
+pub use context::{AgentStateRequest, SetContextRequest};
 pub use history::{History, HistoryRequest, Watch};
 pub use inbox::{Inbox, InboxRequest, Message};
+pub use label::LabelsRequest;
 pub use message::{IntoEventRef, SendRequest, Sent};
 pub use query::ObligationsRequest;
+pub use reservation::{DEFAULT_LEASE, IntoReservationId, ReserveRequest};
+pub use schedule::{ScheduleRequest, ScheduleView};
 pub use session::{JoinRequest, Joined, LiveSession, Member, SessionView};
+pub use task::{AddTaskRequest, IntoTaskId, TasksRequest, Tracked, TrackedSendRequest, UpdateTaskRequest};
+pub use vote::{DEFAULT_VOTE, IntoVoteId, OpenVoteRequest};
 
 use crate::blobs::Blobs;
 use crate::clock::{Clock, SystemClock};
@@ -38,6 +53,14 @@ use crate::rule::permission;
 /// [`history`](Self::history), [`watch`](Self::watch), [`summary`](Self::summary). *To run the group:*
 /// [`add_actor`](Self::add_actor), [`update_actor`](Self::update_actor),
 /// [`remove_actor`](Self::remove_actor), [`set_state`](Self::set_state), [`update`](Self::update).
+///
+/// *To work together:* [`set_context`](Self::set_context), [`decide`](Self::decide), [`note`](Self::note),
+/// [`context_digest`](Self::context_digest), [`set_agent_state`](Self::set_agent_state),
+/// [`reserve`](Self::reserve), [`release`](Self::release), [`open_vote`](Self::open_vote),
+/// [`cast_vote`](Self::cast_vote), [`add_labels`](Self::add_labels).
+///
+/// *Tasks:* [`task_add`](Self::task_add), [`tasks`](Self::tasks), [`task`](Self::task),
+/// [`task_update`](Self::task_update), [`tracked_send`](Self::tracked_send).
 ///
 /// Whatever the method, there is one write path: the command is decided by the rules on the newest state,
 /// and when the call returns, its events are durable or nothing was written.
@@ -158,7 +181,8 @@ impl Group {
     ///
     /// # Errors
     /// A refusal by a rule (`Refused`, `Invalid`, `NotFound`, `Conflict`, `TooLarge`) writes nothing.
-    /// After `Unavailable` nothing was written either, and a retry may succeed.
+    /// After `Unavailable` nothing was written either, and a retry may succeed; where a failing disk leaves
+    /// that open, the message says so, and a retry under the same `client_id` is safe in any case.
     pub async fn execute(&self, command: Command) -> Result<Executed> {
         self.execute_with(command, Durability::Durable).await
     }

@@ -94,3 +94,29 @@ impl<'a> IntoFuture for ObligationsRequest<'a> {
         Box::pin(self.run())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blocking::block_on;
+
+    #[test]
+    fn obligations_are_ones_own_those_that_concern_one_or_all() {
+        block_on(async {
+            let user = Group::in_memory("test").await?;
+            for id in ["lead", "alice", "bob"] {
+                user.add_actor(id).await?;
+            }
+            let (alice, bob) = (user.bind("alice").await?, user.bind("bob").await?);
+            user.send("?").to("alice").reply_required().await?;
+            alice.send("?").to("bob").reply_required().await?;
+            assert_eq!(alice.obligations().mine().await?.len(), 1, "what alice owes");
+            assert_eq!(alice.obligations().await?.len(), 2, "and what is owed to alice");
+            assert_eq!(bob.obligations().await?.len(), 1);
+            assert_eq!(user.obligations().mine().await?.len(), 0);
+            assert_eq!(bob.obligations().all().await?.len(), 2);
+            Ok::<_, crate::Error>(())
+        })
+        .unwrap();
+    }
+}

@@ -4,15 +4,11 @@
 //! `chain = blake3(previous chain || bytes before data || blake3(bytes of data))[..10]`. The data enters
 //! by its hash, so a redacted line, whose data has been replaced by that hash, still verifies.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::sync::Arc;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
-use super::{Chain, MAX_LINE_BYTES, Position};
+use super::{Chain, Envelope, MAX_LINE_BYTES, Position};
 use crate::error::{Error, Result};
 use crate::event::{Body, Event, Via};
 use crate::id::{EventId, GroupId, Nonce, Principal, Seq};
@@ -125,7 +121,7 @@ impl<'a> RawLine<'a> {
         if !(trailer.starts_with(CHAIN) && trailer.ends_with(END)) {
             return Err("does not end with its chain");
         }
-        let comma = body.windows(DATA.len()).position(|window| window == DATA).ok_or("has no data")?;
+        let comma = memchr::memmem::find(body, DATA).ok_or("has no data")?;
         Ok(Self { line, data_start: comma + DATA.len() })
     }
 
@@ -187,9 +183,12 @@ impl<'a> RawLine<'a> {
         std::str::from_utf8(rest.get(..digits)?).ok()?.parse().ok().map(Seq)
     }
 
-    /// Reads the envelope, without the data's meaning.
-    pub fn envelope(&self) -> Result<Envelope<'a>, String> {
-        serde_json::from_slice(self.line).map_err(|error| format!("is not a JSON event: {error}"))
+    /// Reads the envelope, without the data.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong.
+    pub fn envelope(&self) -> Result<Envelope, String> {
+        Envelope::read(self.line, self.before_data())
     }
 
     /// Reads the whole event.
@@ -201,8 +200,10 @@ impl<'a> RawLine<'a> {
         if envelope.v > LINE_VERSION {
             return Err(format!("was written in line format {}, newer than this version reads", envelope.v));
         }
-        let body = Body::parse(&envelope.kind, envelope.data)
-            .map_err(|error| format!("its {} data is malformed: {error}", envelope.kind))?;
+        let malformed =
+            |error: &dyn std::fmt::Display| format!("its {} data is malformed: {error}", envelope.kind);
+        let data = std::str::from_utf8(self.data()).map_err(|error| malformed(&error))?;
+        let body = Body::parse(&envelope.kind, data).map_err(|error| malformed(&error))?;
         Ok(Event {
             seq: envelope.seq,
             id: envelope.id,
@@ -216,44 +217,6 @@ impl<'a> RawLine<'a> {
             body,
         })
     }
-}
-
-/// The members of a line, with the data left as it is.
-#[derive(Debug, Deserialize)]
-pub struct Envelope<'a> {
-    /// Line format version.
-    pub v: u64,
-    /// Place.
-    pub seq: Seq,
-    /// Id.
-    pub id: EventId,
-    /// Time.
-    pub ts: Timestamp,
-    /// Kind of the data.
-    #[serde(borrow)]
-    pub kind: Cow<'a, str>,
-    /// Group.
-    pub group_id: GroupId,
-    /// Scope.
-    #[serde(borrow)]
-    pub scope_key: Cow<'a, str>,
-    /// Author.
-    pub by: Principal,
-    /// Door.
-    #[serde(default)]
-    pub via: Option<Via>,
-    /// Whether readers must know the kind to write.
-    #[serde(default)]
-    pub must: bool,
-    /// How many lines of the same command follow.
-    #[serde(default)]
-    pub b: u64,
-    /// On a batch's first line: how many events before it were not yet known to be durable.
-    #[serde(default)]
-    pub u: u64,
-    /// The data.
-    #[serde(borrow)]
-    pub data: &'a RawValue,
 }
 
 /// What a rule wants written: an event without its place.
@@ -438,8 +401,14 @@ impl Encoder {
 #[derive(Clone, Debug, Default)]
 pub struct Page {
     bytes: Vec<u8>,
-    /// End of each line within `bytes`.
-    ends: Vec<usize>,
+    lines: Vec<Span>,
+}
+
+/// Where a line of a page ends, and where its data begins within it.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    end: usize,
+    data_start: usize,
 }
 
 impl Page {
@@ -448,32 +417,32 @@ impl Page {
     /// # Errors
     /// Offset of the line that is wrong, the seq that should stand there, and the reason.
     pub fn check(bytes: Vec<u8>, previous: Position) -> Result<Self, (usize, Seq, &'static str)> {
-        let (mut ends, mut at, mut position) = (Vec::new(), 0, previous);
+        let (mut lines, mut at, mut position) = (Vec::new(), 0, previous);
         while at < bytes.len() {
             let rest = bytes.get(at..).unwrap_or_default();
             let step = || {
-                let len = rest.iter().position(|b| *b == b'\n').ok_or("the line has no end")? + 1;
+                let len = memchr::memchr(b'\n', rest).ok_or("the line has no end")? + 1;
                 let line = RawLine::split(rest.get(..len).unwrap_or_default())?;
-                Ok((len, line.check(position)?))
+                Ok((len, line.data_start, line.check(position)?))
             };
-            let (len, next) = step().map_err(|reason| (at, position.seq.next(), reason))?;
+            let (len, data_start, next) = step().map_err(|reason| (at, position.seq.next(), reason))?;
             at += len;
-            ends.push(at);
+            lines.push(Span { end: at, data_start });
             position = next;
         }
-        Ok(Self { bytes, ends })
+        Ok(Self { bytes, lines })
     }
 
     /// How many events.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.ends.len()
+        self.lines.len()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.lines.is_empty()
     }
 
     /// All lines, as stored.
@@ -489,8 +458,10 @@ impl Page {
 
     /// The lines one by one.
     pub fn lines(&self) -> impl Iterator<Item = RawLine<'_>> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts.zip(&self.ends).filter_map(|(start, end)| RawLine::split(self.bytes.get(start..*end)?).ok())
+        let starts = std::iter::once(0).chain(self.lines.iter().map(|span| span.end));
+        starts.zip(&self.lines).filter_map(|(start, span)| {
+            Some(RawLine { line: self.bytes.get(start..span.end)?, data_start: span.data_start })
+        })
     }
 
     /// The events one by one.

@@ -11,6 +11,7 @@
 //! 6. a process that dies holds nobody up for longer than the operating system needs to notice.
 
 pub mod codec;
+mod envelope;
 pub mod file;
 mod memory;
 
@@ -21,6 +22,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 
 pub use codec::{Batch, Draft, Encoder, Page, RawLine, Stamp, is_redacted};
+pub use envelope::Envelope;
 pub use file::FileLedger;
 pub use memory::MemoryLedger;
 

@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 use crate::command::AddActor;
 use crate::error::{Error, Result};
 use crate::event::{ActorAdd, ActorRemove, ActorUpdate, JoinPolicy, Role};
-use crate::id::{ActorId, Label, Principal};
+use crate::id::{ActorId, Label, Principal, VoteId};
 use crate::ledger::Draft;
 use crate::rule::group::check_title;
 use crate::rule::permission::{self, Rank, lead};
-use crate::rule::{Call, Decision, MAX_REASON_BYTES, bounded, few};
+use crate::rule::{Call, Decision, MAX_REASON_BYTES, bounded, few, task, vote};
 use crate::state::GroupState;
 
 /// Most actors at a time.
@@ -140,7 +140,22 @@ pub(super) fn remove(state: &GroupState, call: &Call, remove: &ActorRemove) -> R
             return Err(permission::unknown_actor(state, successor));
         }
     }
-    Ok(Decision::write([Draft::from(remove.clone())]))
+    Ok(Decision::write(departure(state, call, remove.clone(), None)))
+}
+
+/// An actor goes: its tasks find another first, and what can no longer be decided without it ends after.
+/// `decided` is a vote that is closed already. What it has reserved is left by the removal itself.
+pub(super) fn departure(
+    state: &GroupState,
+    call: &Call,
+    remove: ActorRemove,
+    decided: Option<VoteId>,
+) -> Vec<Draft> {
+    let ended = vote::ended_by_removal(state, &remove.actor_id, decided);
+    let mut drafts = task::departure(state, call, &remove);
+    drafts.push(Draft::from(remove));
+    drafts.extend(ended);
+    drafts
 }
 
 #[cfg(test)]

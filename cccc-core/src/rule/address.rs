@@ -136,6 +136,28 @@ pub(super) fn resolve(state: &GroupState, by: &Principal, addresses: &[Address])
     })
 }
 
+/// The one whom an address means where one is needed, which may be who speaks.
+pub(super) fn one(state: &GroupState, by: &Principal, address: &Address) -> Result<Principal> {
+    let mut found = matches(state, address)?;
+    // Among several, the speaker means the others.
+    if found.len() > 1 {
+        found.retain(|principal| principal != by);
+    }
+    only(found)
+}
+
+/// The only one of these, where one is needed.
+pub(super) fn only(found: Vec<Principal>) -> Result<Principal> {
+    match <[Principal; 1]>::try_from(found) {
+        Ok([one]) => Ok(one),
+        Err(several) => {
+            let names: Vec<String> = several.iter().map(ToString::to_string).collect();
+            Err(Error::refused(format!("one owner is needed, and this means {}", names.join(", ")))
+                .hint("name one of them"))
+        }
+    }
+}
+
 /// Whom one address means; never nobody.
 fn matches(state: &GroupState, address: &Address) -> Result<Vec<Principal>> {
     let found: Vec<Principal> = match address {

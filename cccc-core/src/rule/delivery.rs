@@ -35,7 +35,8 @@ pub fn withheld(state: &GroupState, mailbox: &Mailbox, seq: Seq, now: Timestamp)
             state.paused_until(now).saturating_sub(std::time::Duration::from_millis(paused_before_ms));
         now > due.after(paused)
     });
-    (late || conditions.broken).then_some(WithholdReason::Precondition)
+    let closed = conditions.tasks.iter().any(|task| state.is_task_closed(*task));
+    (late || closed || conditions.broken).then_some(WithholdReason::Precondition)
 }
 
 /// Nothing is handed over while the group rests.
@@ -204,6 +205,13 @@ fn may_claim(mailbox: &Mailbox, event: &Event) -> Result<()> {
     if event.message().is_some_and(|message| message.priority == Priority::Low) {
         return Err(Error::refused(format!("message {id} has low priority, which is never pushed"))
             .hint("it waits in the recipient's inbox"));
+    }
+    if mailbox.quiet.contains(seq.0) {
+        return Err(Error::refused(format!(
+            "message {id} is beyond the rate or depth at which {} is pushed",
+            event.by
+        ))
+        .hint("it waits in the recipient's inbox"));
     }
     let Some(flight) = mailbox.flights.get(&seq) else { return Ok(()) };
     let same_generation = flight.generation == mailbox.generation;

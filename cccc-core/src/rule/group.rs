@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::event::{GroupAttach, GroupCreate, GroupDetachScope, GroupMode, GroupSetState, GroupUpdate};
 use crate::ledger::Draft;
 use crate::rule::permission::{lead, owner};
-use crate::rule::{Call, Decision, MAX_REASON_BYTES, address, bounded, few};
+use crate::rule::{Call, Decision, MAX_REASON_BYTES, address, bounded, few, policy};
 use crate::state::GroupState;
 
 /// Longest title of a group or an actor, in bytes.
@@ -123,6 +123,7 @@ fn check_settings(settings: &BTreeMap<String, Value>, total: usize) -> Result<()
             return Err(Error::invalid("a setting needs a name"));
         }
         bounded("the name of a setting", name, MAX_SETTING_NAME_BYTES)?;
+        policy::check_setting(name, value)?;
         bounded(&format!("the setting {name}"), &value.to_string(), MAX_SETTING_BYTES)?;
     }
     Ok(())

@@ -9,11 +9,11 @@ use std::time::Duration;
 use crate::command::SendMessage;
 use crate::error::{Error, Result};
 use crate::event::{Attachment, Body, ChatMessage, ChatRetract, Event, NotIf, Priority};
-use crate::id::{Principal, Seq};
+use crate::id::{Principal, Seq, TaskId};
 use crate::ledger::Draft;
 use crate::rule::address::{self, Address};
 use crate::rule::permission::{self, Rank};
-use crate::rule::{Call, Decision, Known, Needs, Resolved, bounded, few, withdraw};
+use crate::rule::{Call, Decision, Known, Needs, Resolved, bounded, few, rate, task, withdraw};
 use crate::state::{GroupState, ObligationKind};
 use crate::time::Timestamp;
 
@@ -52,6 +52,7 @@ pub(super) fn needs(send: &SendMessage) -> Needs {
     let superseded = send.supersedes.iter().map(|reference| reference.seq());
     let facts_of: Vec<Seq> = superseded.chain(conditions).collect();
     let mut events = facts_of.clone();
+    events.extend(send.not_if.iter().filter_map(task_of).map(TaskId::seq));
     events.extend(send.reply_to.iter().map(|reference| reference.seq()));
     Needs { events, facts_of, key: None }
 }
@@ -64,23 +65,43 @@ fn named(not_if: &NotIf) -> Option<crate::id::EventId> {
     }
 }
 
+/// The task a precondition is about.
+fn task_of(not_if: &NotIf) -> Option<TaskId> {
+    match not_if {
+        NotIf::TaskClosed { task_id } => task_id.parse().ok(),
+        NotIf::Superseded { .. } | NotIf::Retracted { .. } | NotIf::DeadlineOver => None,
+    }
+}
+
 pub(super) fn send(
     state: &GroupState,
     call: &Call,
     send: &SendMessage,
     resolved: &Resolved,
 ) -> Result<Decision> {
+    compose(state, call, send, resolved, None)
+}
+
+/// As [`send`], where the message comes right after the event that makes the task it is about.
+pub(super) fn compose(
+    state: &GroupState,
+    call: &Call,
+    send: &SendMessage,
+    resolved: &Resolved,
+    task_id: Option<TaskId>,
+) -> Result<Decision> {
+    let own_seq = task_id.map_or(state.position().seq, TaskId::seq).next();
     check_content(send)?;
     let given = address::parse_all(&send.to)?;
     let to: Vec<String> = given.iter().map(Address::to_string).collect();
     if let Some(earlier) = earlier(state, call, send, resolved) {
-        return again(earlier, send, &to);
+        return again(earlier, send, &to, task_id.is_some());
     }
     check_times(call, send)?;
     let answered = send.reply_to.as_ref().map(|reference| resolved.message(reference)).transpose()?;
     let replaced =
         send.supersedes.as_ref().map(|reference| replaced(call, reference, resolved)).transpose()?;
-    check_preconditions(send, resolved)?;
+    check_preconditions(state, send, resolved)?;
 
     let addresses = if given.is_empty() {
         let answered = answered.map(|(known, message)| (&known.event.by, message.recipients.as_slice()));
@@ -95,10 +116,12 @@ pub(super) fn send(
         may_oblige(state, call, &audience)?;
     }
     let (root, depth) = match answered {
-        Some((_, message)) => (message.root, message.depth.saturating_add(1)),
-        None => (state.position().seq.next(), 0),
+        Some((known, message)) => {
+            (message.root, rate::depth(state, &call.by, known.event.seq, message.depth))
+        }
+        None => (own_seq, 0),
     };
-    let message = ChatMessage {
+    let mut message = ChatMessage {
         text: send.text.clone(),
         format: send.format,
         to,
@@ -118,19 +141,22 @@ pub(super) fn send(
         not_if: send.not_if.clone(),
         root,
         depth,
-        task_id: None,
+        quiet: Vec::new(),
+        task_id: task_id.map(|task| task.to_string()),
         src_group_id: None,
         src_event_id: None,
     };
     check_room(state, &message)?;
+    message.quiet = rate::quiet(state, call, &message);
+    let over = rate::notice(state, call, &message, own_seq);
     let retract = replaced.map(|known| ChatRetract {
         event_id: known.event.id,
         recipients: withdraw::unread_by(state, known.event.seq),
-        superseded_by: Some(state.position().seq.next()),
+        superseded_by: Some(own_seq),
         reason: String::new(),
     });
     let drafts = std::iter::once(Draft::from(message)).chain(retract.map(Draft::from));
-    Ok(Decision::write(drafts))
+    Ok(Decision::write(drafts.chain(over.map(Draft::from))))
 }
 
 /// What depends on the command alone.
@@ -197,8 +223,10 @@ fn check_content(send: &SendMessage) -> Result<()> {
             "require a reply within some time (reply_within), or use expires_at"
         }));
     }
-    if send.not_if.iter().any(|not_if| matches!(not_if, NotIf::TaskClosed { .. })) {
-        return Err(Error::unsupported("not_if task_closed: there are no tasks in this version"));
+    for not_if in &send.not_if {
+        if let NotIf::TaskClosed { task_id } = not_if {
+            task_id.parse::<TaskId>()?;
+        }
     }
     if send.reply_within.is_some_and(|within| within.is_zero() || within > MAX_AHEAD) {
         return Err(Error::invalid("reply_within must be more than nothing and at most ten years"));
@@ -258,8 +286,14 @@ fn replaced<'a>(call: &Call, reference: &crate::id::EventRef, resolved: &'a Reso
 }
 
 /// A precondition that is broken already would only withhold the message from everybody.
-fn check_preconditions(send: &SendMessage, resolved: &Resolved) -> Result<()> {
+fn check_preconditions(state: &GroupState, send: &SendMessage, resolved: &Resolved) -> Result<()> {
     for not_if in &send.not_if {
+        if let Some(id) = task_of(not_if) {
+            task::exists(id, resolved)?;
+            if state.is_task_closed(id) {
+                return Err(Error::refused(format!("nobody would receive it: task {id} is closed already")));
+            }
+        }
         let Some(id) = named(not_if) else { continue };
         let (known, _) = resolved.message(&id.into())?;
         let gone = withdraw::withdrawal(resolved.facts_of(known.event.seq), known.event.seq);
@@ -341,10 +375,12 @@ fn earlier<'a>(
 }
 
 /// The answer to a key that was used before.
-fn again(earlier: &Event, send: &SendMessage, to: &[String]) -> Result<Decision> {
+fn again(earlier: &Event, send: &SendMessage, to: &[String], tracked: bool) -> Result<Decision> {
     let key = send.client_id.as_deref().unwrap_or_default();
     match earlier.message() {
-        Some(message) if same_content(earlier, message, send, to) => Ok(Decision::done_by(earlier.id)),
+        Some(message) if message.task_id.is_some() == tracked && same_content(earlier, message, send, to) => {
+            Ok(Decision::done_by(earlier.id))
+        }
         Some(_) => Err(Error::conflict(format!(
             "client_id {key:?} was used for other content, in message {}",
             earlier.id

@@ -6,19 +6,30 @@
 
 pub mod actor;
 pub mod address;
+pub mod context;
 pub mod delivery;
 #[cfg(any(test, feature = "testing"))]
 pub mod desk;
+pub mod digest;
+pub mod glob;
 pub mod group;
 pub mod join;
+pub mod label;
 pub mod message;
 pub mod obligation;
 pub mod permission;
+pub mod policy;
 pub mod presence;
+pub mod rate;
 pub mod reading;
 pub mod receipt;
+pub mod reservation;
+pub mod schedule;
 pub mod session;
 pub mod suggest;
+pub mod task;
+pub mod vote;
+pub mod wait;
 pub mod withdraw;
 
 use std::collections::BTreeMap;
@@ -142,6 +153,16 @@ pub fn needs(state: &GroupState, call: &Call, command: &Command) -> Needs {
             needs.key = send.client_id.as_deref().map(|client_id| key_hash(&call.by, client_id));
             needs
         }
+        Command::AddTask(add) => task::needs_of_new(state, call, add),
+        Command::UpdateTask(update) => task::needs_of_update(state, update),
+        Command::TrackedSend { task, message } => {
+            let mut needs = task::needs_of_new(state, call, task);
+            let of_message = message::needs(message);
+            needs.events.extend(of_message.events);
+            needs.facts_of.extend(of_message.facts_of);
+            needs.key = message.client_id.as_deref().map(|client_id| key_hash(&call.by, client_id));
+            needs
+        }
         Command::Ack { event }
         | Command::Retract { event, .. }
         | Command::Redact { event, .. }
@@ -153,6 +174,17 @@ pub fn needs(state: &GroupState, call: &Call, command: &Command) -> Needs {
         Command::MarkReadThrough { event } | Command::Cancel { event, .. } => {
             events(std::slice::from_ref(event))
         }
+        Command::SetContext { base, .. } => {
+            Needs { events: base.iter().copied().collect(), ..Needs::default() }
+        }
+        Command::CastVote { vote, .. } | Command::CloseVote { vote, .. } => with_facts(vote.seq()),
+        Command::AppendContext { .. }
+        | Command::SetAgentState { .. }
+        | Command::Reserve { .. }
+        | Command::ExtendReservation { .. }
+        | Command::ReleaseReservation { .. }
+        | Command::OpenVote { .. }
+        | Command::ChangeLabels { .. } => Needs::default(),
         Command::CreateGroup(_)
         | Command::UpdateGroup(_)
         | Command::AttachScope(_)
@@ -165,6 +197,12 @@ pub fn needs(state: &GroupState, call: &Call, command: &Command) -> Needs {
         | Command::CloseSession { .. }
         | Command::Join(_)
         | Command::RetireActor { .. }
+        | Command::Notify { .. }
+        | Command::AddSchedule(_)
+        | Command::EnableSchedule { .. }
+        | Command::RemoveSchedule { .. }
+        | Command::ClearSchedules
+        | Command::FireSchedule { .. }
         | Command::Pull { .. } => Needs::default(),
     }
 }
@@ -210,8 +248,47 @@ pub fn decide(state: &GroupState, call: &Call, command: &Command, resolved: &Res
         Command::Claim { recipient, events, transport } => {
             delivery::claim(state, call, recipient, events, *transport, resolved)
         }
+        Command::Notify { key } => policy::notify(state, call, key),
+        Command::AddSchedule(add) => schedule::add(state, call, add),
+        Command::EnableSchedule { schedule_id, enabled } => {
+            schedule::enable(state, call, schedule_id, *enabled)
+        }
+        Command::RemoveSchedule { schedule_id } => schedule::remove(state, call, schedule_id),
+        Command::ClearSchedules => schedule::clear(state, call),
+        Command::FireSchedule { schedule_id, scheduled_at } => {
+            schedule::fire(state, call, schedule_id, *scheduled_at)
+        }
         Command::Settle { delivery, outcome } => delivery::settle(call, *delivery, outcome, resolved),
         Command::Retry { event, recipient } => delivery::retry(state, call, event, recipient, resolved),
+        Command::SetContext { key, base, value } => {
+            context::set(state, call, key, *base, value.as_ref(), resolved)
+        }
+        Command::AppendContext { section, text } => context::append(state, call, section.as_str(), text),
+        Command::SetAgentState { actor_id, focus, next, blocker, until, base } => {
+            let (focus, next, blocker) = (focus.as_deref(), next.as_deref(), blocker.as_deref());
+            let word = context::Word { focus, next, blocker, until: *until, base: *base };
+            context::set_agent(state, call, actor_id.as_ref(), &word)
+        }
+        Command::Reserve { globs, purpose, lease } => reservation::take(state, call, globs, purpose, *lease),
+        Command::ExtendReservation { reservation, lease } => {
+            reservation::extend(state, call, *reservation, *lease)
+        }
+        Command::ReleaseReservation { reservation, reason } => {
+            reservation::release(state, call, *reservation, reason)
+        }
+        Command::OpenVote { subject, voters, within } => {
+            vote::open(state, call, &vote::Question { subject, voters, within: *within })
+        }
+        Command::CastVote { vote, choice, reason } => {
+            vote::cast(state, call, *vote, *choice, reason, resolved)
+        }
+        Command::CloseVote { vote, reason } => vote::close(state, call, *vote, reason, resolved),
+        Command::ChangeLabels { actor_id, add, remove } => {
+            label::change(state, call, actor_id.as_ref(), add, remove)
+        }
+        Command::AddTask(add) => task::add(state, call, add, resolved),
+        Command::UpdateTask(update) => task::update(state, call, update, resolved),
+        Command::TrackedSend { task, message } => task::tracked_send(state, call, task, message, resolved),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::command::{Command, Outcome};
 use crate::error::Result;
 use crate::event::{ActorRemove, GroupMode};
 use crate::id::{ActorId, EventId};
-use crate::ledger::Draft;
+use crate::rule::actor::departure;
 use crate::rule::permission::owner;
 use crate::rule::{Call, Decision};
 use crate::state::{Actor, FlightState, GroupState};
@@ -162,11 +162,12 @@ pub(super) fn retire(state: &GroupState, call: &Call, id: &ActorId) -> Result<De
     owner(state, call, "retire an actor")?;
     match state.actor(id) {
         Some(actor) if may_retire(state, actor, call.now) => {
-            Ok(Decision::write([Draft::from(ActorRemove {
+            let remove = ActorRemove {
                 actor_id: id.clone(),
                 reason: "it stayed away for a day".into(),
                 successor: None,
-            })]))
+            };
+            Ok(Decision::write(departure(state, call, remove, None)))
         }
         _ => Ok(Decision::nothing()),
     }

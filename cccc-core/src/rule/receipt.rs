@@ -238,7 +238,9 @@ impl<'a> History<'a> {
             .state
             .mailbox(&debtor)
             .into_iter()
-            .flat_map(|mailbox| ObligationKind::ALL.map(|kind| mailbox.owed.get(&(self.event.seq, kind))))
+            .flat_map(|mailbox| {
+                ObligationKind::OF_MESSAGE.map(|kind| mailbox.owed.get(&(self.event.seq, kind)))
+            })
             .flatten()
             .collect();
         let is_open = [&ack, &reply].iter().any(|end| end.word == ObligationWord::Open);
@@ -355,6 +357,10 @@ impl<'a> History<'a> {
                 delivery.state = DeliveryWord::Ambiguous;
                 delivery.reason = Some("a new session began before the outcome was known".into());
             }
+            (DeliveryWord::Pending, None) if self.content.quiet.contains(recipient) => {
+                delivery.reason =
+                    Some("beyond the rate or depth of what is pushed; it waits to be read".into());
+            }
             _ => {}
         }
         delivery
@@ -371,7 +377,7 @@ impl<'a> History<'a> {
             }
         }
         use ObligationWord::{Cancelled, Met, Returned};
-        let all = &ObligationKind::ALL;
+        let all = &ObligationKind::OF_MESSAGE;
         for (at, step) in &self.steps {
             match step {
                 Step::Answer { by, progress } => {
@@ -468,7 +474,7 @@ impl<'a> History<'a> {
     /// What the state no longer holds, for a removal that is no longer remembered, was returned.
     fn forgotten(&self, debtor: &Principal, ends: &mut [End; 2]) {
         let mailbox = self.state.mailbox(debtor);
-        for (kind, end) in ObligationKind::ALL.iter().zip(ends.iter_mut()) {
+        for (kind, end) in ObligationKind::OF_MESSAGE.iter().zip(ends.iter_mut()) {
             let held = mailbox.is_some_and(|mailbox| mailbox.owed.contains_key(&(self.event.seq, *kind)));
             if end.word == ObligationWord::Open && !held {
                 end.end(ObligationWord::Returned, format!("{debtor} is no longer in the group"));
@@ -479,7 +485,7 @@ impl<'a> History<'a> {
 
 fn select<'e>(ends: &'e mut [End; 2], kinds: &'e [ObligationKind]) -> impl Iterator<Item = &'e mut End> {
     let wanted = |(kind, _): &(&ObligationKind, &mut End)| kinds.contains(kind);
-    ObligationKind::ALL.iter().zip(ends.iter_mut()).filter(wanted).map(|(_, end)| end)
+    ObligationKind::OF_MESSAGE.iter().zip(ends.iter_mut()).filter(wanted).map(|(_, end)| end)
 }
 
 /// An answer that nobody asked for is still an answer; it does not acknowledge what asked for no note.

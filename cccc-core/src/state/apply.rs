@@ -10,7 +10,7 @@ use crate::event::{
     ActorAdd, ActorRemove, ActorUpdate, Body, ChatMessage, ChatRedact, DeliveryState, Event, GroupMode,
     GroupSetState, GroupUpdate, NotIf, Priority, Role, RuntimeDelivery, SessionClose, SessionOpen,
 };
-use crate::id::{ActorId, Principal, Seq};
+use crate::id::{ActorId, Principal, Seq, TaskId};
 use crate::ledger::Position;
 use crate::time::Timestamp;
 
@@ -26,6 +26,7 @@ impl GroupState {
             return;
         }
         self.position = Position { seq: event.seq, chain: event.chain };
+        self.remember(event);
         match &event.body {
             Body::GroupCreate(group) => {
                 self.created = true;
@@ -45,8 +46,14 @@ impl GroupState {
             Body::GroupSetState(GroupSetState { state, .. }) => self.set_mode(*state, event.ts),
             Body::ActorAdd(add) => self.add_actor(event, add),
             Body::ActorUpdate(update) => self.update_actor(update),
-            Body::ActorRemove(remove) => self.remove_actor(event.seq, remove),
-            Body::SessionOpen(open) => self.open_session(event.ts, open),
+            Body::ActorRemove(remove) => {
+                self.note_time(event.seq, event.ts);
+                self.remove_actor(event.seq, remove);
+            }
+            Body::SessionOpen(open) => {
+                self.open_session(event.ts, open);
+                self.session_began(&open.actor_id, event.ts);
+            }
             Body::SessionClose(close) => self.close_session(event.ts, close),
             Body::ChatMessage(message) => self.message(event, message),
             Body::ChatRead(read) => {
@@ -70,10 +77,41 @@ impl GroupState {
             Body::ChatRetract(retract) => {
                 self.withdraw(retract.event_id.seq, retract.superseded_by.is_some());
             }
-            Body::ChatRedact(redact) => self.redact(redact),
+            Body::ChatRedact(redact) => {
+                self.rates.redacted(redact.event_id.seq, event.ts);
+                self.redact(redact);
+            }
             Body::RuntimeDelivery(delivery) => self.delivery(event, delivery),
+            Body::ContextSet(set) => self.set_context(event, set),
+            Body::AgentState(said) => self.set_agent(event, said),
+            Body::ReservationTake(take) => self.take_reservation(event, take),
+            Body::ReservationExtend(extend) => self.extend_reservation(extend),
+            Body::ReservationRelease(release) => {
+                self.reservations.remove(&release.reservation_id);
+            }
+            Body::VoteOpen(open) => self.open_vote(event, open),
+            Body::VoteCast(cast) => self.cast_vote(event, cast),
+            Body::VoteClose(close) => self.close_vote(close),
+            // A notice is never unread, and nothing is owed for it.
+            Body::SystemNotify(notice) => self.notified(event, notice),
+            Body::ScheduleSet(set) => self.set_schedule(event, set),
+            Body::ScheduleRemove(remove) => {
+                self.schedules.remove(&remove.schedule_id);
+            }
+            Body::ScheduleFired(fired) => self.schedule_fired(fired),
+            // What is wished is for whoever hosts the actor to see.
+            Body::ActorStart(_) | Body::ActorStop(_) | Body::ActorRestart(_) => {}
+            Body::TaskCreate(create) => self.begin_task(event, create),
+            Body::TaskUpdate(update) => {
+                if update.change.is_progress() {
+                    self.rates.moved(&event.by, event.seq);
+                }
+                self.change_task(event, update);
+            }
             Body::Redacted { kind } => {
                 if kind.as_ref() == "chat.message" {
+                    self.note_time(event.seq, event.ts);
+                    self.user_word(event);
                     self.count_message(event.seq);
                 }
             }
@@ -184,6 +222,8 @@ impl GroupState {
             self.foreman = None;
         }
         let gone = Principal::Actor(remove.actor_id.clone());
+        self.rates.forget(&gone);
+        self.memory.actors.remove(&remove.actor_id);
         let mailbox = self.mailboxes.remove(&gone).unwrap_or_default();
         self.tombstones.push_back(Tombstone {
             id: remove.actor_id.clone(),
@@ -200,10 +240,14 @@ impl GroupState {
         for mailbox in self.mailboxes.values_mut() {
             mailbox.owed.retain(|_, obligation| obligation.creditor != gone);
         }
+        self.agents.remove(&remove.actor_id);
+        let heir = remove.successor.as_ref().filter(|heir| self.actors.contains_key(*heir)).cloned();
+        self.leave_reservations(&remove.actor_id, heir.as_ref());
         let Some(successor) = remove.successor.clone().map(Principal::Actor) else { return };
         let Some(heir) = self.mailboxes.get_mut(&successor) else { return };
         for ((source, kind), mut obligation) in mailbox.owed {
-            if obligation.creditor != successor {
+            // A vote is the voter's own, and tasks have changed hands by events of their own before.
+            if obligation.creditor != successor && ObligationKind::OF_MESSAGE.contains(&kind) {
                 for lineage in &mut obligation.lineages {
                     lineage.push((successor.clone(), seq));
                 }
@@ -256,7 +300,16 @@ impl GroupState {
         self.messages += 1;
     }
 
+    /// A word of the user lets everybody talk again.
+    fn user_word(&mut self, event: &Event) {
+        if event.by == Principal::User {
+            self.rates.user_spoke(event.seq);
+        }
+    }
+
     fn message(&mut self, event: &Event, message: &ChatMessage) {
+        self.note_time(event.seq, event.ts);
+        self.user_word(event);
         self.count_message(event.seq);
         if let Some(answered) = message.reply_to.filter(|answered| answered.seq < event.seq)
             && let Some(mailbox) = self.mailboxes.get_mut(&event.by)
@@ -272,6 +325,11 @@ impl GroupState {
         for recipient in message.recipients.iter().filter(|recipient| **recipient != event.by) {
             let Some(mailbox) = self.mailboxes.get_mut(recipient) else { continue };
             mailbox.unread.insert(event.seq.0);
+            if message.priority == Priority::Low || message.quiet.contains(recipient) {
+                mailbox.quiet.insert(event.seq.0);
+            } else if matches!(event.by, Principal::Actor(_) | Principal::Service(_)) {
+                self.rates.count(&event.by, recipient, event.ts, event.seq);
+            }
             if !conditions.is_empty() {
                 mailbox.waiting.insert(event.seq, conditions.clone());
             }
@@ -282,6 +340,8 @@ impl GroupState {
                     due_at: message.due_at,
                     paused_before_ms: paused_ms,
                     lineages: vec![vec![(recipient.clone(), event.seq)]],
+                    thread: message.root,
+                    told: None,
                 };
                 mailbox.owed.insert((event.seq, *kind), obligation);
             }
@@ -378,7 +438,7 @@ fn deliver(mailbox: &mut Mailbox, event: &Event, delivery: &RuntimeDelivery, seq
         }
         DeliveryState::Withheld { .. } => {
             mailbox.leave(seq);
-            for kind in ObligationKind::ALL {
+            for kind in ObligationKind::OF_MESSAGE {
                 // What a removed recipient left to this one is owed all the same.
                 mailbox.prune(seq, kind, |lineage| lineage.len() == 1);
             }
@@ -408,8 +468,8 @@ fn conditions(message: &ChatMessage, paused_ms: u64) -> Conditions {
     let mut conditions = Conditions { expires_at: message.expires_at, ..Conditions::default() };
     for not_if in &message.not_if {
         match not_if {
-            // There are no tasks in this version, so none is closed.
-            NotIf::TaskClosed { .. } => {}
+            // What names no task was never accepted from a caller.
+            NotIf::TaskClosed { task_id } => conditions.tasks.extend(task_id.parse::<TaskId>()),
             NotIf::Superseded { event_id } => conditions.not_if.push((event_id.seq, true)),
             NotIf::Retracted { event_id } => conditions.not_if.push((event_id.seq, false)),
             NotIf::DeadlineOver => conditions.deadline = message.due_at.map(|due| (due, paused_ms)),

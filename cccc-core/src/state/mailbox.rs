@@ -7,10 +7,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Transport;
-use crate::id::{EventId, Principal, Seq};
+use crate::id::{EventId, Principal, Seq, TaskId};
 use crate::time::Timestamp;
 
-/// A principal's mail. `handed`, `flights` and `waiting` speak of unread messages only.
+/// A principal's mail. `handed`, `flights`, `waiting` and `quiet` speak of unread messages only.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Mailbox {
@@ -22,6 +22,8 @@ pub struct Mailbox {
     pub flights: BTreeMap<Seq, Flight>,
     /// Those that were never handed over and only may be under conditions.
     pub waiting: BTreeMap<Seq, Conditions>,
+    /// Those that are not pushed, and about which nobody is reminded: of low priority, or beyond a limit.
+    pub quiet: RoaringTreemap,
     /// What the principal owes.
     pub owed: BTreeMap<(Seq, ObligationKind), Obligation>,
     /// Counts the principal's sessions.
@@ -69,6 +71,8 @@ pub struct Conditions {
     pub deadline: Option<(Timestamp, u64)>,
     /// Not if one of these messages was retracted, or superseded where the flag says so.
     pub not_if: Vec<(Seq, bool)>,
+    /// Not if one of these tasks is closed.
+    pub tasks: Vec<TaskId>,
     /// One of those was.
     pub broken: bool,
 }
@@ -90,11 +94,20 @@ pub enum ObligationKind {
     Ack,
     /// To answer a message that requires it.
     Reply,
+    /// To vote.
+    Vote,
+    /// To do a task.
+    Task,
+    /// To accept a task that is done, or to reopen it.
+    Acceptance,
 }
 
 impl ObligationKind {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Ack, Self::Reply];
+    pub const ALL: [Self; 5] = [Self::Ack, Self::Reply, Self::Vote, Self::Task, Self::Acceptance];
+
+    /// Those that a message asks for by itself.
+    pub const OF_MESSAGE: [Self; 2] = [Self::Ack, Self::Reply];
 
     /// The kind as it is written in JSON.
     #[must_use]
@@ -102,6 +115,9 @@ impl ObligationKind {
         match self {
             Self::Ack => "ack",
             Self::Reply => "reply",
+            Self::Vote => "vote",
+            Self::Task => "task",
+            Self::Acceptance => "acceptance",
         }
     }
 }
@@ -113,7 +129,7 @@ pub type Lineage = Vec<(Principal, Seq)>;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Obligation {
-    /// The message that asked.
+    /// The message that asked, or the event that opened the vote or made the task.
     pub source: EventId,
     /// Who asked.
     pub creditor: Principal,
@@ -124,6 +140,19 @@ pub struct Obligation {
     /// How it came to its debtor; more than one way if removed recipients left theirs to the same
     /// successor. Sorted.
     pub lineages: Vec<Lineage>,
+    /// The message that began the thread in which it is owed.
+    pub thread: Seq,
+    /// What was said about it.
+    pub told: Option<Told>,
+}
+
+/// How far the policies got with an obligation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// 1: its debtor was reminded; 2: others were told.
+    pub level: u32,
+    /// When, in running time: the group's pauses are taken out.
+    pub at: Timestamp,
 }
 
 impl Mailbox {
@@ -133,6 +162,7 @@ impl Mailbox {
             self.handed.remove(seq.0);
             self.flights.remove(&seq);
             self.waiting.remove(&seq);
+            self.quiet.remove(seq.0);
         }
     }
 
@@ -141,13 +171,14 @@ impl Mailbox {
         let past = seq.0.saturating_add(1);
         self.unread.remove_range(..past);
         self.handed.remove_range(..past);
+        self.quiet.remove_range(..past);
         self.flights = self.flights.split_off(&Seq(past));
         self.waiting = self.waiting.split_off(&Seq(past));
     }
 
     /// Nothing is owed any more for a message.
     pub(super) fn release(&mut self, source: Seq) {
-        for kind in ObligationKind::ALL {
+        for kind in ObligationKind::OF_MESSAGE {
             self.owed.remove(&(source, kind));
         }
     }

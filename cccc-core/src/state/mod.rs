@@ -7,7 +7,15 @@
 
 mod actor;
 mod apply;
+mod context;
 mod mailbox;
+mod policy;
+mod rate;
+mod reservation;
+mod schedule;
+mod task;
+mod times;
+mod vote;
 
 #[cfg(test)]
 mod tests;
@@ -19,11 +27,21 @@ use serde::{Deserialize, Serialize};
 
 pub use actor::{Actor, Session, Tombstone};
 pub(crate) use apply::{asked_by, met_by_reply};
-pub use mailbox::{Conditions, Flight, FlightState, Lineage, Mailbox, Obligation, ObligationKind};
+pub use context::{AgentWord, Entry, EntryValue};
+pub use mailbox::{Conditions, Flight, FlightState, Lineage, Mailbox, Obligation, ObligationKind, Told};
+pub(crate) use policy::{ActorMemory, Memory};
+pub(crate) use rate::Rates;
+pub use rate::{RATE, RATE_WINDOW};
+pub use reservation::Reservation;
+pub use schedule::Schedule;
+pub use task::{CheckItem, MAX_SETTLED_TASKS, Task, TaskStatus};
+pub use vote::Vote;
 
 use crate::error::{Error, Result};
 use crate::event::{GroupMode, JoinPolicy, Role};
-use crate::id::{ActorId, GroupId, Label, Principal, Seq};
+use crate::id::{
+    ActorId, ContextKey, GroupId, Label, Principal, ReservationId, ScheduleId, Seq, TaskId, VoteId,
+};
 use crate::ledger::Position;
 use crate::time::Timestamp;
 
@@ -59,6 +77,18 @@ pub struct GroupState {
     messages: u64,
     marks: VecDeque<Seq>,
     unsupported: Option<(Seq, String)>,
+    /// The shared context.
+    context: BTreeMap<ContextKey, Entry>,
+    /// What actors of the group say of themselves.
+    agents: BTreeMap<ActorId, AgentWord>,
+    reservations: BTreeMap<ReservationId, Reservation>,
+    votes: BTreeMap<VoteId, Vote>,
+    rates: Rates,
+    memory: Memory,
+    schedules: BTreeMap<ScheduleId, Schedule>,
+    tasks: BTreeMap<TaskId, Task>,
+    /// Those of them for which nothing is owed any more, oldest first.
+    settled_tasks: VecDeque<TaskId>,
 }
 
 impl GroupState {
@@ -86,6 +116,15 @@ impl GroupState {
             messages: 0,
             marks: VecDeque::new(),
             unsupported: None,
+            context: BTreeMap::new(),
+            agents: BTreeMap::new(),
+            reservations: BTreeMap::new(),
+            votes: BTreeMap::new(),
+            rates: Rates::default(),
+            memory: Memory::default(),
+            schedules: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            settled_tasks: VecDeque::new(),
         }
     }
 
@@ -218,6 +257,22 @@ impl GroupState {
         self.unsupported.as_ref().map(|(seq, kind)| (*seq, kind.as_str()))
     }
 
+    /// How much is sent to whom.
+    pub(crate) fn rates(&self) -> &Rates {
+        &self.rates
+    }
+
+    /// What the policies remember.
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// The schedules, by name.
+    #[must_use]
+    pub fn schedules(&self) -> &BTreeMap<ScheduleId, Schedule> {
+        &self.schedules
+    }
+
     /// For how long the group has been paused altogether, by `now`.
     #[must_use]
     pub fn paused_until(&self, now: Timestamp) -> Duration {
@@ -228,9 +283,36 @@ impl GroupState {
     /// When an obligation is due, as of `now`: each moment of pause moves it by that much.
     #[must_use]
     pub fn due_at(&self, obligation: &Obligation, now: Timestamp) -> Option<Timestamp> {
-        let paused_before = Duration::from_millis(obligation.paused_before_ms);
-        let paused = self.paused_until(now).saturating_sub(paused_before);
-        obligation.due_at.map(|due| due.after(paused))
+        obligation.due_at.map(|due| self.after_pauses(due, obligation.paused_before_ms, now))
+    }
+
+    /// A time that was set when the group had been paused for so long, moved by the pauses since.
+    fn after_pauses(&self, at: Timestamp, paused_before_ms: u64, now: Timestamp) -> Timestamp {
+        at.after(self.paused_until(now).saturating_sub(Duration::from_millis(paused_before_ms)))
+    }
+
+    /// The entries of the shared context, by key.
+    #[must_use]
+    pub fn context(&self) -> &BTreeMap<ContextKey, Entry> {
+        &self.context
+    }
+
+    /// What actors say they are doing; those that say nothing are not in it.
+    #[must_use]
+    pub fn agents(&self) -> &BTreeMap<ActorId, AgentWord> {
+        &self.agents
+    }
+
+    /// The reservations that nobody ended, oldest first; whether one has lapsed is for the clock to say.
+    #[must_use]
+    pub fn reservations(&self) -> &BTreeMap<ReservationId, Reservation> {
+        &self.reservations
+    }
+
+    /// The votes that are not closed, oldest first.
+    #[must_use]
+    pub fn votes(&self) -> &BTreeMap<VoteId, Vote> {
+        &self.votes
     }
 
     /// Whether a message at `seq` is among the newest 100,000, whose keys are never forgotten.

@@ -35,7 +35,7 @@ fn a_million_unread_messages_fit_a_megabyte_and_read_ones_leave_nothing() {
     event.seq = event.seq.next();
     state.apply(&event);
     let left = state.to_bytes().unwrap().len() - empty;
-    assert!(left < 1_000, "{left} bytes are left, marks of where the messages are");
+    assert!(left < 40_000, "{left} bytes are left, marks of where the messages are and when they were sent");
 }
 
 #[test]

@@ -148,6 +148,7 @@ fn message(text: &str) -> ChatMessage {
         not_if: Vec::new(),
         root: Seq(1),
         depth: 0,
+        quiet: Vec::new(),
         task_id: None,
         src_group_id: None,
         src_event_id: None,

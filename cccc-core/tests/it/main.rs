@@ -7,6 +7,7 @@
 )]
 
 mod conformance;
+mod coord;
 mod crowd;
 mod format_doc;
 mod handle;
@@ -16,3 +17,5 @@ mod processes;
 mod readme;
 mod sessions;
 mod simulation;
+mod task;
+mod time;

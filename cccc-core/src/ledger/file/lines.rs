@@ -35,7 +35,7 @@ impl<'a> LineReader<'a> {
         let mut searched = 0;
         let len = loop {
             let rest = self.buffer.get(self.at..).unwrap_or_default();
-            if let Some(found) = rest.get(searched..).and_then(|new| new.iter().position(|b| *b == b'\n')) {
+            if let Some(found) = rest.get(searched..).and_then(|new| memchr::memchr(b'\n', new)) {
                 break searched + found + 1;
             }
             searched = rest.len();

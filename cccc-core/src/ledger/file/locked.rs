@@ -106,6 +106,7 @@ impl Locked {
             let interrupted = head.boot != boot
                 || tip.boot != boot
                 || (head.flags | tip.flags) & FENCED != 0
+                || self.shared.failed_since().is_some()
                 || tip.flags & (SEALING | REDACTING) != 0
                 || head.mark.segment != tip.mark.segment
                 || head.mark.len > tip.mark.len

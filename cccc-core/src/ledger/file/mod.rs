@@ -102,6 +102,9 @@ struct Shared {
     reader: Reader,
     /// One turn at a time within this handle: a file lock does not exclude its own holder.
     writer: Arc<AsyncMutex<Writer>>,
+    /// Since where syncs through this handle have failed, until a recovery has put that right. Held during a
+    /// sync, because the operating system tells of a failure once, to whichever sync comes first.
+    failed: Mutex<Option<Mark>>,
     /// The newest head page seen.
     seen: Mutex<Option<State>>,
     /// Changes when the head may have.
@@ -184,6 +187,7 @@ impl FileLedger {
             reader: Reader::new(disk.clone(), layout.clone(), group_id.clone()),
             process_id: disk.process_id(),
             writer: Arc::default(),
+            failed: Mutex::default(),
             seen: Mutex::default(),
             signal: Arc::new(watch::Sender::new(0)),
             watching: OnceLock::new(),
@@ -253,6 +257,23 @@ impl Shared {
         }
         Err(Error::conflict("this handle was opened by the process that this one was forked from")
             .hint("open the group again in the child"))
+    }
+
+    /// Syncs lines of which those up to `durable` are surely on disk. A failure is remembered until a
+    /// recovery has succeeded: whatever comes between, no later success may be taken for this one's.
+    fn sync(&self, file: &dyn DiskFile, durable: &Mark) -> io::Result<()> {
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let synced = file.sync();
+        if synced.is_err() {
+            let earlier = failed.filter(|since| since.at.seq <= durable.at.seq);
+            *failed = Some(earlier.unwrap_or(*durable));
+        }
+        synced
+    }
+
+    /// See [`failed`](Self::failed).
+    fn failed_since(&self) -> Option<Mark> {
+        *self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes note of a head page, and wakes those who wait within this process.

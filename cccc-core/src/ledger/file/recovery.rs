@@ -5,6 +5,7 @@
 //! that no page of the operating system's cache that only seems to be on disk is relied upon.
 
 use std::path::PathBuf;
+use std::sync::PoisonError;
 
 use super::Shared;
 use super::layout::shown;
@@ -54,6 +55,8 @@ impl Locked {
             Some(head) => (head.mark, head.mark.at.seq),
             None => (self.last_segment_start()?, Seq(0)),
         };
+        let failed = self.shared.failed_since();
+        let since = since.into_iter().chain(failed).min_by_key(|since| since.at.seq);
         let base = since.filter(|since| since.at.seq < base.at.seq).unwrap_or(base);
         self.check_joint(&base)?;
         let scan = self.scan(base, durable)?;
@@ -79,6 +82,7 @@ impl Locked {
         let state = State { boot, epoch, flags: 0, mark: scan.end };
         self.write_page(Role::Tip, &state)?;
         self.write_page(Role::Head, &state)?;
+        *self.shared.failed.lock().unwrap_or_else(PoisonError::into_inner) = None;
         Ok(Pages { head: state, tip: state })
     }
 

@@ -77,15 +77,9 @@ impl Locked {
         // Refuses what is too short, before anything is touched.
         redaction(&hash, line.data().len())?;
         let note = self.place(&head, seq, &line, hash)?;
-        let path = &shared.layout.redacting;
-        let io = |what, e| Error::io(what, path, e);
         self.write_page(Role::Tip, &State { flags: REDACTING, ..pages.tip })?;
-        let file = shared.disk.open(path, OpenMode::Create).map_err(|e| io("make", e))?;
-        file.write_at(&note.encode(), 0).map_err(|e| io("write to", e))?;
-        file.sync().map_err(|e| io("sync", e))?;
-        drop(file);
-        shared.disk.sync_dir(&shared.layout.dir).map_err(|e| Error::io("sync", &shared.layout.dir, e))?;
-        if let Err(error) = self.finish_redaction() {
+        self.write_down(&note)?;
+        if let Err(error) = self.overwrite(&note).and_then(|()| self.remove_note()) {
             // The sync may have failed for appended lines as well.
             self.writer.epoch += 1;
             let _ = self.write_page(
@@ -117,6 +111,16 @@ impl Locked {
         })
     }
 
+    /// Makes a note durable.
+    fn write_down(&self, note: &Note) -> Result<()> {
+        let layout = &self.shared.layout;
+        let io = |what, e| Error::io(what, &layout.redacting, e);
+        let file = self.shared.disk.open(&layout.redacting, OpenMode::Create).map_err(|e| io("make", e))?;
+        file.write_at(&note.encode(), 0).map_err(|e| io("write to", e))?;
+        file.sync().map_err(|e| io("sync", e))?;
+        self.shared.disk.sync_dir(&layout.dir).map_err(|e| Error::io("sync", &layout.dir, e))
+    }
+
     /// Finishes an interrupted redaction, if there is one; `true` if there was.
     pub(super) fn finish_redaction(&mut self) -> Result<bool> {
         let shared = self.shared.clone();
@@ -130,10 +134,18 @@ impl Locked {
         drop(file);
         // A note that is not whole was never acted upon.
         if let Some(note) = Note::decode(&bytes) {
+            // Whoever left it may have died, or failed, before it was on disk; and then a power cut during
+            // the overwriting would leave a torn line that nobody could put right.
+            self.write_down(&note)?;
             self.overwrite(&note)?;
         }
-        shared.disk.remove(path).map_err(|e| Error::io("remove", path, e))?;
+        self.remove_note()?;
         Ok(true)
+    }
+
+    fn remove_note(&self) -> Result<()> {
+        let path = &self.shared.layout.redacting;
+        self.shared.disk.remove(path).map_err(|e| Error::io("remove", path, e))
     }
 
     fn overwrite(&self, note: &Note) -> Result<()> {

@@ -142,12 +142,12 @@ async fn confirm(
     let active = locked.active(&pages.tip.mark)?;
     let (file, path) = (active.file.clone(), active.path.clone());
     drop(locked);
-    let synced = file.sync();
+    let synced = shared.sync(&*file, &pages.head.mark);
     let mut locked = Locked::take(&shared).await.map_err(|error| doubtful(error, batch))?;
     let head = locked.page(Role::Head).map_err(|error| doubtful(error, batch))?;
     let same = head.filter(|head| head.epoch == pages.head.epoch && head.flags & FENCED == 0);
-    let now = match (same, synced) {
-        (Some(head), Ok(())) => {
+    let now = match (same, shared.failed_since()) {
+        (Some(head), None) => {
             if head.mark.at.seq < end.at.seq {
                 // It is durable whether this succeeds or not; the next turn publishes it otherwise.
                 let _ = locked.write_page(Role::Head, &State { mark: end, ..head });
@@ -156,11 +156,14 @@ async fn confirm(
         }
         // A recovery has judged what was written; nothing else can be said of this batch.
         (None, _) => locked.settle(),
-        (Some(head), Err(error)) => {
-            let error = Error::io("sync", &path, error);
+        (Some(head), Some(since)) => {
+            let error = match synced {
+                Err(error) => Error::io("sync", &path, error),
+                Ok(()) => Error::unavailable(format!("an earlier sync of {} failed", path.display())),
+            };
             locked
                 .fence(&head)
-                .and_then(|()| locked.recover(Some(pages.head.mark)))
+                .and_then(|()| locked.recover(Some(since)))
                 .map_err(|cause| if cause.kind() == ErrorKind::Corrupt { cause } else { error })
         }
     };
@@ -214,7 +217,8 @@ fn seal(mut locked: Locked, pages: Pages, batch: &Batch) -> Result<Appended> {
     let shared = locked.shared.clone();
     let tip = pages.tip.mark;
     let active = locked.active(&tip)?;
-    if let Err(error) = active.file.sync() {
+    let synced = shared.sync(&*active.file, &pages.head.mark);
+    if let Err(error) = synced {
         let error = Error::io("sync", &active.path, error);
         locked.fence(&pages.head)?;
         // Once everything written so far is in order again, the batch can be tried anew.

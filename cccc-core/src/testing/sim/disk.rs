@@ -272,7 +272,11 @@ impl SimFile {
         state.notify(self.inode);
         let whole = fits == bytes.len();
         self.record(state, "write", offset, fits, if whole { "" } else { "disk full" });
-        if whole { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
+        if !whole {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        state.trace.wrote(self.inode, bytes);
+        Ok(())
     }
 }
 
@@ -295,7 +299,6 @@ impl DiskFile for SimFile {
             state = self.disk.enter("write", self.inode)?;
         }
         self.write_now(&mut state, &bytes[first..], offset + first as u64)?;
-        state.trace.wrote(self.inode, bytes);
         Ok(())
     }
 

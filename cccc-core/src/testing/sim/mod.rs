@@ -185,7 +185,7 @@ impl World {
         self.machine.lock().note(text.into());
     }
 
-    /// From now on keeps a copy of every whole write to files whose name ends so.
+    /// From now on keeps a copy of every write to files whose name ends so.
     pub fn keep_writes(&self, name_ends_with: impl Into<String>) {
         self.machine.lock().trace.keep_writes(name_ends_with.into());
     }

@@ -10,7 +10,7 @@ use super::storage::Inode;
 /// How many of the last entries are kept.
 const KEPT_ENTRIES: usize = 20_000;
 
-/// One whole write, kept on request.
+/// A write that did all it was to do, kept on request. One that others saw half done is kept as two.
 #[derive(Clone, Debug)]
 pub struct Written {
     /// The file's path.
@@ -72,7 +72,7 @@ impl Trace {
         self.suffix = Some(suffix);
     }
 
-    /// A whole write happened.
+    /// A write happened, or one half of it.
     pub(super) fn wrote(&mut self, inode: Inode, bytes: &[u8]) {
         let (Some(suffix), Some(path)) = (&self.suffix, self.names.get(&inode)) else { return };
         if path.ends_with(suffix.as_str()) {

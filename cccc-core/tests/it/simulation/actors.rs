@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use cccc_core::disk::Disk;
 use cccc_core::error::ErrorKind;
-use cccc_core::event::Body;
+use cccc_core::event::{Body, ChatAck};
 use cccc_core::id::Nonce;
 use cccc_core::ledger::{
     Appended, Batch, Draft, Durability, Encoder, FileLedger, Ledger, Position, ReadLimit, Stamp, Turn,
 };
 use cccc_core::testing::Random;
 use cccc_core::testing::sim::{SimDisk, block_on, timeout};
-use cccc_core::{Error, Principal, Result, Seq, Timestamp};
+use cccc_core::{Error, EventId, Principal, Result, Seq, Timestamp};
 use serde_json::value::RawValue;
 
 use super::scenario::Stage;
@@ -25,7 +25,7 @@ const WAKE_LIMIT: Duration = Duration::from_millis(2500);
 
 impl Stage {
     /// An operation failed. Whether it may depends on what fails in this run.
-    fn trouble(&self, who: &str, doing: &str, error: &Error) {
+    pub(super) fn trouble(&self, who: &str, doing: &str, error: &Error) {
         self.world.note(format!("{who} could not {doing}: {error}"));
         let mut oracle = self.oracle.lock().unwrap();
         oracle.counts.errors += 1;
@@ -34,17 +34,17 @@ impl Stage {
         }
     }
 
-    fn firm(&self, who: &str, position: Position) {
+    pub(super) fn firm(&self, who: &str, position: Position) {
         self.oracle.lock().unwrap().firm(who, position);
     }
 
-    fn violation(&self, text: String) {
+    pub(super) fn violation(&self, text: String) {
         self.world.note(format!("VIOLATION: {text}"));
         self.oracle.lock().unwrap().violation(text);
     }
 
     /// Opens the ledger; where operations may fail, tries for a while.
-    fn open_patiently(&self, who: &str, disk: &SimDisk) -> Option<FileLedger> {
+    pub(super) fn open_patiently(&self, who: &str, disk: &SimDisk) -> Option<FileLedger> {
         for _ in 0..20 {
             match self.open(disk) {
                 Ok(ledger) => return Some(ledger),
@@ -239,7 +239,11 @@ fn propose(stage: &Stage, turn: &dyn Turn, name: &str, random: &mut Random) -> P
     for i in 0..random.pick(&[0, 1, 1, 1, 2]) {
         let command = format!("{name}.{i}");
         let count = 1 + random.below(4);
-        let drafts = (0..count).map(|index| draft(&command, index, count, random)).collect();
+        let about = 1 + random.below(turn.tip().seq.0);
+        let drafts = match random.chance(150_000) {
+            true => vec![ack(Seq(about))],
+            false => (0..count).map(|index| draft(&command, index, count, random)).collect(),
+        };
         let mut nonces = random.clone();
         let events = encoder
             .push(drafts, &stamp, || Nonce::from_bits(nonces.next_u64()))
@@ -250,6 +254,12 @@ fn propose(stage: &Stage, turn: &dyn Turn, name: &str, random: &mut Random) -> P
     }
     let durability = if random.chance(stage.buffered) { Durability::Buffered } else { Durability::Durable };
     Proposal { batch: encoder.finish(), positions, commands, durability }
+}
+
+/// Something about another event, for the index to find.
+fn ack(seq: Seq) -> Draft {
+    let event_id = EventId { seq, nonce: Nonce::from_bits(0) };
+    Body::ChatAck(ChatAck { actor_id: Principal::User, event_id }).into()
 }
 
 fn draft(command: &str, index: u64, count: u64, random: &mut Random) -> Draft {

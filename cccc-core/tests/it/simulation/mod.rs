@@ -8,6 +8,8 @@
 //! To run more of them: `CCCC_SIM_SEEDS=100000`.
 
 mod actors;
+mod failed_sync;
+mod housekeeper;
 mod oracle;
 mod scenario;
 
@@ -19,7 +21,7 @@ use scenario::{Outcome, Profile, run};
 /// How many seeds a test run takes, unless told otherwise.
 const SEEDS: u64 = 4000;
 /// How many of the last calls are printed with a failure.
-const TRACE_LINES: usize = 20000;
+const TRACE_LINES: usize = 2000;
 
 #[test]
 fn the_promises_hold_whatever_fails() {

@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use cccc_core::Seq;
 use cccc_core::event::Body;
-use cccc_core::ledger::{Chain, Page, Position, RawLine};
+use cccc_core::ledger::{Chain, Page, Position, RawLine, is_redacted};
 
 /// What one run's processes saw, in the order in which it happened.
 #[derive(Debug, Default)]
 pub(super) struct Oracle {
     /// The chain at each place that anybody was shown or told is durable. It must stay for ever.
     firm: BTreeMap<u64, Chain>,
+    /// Events whose data was replaced by its hash.
+    redacted: BTreeSet<Seq>,
     /// Commands whose append said that they are not there and will not come back.
     gone: BTreeSet<String>,
     pub(super) counts: Counts,
@@ -63,6 +65,11 @@ impl Oracle {
         position
     }
 
+    /// A redaction returned.
+    pub(super) fn redacted(&mut self, seq: Seq) {
+        self.redacted.insert(seq);
+    }
+
     /// The chain that must stand at a place.
     pub(super) fn known(&self, seq: Seq) -> Option<Chain> {
         self.firm.get(&seq.0).copied()
@@ -77,17 +84,27 @@ impl Oracle {
     pub(super) fn check_end(&mut self, start: Position, page: &Page) {
         let mut chains = BTreeMap::from([(0, start.chain)]);
         let mut position = start;
+        // Commands whose last event is there.
         let mut seen = HashSet::new();
         let mut open: Option<(String, u64)> = None;
+        let mut blind = false;
         for line in page.lines() {
             match line.check(position) {
                 Ok(next) => position = next,
                 Err(reason) => self.violation(format!("at the end, event {}: {reason}", position.seq.next())),
             }
             chains.insert(position.seq.0, position.chain);
+            if is_redacted(line.data()) {
+                // It may have begun or ended a command, or stood within one.
+                (open, blind) = (None, true);
+                continue;
+            }
+            if self.redacted.contains(&position.seq) {
+                self.violation(format!("event {} was redacted, and its data is there", position.seq));
+            }
             let Some(Mark { command, index, count }) = Mark::of(&line) else { continue };
             let expected = open.take().map_or(0, |(of, next)| if of == command { next } else { u64::MAX });
-            if expected != index {
+            if !std::mem::take(&mut blind) && expected != index {
                 self.violation(format!("event {}: {command} {index}/{count} is out of place", position.seq));
             }
             if index + 1 < count {

@@ -15,6 +15,7 @@ use cccc_core::testing::sim::{Faults, Report, SimDisk, World, block_on};
 use cccc_core::{GroupId, Result, Seq};
 
 use super::actors;
+use super::housekeeper::keep_house;
 use super::oracle::{Counts, Oracle};
 
 /// What may fail in a run. Each is a world of its own, because what must hold is stricter where less fails.
@@ -79,7 +80,7 @@ impl Profile {
             // After a failed sync, or an error at an unlucky place, a recovery may yet find the batch.
             failed_is_gone: self == Self::FullDisk,
             bounded: matches!(self, Self::Healthy | Self::Kills),
-            nothing_vanishes: matches!(self, Self::Healthy | Self::Kills | Self::FullDisk | Self::Slow),
+            nothing_vanishes: matches!(self, Self::Healthy | Self::Kills | Self::Slow),
         }
     }
 }
@@ -104,6 +105,8 @@ pub(super) struct Stage {
     pub(super) rules: Rules,
     /// Per million appends: answered before they are durable.
     pub(super) buffered: u32,
+    /// Data is redacted now and then.
+    pub(super) redacting: bool,
     pub(super) group_id: GroupId,
     pub(super) oracle: Arc<Mutex<Oracle>>,
     options: FileOptions,
@@ -140,10 +143,16 @@ pub(super) fn run(seed: u64) -> Outcome {
     let segment_bytes = random.pick(&[1, 2000, 20_000, 64 << 20]);
     // Whoever comes after a buffered event that nobody syncs waits as for the dead.
     let buffered = random.pick(&[0, 150_000]);
+    let redacting = random.chance(250_000);
     let stage = Stage {
         world: world.clone(),
-        rules: Rules { bounded: buffered == 0 && profile.rules().bounded, ..profile.rules() },
+        rules: Rules {
+            bounded: buffered == 0 && profile.rules().bounded,
+            nothing_vanishes: !redacting && profile.rules().nothing_vanishes,
+            ..profile.rules()
+        },
         buffered,
+        redacting,
         group_id: GroupId::new("g").expect("a valid id"),
         oracle: Arc::default(),
         options: FileOptions::default().segment_bytes(segment_bytes),
@@ -219,6 +228,11 @@ fn cast(stage: &Stage, random: &mut Random, phase: u64) {
         world.spawn(&process, name.clone(), move || actors::read(&stage, &disk, &name, seed, 5 * commands));
     }
     if random.chance(500_000) {
+        let (stage, process, seed) = (stage.clone(), world.process(), random.next_u64());
+        let (disk, name) = (process.clone(), format!("h{phase}"));
+        world.spawn(&process, name.clone(), move || keep_house(&stage, &disk, &name, seed, 2 * commands));
+    }
+    if random.chance(500_000) {
         let (stage, process) = (stage.clone(), world.process());
         let (disk, name) = (process.clone(), format!("f{phase}"));
         world.spawn(&process, name.clone(), move || actors::follow(&stage, &disk, &name));
@@ -259,7 +273,11 @@ fn inspect(stage: &Stage, disk: &SimDisk) -> Result<()> {
             torn.iter().chain([&bytes]).flat_map(|bytes| bytes.split_inclusive(|b| *b == b'\n')).collect();
         let written = stage.world.kept_writes();
         let lines = written.iter().flat_map(|write| write.bytes.split_inclusive(|b| *b == b'\n'));
-        let vanished: Vec<_> = lines.filter(|line| !there.contains(line)).collect();
+        // A writer that was killed within a write leaves a part of a line.
+        let within = |part: &[u8]| {
+            torn.iter().chain([&bytes]).any(|bytes| bytes.windows(part.len()).any(|window| window == part))
+        };
+        let vanished: Vec<_> = lines.filter(|line| !there.contains(line) && !within(line)).collect();
         if let Some(first) = vanished.first() {
             let first = String::from_utf8_lossy(first);
             oracle.violation(format!("{} lines vanished; the first: {first}", vanished.len()));

@@ -1,0 +1,55 @@
+//! The program from outside: how long a whole `cccc send` takes beside the start of any process, and how
+//! large the program is.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark prints, and may stop at any surprise"
+)]
+
+#[expect(dead_code, reason = "a table that other benchmarks fill too")]
+#[path = "../../cccc-core/benches/targets/report.rs"]
+mod report;
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use criterion::Criterion;
+
+use report::Report;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_cccc");
+
+fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let mut report = Report::new(Criterion::default().without_plots(), wanted);
+    let what = "`cccc send`, whole process";
+    if report.wants(what) {
+        send(&mut report, what);
+    }
+    let what = "size of the program";
+    if report.wants(what) {
+        let megabytes = std::fs::metadata(PROGRAM).unwrap().len() / 1_000_000;
+        report.fact(what, format!("{megabytes} MB"), "<= 15 MB", megabytes <= 15);
+    }
+    report.print();
+}
+
+fn send(report: &mut Report, what: &str) {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let cccc = |args: &[&str]| run(Command::new(PROGRAM).args(args), dir.path());
+    cccc(&["attach"]);
+    cccc(&["actor", "add", "lead"]);
+    cccc(&["actor", "add", "alice"]);
+    let limit =
+        report.measure("start of the smallest process", || run(&mut Command::new("true"), dir.path()));
+    let ours = report.measure(what, || cccc(&["send", "hello", "--to", "alice"]));
+    report.time(what, limit.median(), ours.median(), "<= 5 ms", Duration::from_millis(5));
+}
+
+fn run(command: &mut Command, dir: &Path) {
+    let command = command.current_dir(dir).env("CCCC_HOME", dir.join("home")).args(["--as", "user"]);
+    let status = command.stdout(Stdio::null()).status().unwrap();
+    assert!(status.success());
+}

@@ -55,7 +55,7 @@ pub enum Command {
         /// The session.
         session: String,
         /// What it asks for.
-        command: Box<Command>,
+        command: Box<Self>,
     },
     /// Ends the calling actor's current session.
     CloseSession {

@@ -190,6 +190,17 @@ pub struct ChatRetract {
     pub reason: String,
 }
 
+/// `chat.move`: what somebody who leaves has not read passes to a successor, for whom it is unread.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ChatMove {
+    /// Who leaves.
+    pub from: Principal,
+    /// Who takes it over.
+    pub to: Principal,
+    /// The messages, oldest first.
+    pub event_ids: Vec<EventId>,
+}
+
 /// `chat.redact`: the user had an event's data removed. Implies what a retraction implies.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChatRedact {

@@ -24,7 +24,8 @@ pub use admin::{
     GroupUpdate, JoinPolicy, Role, SessionClose, SessionOpen,
 };
 pub use chat::{
-    Attachment, ChatAck, ChatCancel, ChatMessage, ChatRead, ChatRedact, ChatRetract, Format, NotIf, Priority,
+    Attachment, ChatAck, ChatCancel, ChatMessage, ChatMove, ChatRead, ChatRedact, ChatRetract, Format, NotIf,
+    Priority,
 };
 pub use context::{AgentState, ContextSet, ContextValue, Service};
 pub use delivery::{DeliveryState, RuntimeDelivery, Transport, WithholdReason};
@@ -192,6 +193,7 @@ bodies! {
     "chat.read" => ChatRead,
     "chat.ack" => ChatAck,
     "chat.cancel" => ChatCancel,
+    "chat.move" => ChatMove,
     "chat.retract" => ChatRetract,
     "chat.redact" => ChatRedact,
     "runtime.delivery" => RuntimeDelivery,
@@ -258,6 +260,10 @@ impl Event {
                 terms.involved.push(ack.actor_id.clone());
             }
             Body::ChatCancel(cancel) => terms.targets.push(cancel.event_id.seq),
+            Body::ChatMove(moved) => {
+                terms.targets.extend(moved.event_ids.iter().map(|id| id.seq));
+                terms.involved.extend([moved.from.clone(), moved.to.clone()]);
+            }
             Body::ChatRetract(retract) => terms.targets.push(retract.event_id.seq),
             Body::ChatRedact(redact) => {
                 terms.targets.push(redact.event_id.seq);

@@ -12,7 +12,7 @@ use crate::id::{ActorId, Label, Principal, VoteId};
 use crate::ledger::Draft;
 use crate::rule::group::check_title;
 use crate::rule::permission::{self, Rank, lead};
-use crate::rule::{Call, Decision, MAX_REASON_BYTES, bounded, few, task, vote};
+use crate::rule::{Call, Decision, MAX_REASON_BYTES, Resolved, bounded, estate, few, task, vote};
 use crate::state::GroupState;
 
 /// Most actors at a time.
@@ -119,7 +119,12 @@ pub(super) fn update(state: &GroupState, call: &Call, update: &ActorUpdate) -> R
 }
 
 /// Removing what has been removed writes nothing.
-pub(super) fn remove(state: &GroupState, call: &Call, remove: &ActorRemove) -> Result<Decision> {
+pub(super) fn remove(
+    state: &GroupState,
+    call: &Call,
+    remove: &ActorRemove,
+    resolved: &Resolved,
+) -> Result<Decision> {
     let ActorRemove { actor_id, reason, successor } = remove;
     bounded("the reason", reason, MAX_REASON_BYTES)?;
     let itself = call.by.actor() == Some(actor_id);
@@ -140,21 +145,27 @@ pub(super) fn remove(state: &GroupState, call: &Call, remove: &ActorRemove) -> R
             return Err(permission::unknown_actor(state, successor));
         }
     }
-    Ok(Decision::write(departure(state, call, remove.clone(), None)))
+    Ok(Decision::write(departure(state, call, remove.clone(), None, resolved)))
 }
 
-/// An actor goes: its tasks find another first, and what can no longer be decided without it ends after.
-/// `decided` is a vote that is closed already. What it has reserved is left by the removal itself.
+/// An actor goes: its tasks and its unread mail find another first, and what can no longer be decided
+/// without it ends after; then whoever would not notice otherwise is told. `decided` is a vote that is closed
+/// already. What it has reserved and what it owes for messages passes on by the removal itself.
 pub(super) fn departure(
     state: &GroupState,
     call: &Call,
     remove: ActorRemove,
     decided: Option<VoteId>,
+    resolved: &Resolved,
 ) -> Vec<Draft> {
     let ended = vote::ended_by_removal(state, &remove.actor_id, decided);
     let mut drafts = task::departure(state, call, &remove);
+    let moved = estate::moved(state, &remove, resolved);
+    let told = estate::told(state, call, &remove, moved.as_ref(), resolved);
+    drafts.extend(moved.map(Draft::from));
     drafts.push(Draft::from(remove));
     drafts.extend(ended);
+    drafts.extend(told);
     drafts
 }
 
@@ -261,11 +272,11 @@ mod tests {
         assert!(desk.run("user", removing("alice", None)).unwrap().events.is_empty(), "gone is gone");
         let error = desk.run("alice", Command::Send(message("x", &["lead"]))).unwrap_err();
         assert!(error.to_string().contains("alice was removed"), "{error}");
-        assert!(desk.receipt(sent, "alice").starts_with("alice: bounced (alice was removed), unread"));
+        assert!(desk.receipt(sent, "alice").starts_with("alice: moved to bob, pending, unread"));
         desk.run("user", adding("alice")).unwrap();
         assert!(desk.unread("alice").is_empty());
         assert_eq!(desk.state().mailbox(&id("alice").into()).unwrap().generation, 0);
-        assert!(desk.receipt(sent, "alice").starts_with("alice: bounced"), "that was another");
+        assert!(desk.receipt(sent, "alice").starts_with("alice: moved to bob"), "that was another");
         desk.run("lead", removing("lead", None)).unwrap();
         assert_eq!(desk.state().foreman(), None);
     }

@@ -427,13 +427,14 @@ fn same_content(event: &Event, message: &ChatMessage, send: &SendMessage, to: &[
 }
 
 /// Whether a principal is one of those a message was for, as the same incarnation, or has taken over
-/// what one of them owed.
+/// what one of them owed, or had not read.
 pub(super) fn is_recipient(state: &GroupState, principal: &Principal, event: &Event) -> bool {
     let named = event.message().is_some_and(|message| message.recipients.contains(principal));
     let owes = state.mailbox(principal).is_some_and(|mailbox| {
         ObligationKind::ALL.iter().any(|kind| mailbox.owed.contains_key(&(event.seq, *kind)))
     });
-    owes || (named && event.by != *principal && state.present_since(principal, event.seq))
+    let unread = state.mailbox(principal).is_some_and(|mailbox| mailbox.unread.contains(event.seq.0));
+    owes || unread || (named && event.by != *principal && state.present_since(principal, event.seq))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub mod delivery;
 #[cfg(any(test, feature = "testing"))]
 pub mod desk;
 pub mod digest;
+mod estate;
 pub mod glob;
 pub mod group;
 pub mod join;
@@ -169,7 +170,12 @@ pub fn needs(state: &GroupState, call: &Call, command: &Command) -> Needs {
         | Command::Retry { event, .. } => with_facts(event.seq()),
         Command::Settle { delivery, .. } => with_facts(delivery.seq),
         Command::InSession { command, .. } => needs(state, call, command),
-        Command::MarkRead { events: references } => events(references),
+        Command::MarkRead { events: references } => {
+            // Only of what is not unread it may matter whether it once came from somebody who left.
+            let unread = |seq: &Seq| state.mailbox(&call.by).is_some_and(|m| m.unread.contains(seq.0));
+            let read = references.iter().map(EventRef::seq).filter(|seq| !unread(seq)).collect();
+            Needs { facts_of: read, ..events(references) }
+        }
         Command::Claim { events: references, .. } => events(references),
         Command::MarkReadThrough { event } | Command::Cancel { event, .. } => {
             events(std::slice::from_ref(event))
@@ -177,7 +183,24 @@ pub fn needs(state: &GroupState, call: &Call, command: &Command) -> Needs {
         Command::SetContext { base, .. } => {
             Needs { events: base.iter().copied().collect(), ..Needs::default() }
         }
-        Command::CastVote { vote, .. } | Command::CloseVote { vote, .. } => with_facts(vote.seq()),
+        Command::CastVote { vote, .. } => {
+            let mut needs = with_facts(vote.seq());
+            if let Some(released) = state.votes().get(vote).and_then(|vote| vote.release.as_ref()) {
+                estate::needs(state, released, None, &mut needs);
+            }
+            needs
+        }
+        Command::RemoveActor(remove) => {
+            let mut needs = Needs::default();
+            estate::needs(state, &remove.actor_id, remove.successor.as_ref(), &mut needs);
+            needs
+        }
+        Command::RetireActor { actor_id } => {
+            let mut needs = Needs::default();
+            estate::needs(state, actor_id, None, &mut needs);
+            needs
+        }
+        Command::CloseVote { vote, .. } => with_facts(vote.seq()),
         Command::AppendContext { .. }
         | Command::SetAgentState { .. }
         | Command::Reserve { .. }
@@ -192,11 +215,9 @@ pub fn needs(state: &GroupState, call: &Call, command: &Command) -> Needs {
         | Command::SetState(_)
         | Command::AddActor(_)
         | Command::UpdateActor(_)
-        | Command::RemoveActor(_)
         | Command::OpenSession(_)
         | Command::CloseSession { .. }
         | Command::Join(_)
-        | Command::RetireActor { .. }
         | Command::Notify { .. }
         | Command::AddSchedule(_)
         | Command::EnableSchedule { .. }
@@ -228,11 +249,11 @@ pub fn decide(state: &GroupState, call: &Call, command: &Command, resolved: &Res
         Command::SetState(set) => group::set_state(state, call, set),
         Command::AddActor(add) => actor::add(state, call, add),
         Command::UpdateActor(update) => actor::update(state, call, update),
-        Command::RemoveActor(remove) => actor::remove(state, call, remove),
+        Command::RemoveActor(remove) => actor::remove(state, call, remove, resolved),
         Command::OpenSession(open) => session::open(state, call, open),
         Command::CloseSession { session, reason } => session::close(state, call, session, reason.as_deref()),
         Command::Join(join) => join::join(state, call, join),
-        Command::RetireActor { actor_id } => presence::retire(state, call, actor_id),
+        Command::RetireActor { actor_id } => presence::retire(state, call, actor_id, resolved),
         // Taken off above.
         Command::InSession { .. } => Ok(Decision::nothing()),
         Command::Send(send) => message::send(state, call, send, resolved),

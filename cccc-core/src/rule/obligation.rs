@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::event::{Body, ChatAck};
 use crate::id::{EventId, EventRef, Principal, Seq};
 use crate::ledger::Draft;
-use crate::rule::{Call, Decision, Resolved, message};
+use crate::rule::{Call, Decision, Resolved, estate, message};
 use crate::state::{GroupState, Obligation, ObligationKind};
 use crate::time::Timestamp;
 
@@ -133,7 +133,9 @@ pub(super) fn ack(
         return Err(Error::refused(format!("message {id} is your own: only its recipients acknowledge it"))
             .hint(format!("`cccc receipts {}` shows who has", id.seq)));
     }
-    if !message::is_recipient(state, &call.by, &known.event) {
+    if !message::is_recipient(state, &call.by, &known.event)
+        && !estate::took_over(state, &call.by, resolved.facts_of(id.seq))
+    {
         return Err(not_addressed(&call.by, id, "acknowledge"));
     }
     Ok(Decision::write([Draft::from(ChatAck { actor_id: call.by.clone(), event_id: id })]))

@@ -17,7 +17,7 @@ use crate::event::{ActorRemove, GroupMode};
 use crate::id::{ActorId, EventId};
 use crate::rule::actor::departure;
 use crate::rule::permission::owner;
-use crate::rule::{Call, Decision};
+use crate::rule::{Call, Decision, Resolved};
 use crate::state::{Actor, FlightState, GroupState};
 use crate::time::Timestamp;
 
@@ -158,7 +158,7 @@ fn may_retire(state: &GroupState, actor: &Actor, now: Timestamp) -> bool {
 }
 
 /// Removes an ephemeral actor that stayed away. If it has come back meanwhile, nothing is written.
-pub(super) fn retire(state: &GroupState, call: &Call, id: &ActorId) -> Result<Decision> {
+pub(super) fn retire(state: &GroupState, call: &Call, id: &ActorId, resolved: &Resolved) -> Result<Decision> {
     owner(state, call, "retire an actor")?;
     match state.actor(id) {
         Some(actor) if may_retire(state, actor, call.now) => {
@@ -167,7 +167,7 @@ pub(super) fn retire(state: &GroupState, call: &Call, id: &ActorId) -> Result<De
                 reason: "it stayed away for a day".into(),
                 successor: None,
             };
-            Ok(Decision::write(departure(state, call, remove, None)))
+            Ok(Decision::write(departure(state, call, remove, None, resolved)))
         }
         _ => Ok(Decision::nothing()),
     }

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::event::ChatRead;
 use crate::id::{EventId, EventRef, Principal, Seq};
 use crate::ledger::Draft;
-use crate::rule::{Call, Decision, Resolved, delivery, few, message, obligation};
+use crate::rule::{Call, Decision, Resolved, delivery, estate, few, message, obligation};
 use crate::state::GroupState;
 use crate::time::Timestamp;
 
@@ -69,7 +69,10 @@ pub(super) fn mark(
     for reference in events {
         let (known, _) = resolved.message(reference)?;
         let event = &known.event;
-        if event.by != call.by && !message::is_recipient(state, &call.by, event) {
+        let theirs = event.by == call.by
+            || message::is_recipient(state, &call.by, event)
+            || estate::took_over(state, &call.by, resolved.facts_of(event.seq));
+        if !theirs {
             return Err(obligation::not_addressed(&call.by, event.id, "read"));
         }
         if mailbox.unread.contains(event.seq.0) {

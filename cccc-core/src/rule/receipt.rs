@@ -107,6 +107,10 @@ pub struct Delivery {
 pub struct Receipt {
     /// Who.
     pub recipient: Principal,
+    /// Who has the message now, if the recipient left it unread to somebody: delivery and reading are of that
+    /// one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_to: Option<Principal>,
     /// How far the message got.
     #[serde(flatten)]
     pub delivery: Delivery,
@@ -139,7 +143,11 @@ impl fmt::Display for Receipt {
             Some(reason) => write!(f, " ({reason})"),
             None => Ok(()),
         };
-        write!(f, "{}: {}", self.recipient, self.delivery.state)?;
+        write!(f, "{}: ", self.recipient)?;
+        if let Some(holder) = &self.moved_to {
+            write!(f, "moved to {holder}, ")?;
+        }
+        write!(f, "{}", self.delivery.state)?;
         if let Some(transport) = self.delivery.transport {
             write!(f, " by {}", transport_name(transport))?;
         }
@@ -193,6 +201,23 @@ struct History<'a> {
     steps: Vec<(Seq, Step<'a>)>,
 }
 
+/// Somebody who had a message for a while.
+struct Holder<'a> {
+    who: Principal,
+    /// From here on, exclusively: the message, or the event by which it passed to this one.
+    since: Seq,
+    /// Up to here, exclusively.
+    until: Seq,
+    /// How it left the group, if it did.
+    removal: Option<&'a Tombstone>,
+}
+
+impl Holder<'_> {
+    fn had(&self, at: Seq) -> bool {
+        self.since < at && at < self.until
+    }
+}
+
 /// What became of one kind of obligation of one recipient.
 #[derive(Default)]
 struct End {
@@ -227,12 +252,36 @@ impl<'a> History<'a> {
         Self { state, event, content, steps }
     }
 
+    /// Who has had the message, one after another: the recipient, then whoever took over what it left unread.
+    fn holders(&self, recipient: &Principal) -> Vec<Holder<'a>> {
+        let mut holders = Vec::new();
+        let (mut who, mut since) = (recipient.clone(), self.event.seq);
+        loop {
+            // What was done under the name after it was removed is another incarnation's.
+            let removal = who.actor().and_then(|id| self.state.removal_after(id, since));
+            let end = removal.map_or(Seq(u64::MAX), |tombstone| tombstone.removed_seq);
+            let moved = self.steps.iter().find_map(|(at, step)| match step {
+                Step::Fact(Event { body: Body::ChatMove(moved), .. })
+                    if moved.from == who && since < *at && *at < end =>
+                {
+                    Some((*at, moved.to.clone()))
+                }
+                _ => None,
+            });
+            let until = moved.as_ref().map_or(end, |(at, _)| *at);
+            holders.push(Holder { who, since, until, removal });
+            match moved {
+                Some((at, next)) => (who, since) = (next, at),
+                None => return holders,
+            }
+        }
+    }
+
     fn receipt(&self, recipient: &Principal, now: Timestamp) -> Receipt {
-        // What was done under the name after it was removed is another incarnation's.
-        let removal = recipient.actor().and_then(|id| self.state.removal_after(id, self.event.seq));
-        let until = removal.map_or(Seq(u64::MAX), |tombstone| tombstone.removed_seq);
-        let (read, read_at) = self.read(recipient, removal, until);
-        let delivery = self.delivery(recipient, removal, until, (read, read_at));
+        let holders = self.holders(recipient);
+        let (read, read_at) = holders.last().map_or((false, None), |last| self.read(last));
+        let delivery = self.delivery(&holders, (read, read_at));
+        let moved_to = holders.last().filter(|_| holders.len() > 1).map(|last| last.who.clone());
         let (debtor, [ack, reply]) = self.obligations(recipient);
         let open: Vec<_> = self
             .state
@@ -250,6 +299,7 @@ impl<'a> History<'a> {
         };
         Receipt {
             recipient: recipient.clone(),
+            moved_to,
             delivery,
             read,
             ack: ack.word,
@@ -262,16 +312,12 @@ impl<'a> History<'a> {
         }
     }
 
-    /// Whether the recipient has read the message, and when, if an event says so of this message alone.
-    fn read(
-        &self,
-        recipient: &Principal,
-        removal: Option<&Tombstone>,
-        until: Seq,
-    ) -> (bool, Option<Timestamp>) {
+    /// Whether whoever has the message has read it, and when, if an event says so of this message alone.
+    fn read(&self, holder: &Holder<'_>) -> (bool, Option<Timestamp>) {
         let seq = self.event.seq;
+        let recipient = &holder.who;
         let mut withdrawn = false;
-        for (_, step) in self.steps.iter().filter(|(at, _)| *at < until) {
+        for (_, step) in self.steps.iter().filter(|(at, _)| holder.had(*at)) {
             match step {
                 Step::Answer { by, .. } if *by == recipient => return (true, None),
                 Step::Answer { .. } | Step::Gone(_) => {}
@@ -297,25 +343,67 @@ impl<'a> History<'a> {
             }
         }
         // Reading through a place leaves no event at each message, but it leaves the set of unread ones.
-        let unread = match removal {
+        let unread = match holder.removal {
             Some(tombstone) => tombstone.unread.contains(seq.0),
-            None if !self.state.present_since(recipient, seq) => true,
+            None if !self.state.present_since(recipient, holder.since) => true,
             None => self.state.mailbox(recipient).is_none_or(|mailbox| mailbox.unread.contains(seq.0)),
         };
         let own = *recipient == self.event.by;
         (!unread && !withdrawn && !own, None)
     }
 
-    fn delivery(
-        &self,
-        recipient: &Principal,
-        removal: Option<&Tombstone>,
-        until: Seq,
-        (read, read_at): (bool, Option<Timestamp>),
-    ) -> Delivery {
+    fn delivery(&self, holders: &[Holder<'_>], (read, read_at): (bool, Option<Timestamp>)) -> Delivery {
         let mut delivery = Delivery::default();
-        let mut claim = None;
-        for (_, step) in self.steps.iter().filter(|(at, _)| *at < until) {
+        let mut doubt = None;
+        for holder in holders {
+            if delivery.state == DeliveryWord::Accepted {
+                break;
+            }
+            if matches!(delivery.state, DeliveryWord::Claimed | DeliveryWord::Ambiguous) {
+                doubt = Some(format!("somebody who left may have got it before {}", holder.who));
+            }
+            delivery = self.delivery_to(holder);
+        }
+        let Some(Holder { who: recipient, removal, .. }) = holders.last() else { return delivery };
+        if delivery.state == DeliveryWord::Accepted {
+            return delivery;
+        }
+        if read {
+            let evidence = Some(Value::from("read"));
+            return Delivery { state: DeliveryWord::Accepted, evidence, at: read_at, ..Delivery::default() };
+        }
+        let flight = self.state.mailbox(recipient).and_then(|mailbox| mailbox.flights.get(&self.event.seq));
+        let lapsed = flight.is_some_and(|flight| flight.state == FlightState::Ambiguous);
+        match (delivery.state, *removal) {
+            (DeliveryWord::Pending | DeliveryWord::Failed, Some(tombstone)) => {
+                delivery.state = DeliveryWord::Bounced;
+                delivery.reason = Some(removed(tombstone));
+            }
+            (DeliveryWord::Claimed, Some(tombstone)) => {
+                delivery.state = DeliveryWord::Ambiguous;
+                delivery.reason = Some(removed(tombstone));
+            }
+            (DeliveryWord::Claimed, None) if lapsed => {
+                delivery.state = DeliveryWord::Ambiguous;
+                delivery.reason = Some("a new session began before the outcome was known".into());
+            }
+            (DeliveryWord::Pending, None)
+                if holders.first().is_some_and(|first| self.content.quiet.contains(&first.who)) =>
+            {
+                delivery.reason =
+                    Some("beyond the rate or depth of what is pushed; it waits to be read".into());
+            }
+            (DeliveryWord::Pending, None) => delivery.reason = doubt,
+            _ => {}
+        }
+        delivery
+    }
+
+    /// How far the message got with one of those who had it.
+    fn delivery_to(&self, holder: &Holder<'_>) -> Delivery {
+        let recipient = &holder.who;
+        let (mut delivery, mut claim) = (Delivery::default(), None);
+        for (_, step) in self.steps.iter().filter(|(at, _)| holder.had(*at)) {
             let Step::Fact(fact) = step else { continue };
             match &fact.body {
                 Body::RuntimeDelivery(of) if of.actor_id == *recipient => {
@@ -335,34 +423,6 @@ impl<'a> History<'a> {
                 _ => {}
             }
         }
-        if delivery.state == DeliveryWord::Accepted {
-            return delivery;
-        }
-        if read {
-            let evidence = Some(Value::from("read"));
-            return Delivery { state: DeliveryWord::Accepted, evidence, at: read_at, ..Delivery::default() };
-        }
-        let flight = self.state.mailbox(recipient).and_then(|mailbox| mailbox.flights.get(&self.event.seq));
-        let lapsed = flight.is_some_and(|flight| flight.state == FlightState::Ambiguous);
-        match (delivery.state, removal) {
-            (DeliveryWord::Pending | DeliveryWord::Failed, Some(tombstone)) => {
-                delivery.state = DeliveryWord::Bounced;
-                delivery.reason = Some(removed(tombstone));
-            }
-            (DeliveryWord::Claimed, Some(tombstone)) => {
-                delivery.state = DeliveryWord::Ambiguous;
-                delivery.reason = Some(removed(tombstone));
-            }
-            (DeliveryWord::Claimed, None) if lapsed => {
-                delivery.state = DeliveryWord::Ambiguous;
-                delivery.reason = Some("a new session began before the outcome was known".into());
-            }
-            (DeliveryWord::Pending, None) if self.content.quiet.contains(recipient) => {
-                delivery.reason =
-                    Some("beyond the rate or depth of what is pushed; it waits to be read".into());
-            }
-            _ => {}
-        }
         delivery
     }
 
@@ -378,6 +438,7 @@ impl<'a> History<'a> {
         }
         use ObligationWord::{Cancelled, Met, Returned};
         let all = &ObligationKind::OF_MESSAGE;
+        let mut passed = false;
         for (at, step) in &self.steps {
             match step {
                 Step::Answer { by, progress } => {
@@ -390,9 +451,10 @@ impl<'a> History<'a> {
                         let reason = format!("who asked {}", removed_only(tombstone));
                         select(&mut ends, all).for_each(|end| end.end(Cancelled, reason.clone()));
                     } else if debtor.actor() == Some(&tombstone.id) {
-                        // Where nothing is open there is nothing to take over.
+                        // Where nothing is open, and the mail was read, there is nothing to take over.
                         let open = ends.iter().any(|end| end.word == ObligationWord::Open);
-                        let heir = tombstone.successor.as_ref().filter(|_| open);
+                        let heir = tombstone.successor.as_ref().filter(|_| open || passed);
+                        passed = false;
                         match heir.filter(|heir| self.inherits(heir, *at)) {
                             Some(heir) => debtor = heir.clone().into(),
                             None => {
@@ -408,6 +470,7 @@ impl<'a> History<'a> {
                     {
                         meet_by_reply(&mut ends, reply.progress);
                     }
+                    Body::ChatMove(moved) => passed |= moved.from == debtor,
                     Body::ChatAck(ack) if ack.actor_id == debtor => {
                         select(&mut ends, &[ObligationKind::Ack]).for_each(|end| end.end(Met, None));
                     }

@@ -427,13 +427,19 @@ pub(super) fn cast(
         if *voter == call.by { Some(choice) } else { vote.voters.get(voter).copied().flatten() }
     };
     if let Some(outcome) = outcome(vote, said, |voter| !state.present_since(voter, id.seq())) {
-        drafts.extend(ended(state, call, vote, outcome));
+        drafts.extend(ended(state, call, vote, outcome, resolved));
     }
     Ok(Decision::write(drafts))
 }
 
 /// The end of a decided vote, with what comes of it.
-fn ended(state: &GroupState, call: &Call, vote: &Vote, outcome: VoteOutcome) -> Vec<Draft> {
+fn ended(
+    state: &GroupState,
+    call: &Call,
+    vote: &Vote,
+    outcome: VoteOutcome,
+    resolved: &Resolved,
+) -> Vec<Draft> {
     let id = vote.id();
     let released = vote.release.as_ref().filter(|_| outcome == VoteOutcome::Accepted);
     let Some(actor_id) = released else { return vec![close_draft(id, outcome, "")] };
@@ -446,7 +452,7 @@ fn ended(state: &GroupState, call: &Call, vote: &Vote, outcome: VoteOutcome) -> 
     let remove =
         ActorRemove { actor_id: actor_id.clone(), reason: format!("released by vote {id}"), successor: None };
     let mut drafts = vec![close_draft(id, outcome, format!("{actor_id} is released"))];
-    drafts.extend(actor::departure(state, call, remove, Some(id)));
+    drafts.extend(actor::departure(state, call, remove, Some(id), resolved));
     drafts
 }
 

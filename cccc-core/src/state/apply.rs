@@ -7,8 +7,8 @@
 //! must bring about whatever was left of it: with that event applied, both ways lead to equal states.
 
 use crate::event::{
-    ActorAdd, ActorRemove, ActorUpdate, Body, ChatMessage, ChatRedact, DeliveryState, Event, GroupMode,
-    GroupSetState, GroupUpdate, NotIf, Priority, Role, RuntimeDelivery, SessionClose, SessionOpen,
+    ActorAdd, ActorRemove, ActorUpdate, Body, ChatMessage, ChatMove, ChatRedact, DeliveryState, Event,
+    GroupMode, GroupSetState, GroupUpdate, NotIf, Priority, Role, RuntimeDelivery, SessionClose, SessionOpen,
 };
 use crate::id::{ActorId, Principal, Seq, TaskId};
 use crate::ledger::Position;
@@ -74,6 +74,7 @@ impl GroupState {
                     }
                 }
             }
+            Body::ChatMove(moved) => self.move_mail(moved),
             Body::ChatRetract(retract) => {
                 self.withdraw(retract.event_id.seq, retract.superseded_by.is_some());
             }
@@ -344,6 +345,21 @@ impl GroupState {
                     told: None,
                 };
                 mailbox.owed.insert((event.seq, *kind), obligation);
+            }
+        }
+    }
+
+    /// What was not read passes to somebody else, with the conditions under which it may be handed over.
+    fn move_mail(&mut self, moved: &ChatMove) {
+        if moved.from == moved.to || !self.mailboxes.contains_key(&moved.to) {
+            return;
+        }
+        let Some(from) = self.mailboxes.get_mut(&moved.from) else { return };
+        let listed = moved.event_ids.iter().map(|id| id.seq);
+        let taken: Vec<_> = listed.filter_map(|seq| Some((seq, from.take(seq)?))).collect();
+        if let Some(to) = self.mailboxes.get_mut(&moved.to) {
+            for (seq, (quiet, conditions)) in taken {
+                to.receive(seq, quiet, conditions);
             }
         }
     }

@@ -166,6 +166,26 @@ impl Mailbox {
         }
     }
 
+    /// Takes out an unread message: whether it is quiet, and its conditions.
+    pub(super) fn take(&mut self, seq: Seq) -> Option<(bool, Option<Conditions>)> {
+        let taken = (self.quiet.contains(seq.0), self.waiting.get(&seq).cloned());
+        let unread = self.unread.contains(seq.0);
+        self.leave(seq);
+        unread.then_some(taken)
+    }
+
+    /// Puts in what was taken out elsewhere, unless it is here already.
+    pub(super) fn receive(&mut self, seq: Seq, quiet: bool, conditions: Option<Conditions>) {
+        if self.unread.insert(seq.0) {
+            if quiet {
+                self.quiet.insert(seq.0);
+            }
+            if let Some(conditions) = conditions {
+                self.waiting.insert(seq, conditions);
+            }
+        }
+    }
+
     /// Everything up to `seq` is no longer unread.
     pub(super) fn leave_through(&mut self, seq: Seq) {
         let past = seq.0.saturating_add(1);

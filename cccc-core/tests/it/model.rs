@@ -32,11 +32,13 @@ struct Row {
     id: EventId,
     by: Principal,
     recipient: Principal,
+    /// Who has it: the recipient, or whoever took over what that one left unread.
+    holder: Principal,
     expires_at: Option<Timestamp>,
     due_at: Option<Timestamp>,
     not_if: Vec<NotIf>,
     broken: bool,
-    /// The recipient has not been removed.
+    /// Who has it has not been removed.
     alive: bool,
     unread: bool,
     read: bool,
@@ -114,12 +116,13 @@ impl Model {
                         row.end_all(ObligationWord::Cancelled);
                     }
                     if row.debtor.as_ref() == Some(&gone) {
-                        row.debtor = heir.clone().filter(|heir| *heir != row.by && row.is_open());
+                        let passes = row.is_open() || heir.as_ref() == Some(&row.holder);
+                        row.debtor = heir.clone().filter(|heir| *heir != row.by && passes);
                         if row.debtor.is_none() {
                             row.end_all(ObligationWord::Returned);
                         }
                     }
-                    if row.recipient == gone && row.alive {
+                    if row.holder == gone && row.alive {
                         row.alive = false;
                         row.word = match row.word {
                             DeliveryWord::Pending | DeliveryWord::Failed => DeliveryWord::Bounced,
@@ -131,7 +134,7 @@ impl Model {
             }
             Body::SessionOpen(open) => {
                 let who: Principal = open.actor_id.clone().into();
-                for row in self.rows.iter_mut().filter(|row| row.alive && row.recipient == who) {
+                for row in self.rows.iter_mut().filter(|row| row.alive && row.holder == who) {
                     if row.word == DeliveryWord::Claimed && row.unread {
                         row.word = DeliveryWord::Ambiguous;
                     }
@@ -155,6 +158,7 @@ impl Model {
                         id: event.id,
                         by: event.by.clone(),
                         recipient: recipient.clone(),
+                        holder: recipient.clone(),
                         expires_at: sent.expires_at,
                         due_at: sent.due_at,
                         not_if: sent.not_if.clone(),
@@ -172,10 +176,21 @@ impl Model {
                 }
             }
             Body::ChatRead(read) => {
-                for row in self.rows.iter_mut().filter(|row| row.recipient == read.actor_id) {
+                for row in self.rows.iter_mut().filter(|row| row.holder == read.actor_id) {
                     if read.event_ids.contains(&row.id) || read.through_seq.is_some_and(|seq| row.seq <= seq)
                     {
                         row.take();
+                    }
+                }
+            }
+            Body::ChatMove(moved) => {
+                let meant = |row: &&mut Row| row.alive && row.holder == moved.from && row.unread;
+                for row in self.rows.iter_mut().filter(meant).filter(|row| moved.event_ids.contains(&row.id))
+                {
+                    row.holder = moved.to.clone();
+                    row.handed = None;
+                    if row.word != DeliveryWord::Accepted {
+                        (row.word, row.claim) = (DeliveryWord::Pending, None);
                     }
                 }
             }
@@ -198,7 +213,7 @@ impl Model {
             Body::RuntimeDelivery(delivery) => {
                 let generation = self.generation(&delivery.actor_id);
                 let meant = |row: &&mut Row| {
-                    row.alive && row.recipient == delivery.actor_id && delivery.event_ids.contains(&row.id)
+                    row.alive && row.holder == delivery.actor_id && delivery.event_ids.contains(&row.id)
                 };
                 for row in self.rows.iter_mut().filter(meant) {
                     deliver(row, event.id, delivery.delivery_id, &delivery.state);
@@ -216,7 +231,7 @@ impl Model {
 
     fn answer(&mut self, by: &Principal, answered: Seq, progress: bool) {
         for row in self.rows.iter_mut().filter(|row| row.seq == answered) {
-            if row.alive && row.recipient == *by {
+            if row.alive && row.holder == *by {
                 (row.unread, row.read) = (false, true);
             }
             if row.debtor.as_ref() == Some(by) {
@@ -512,7 +527,7 @@ impl World {
         assert_eq!(&self.desk.rebuilt(), state, "rebuilt from the lines as they are now");
         for text in PRINCIPALS {
             let principal = who(text);
-            let rows = || model.rows.iter().filter(|row| row.alive && row.recipient == principal);
+            let rows = || model.rows.iter().filter(|row| row.alive && row.holder == principal);
             let unread: Vec<Seq> =
                 rows().filter(|row| row.unread && model.may_be_handed(row, now)).map(|row| row.seq).collect();
             assert_eq!(
@@ -564,9 +579,13 @@ impl World {
             let rows: Vec<&Row> = model.rows.iter().filter(|row| row.seq == event.seq).collect();
             assert_eq!(receipts.len(), rows.len());
             for (receipt, row) in receipts.iter().zip(rows) {
+                // What somebody who left had not read is with a successor, has bounced, or was withdrawn.
+                assert!(row.alive || receipt.delivery.state != DeliveryWord::Pending, "{receipt}");
                 // Reading implies delivery.
                 let word = if row.read { DeliveryWord::Accepted } else { row.word };
                 assert_eq!(receipt.recipient, row.recipient);
+                let moved_to = (row.holder != row.recipient).then_some(&row.holder);
+                assert_eq!(receipt.moved_to.as_ref(), moved_to, "{receipt} of {}: {row:?}", event.seq);
                 assert_eq!(receipt.delivery.state, word, "{receipt} of {}: {row:?}", event.seq);
                 assert_eq!(receipt.read, row.read, "{receipt} of {}: {row:?}", event.seq);
                 assert_eq!([receipt.ack, receipt.reply], row.owed, "{receipt} of {}: {row:?}", event.seq);

@@ -128,6 +128,7 @@ fn detail(body: &Body) -> String {
         },
         Body::ChatAck(ack) => format!("{} took note of {}", ack.actor_id, ack.event_id.seq),
         Body::ChatCancel(cancel) => format!("{} for {}", cancel.event_id.seq, names(&cancel.recipients)),
+        Body::ChatMove(moved) => format!("{} from {} to {}", seqs(&moved.event_ids), moved.from, moved.to),
         Body::ChatRetract(retract) => format!("{} from {}", retract.event_id.seq, names(&retract.recipients)),
         Body::ChatRedact(redact) => format!("{}", redact.event_id.seq),
         Body::RuntimeDelivery(delivery) => {

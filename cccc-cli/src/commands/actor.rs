@@ -68,12 +68,13 @@ enum ActorCommand {
     },
     /// Remove an actor
     ///
-    /// What it owes returns to those it is owed to, or moves to a successor. What is owed to it is over.
+    /// What it owes returns to those it is owed to, and what it has not read bounces, which their senders are
+    /// told; or both move to a successor, with its tasks and reservations. What is owed to it is over.
     #[command(after_help = "Examples:\n  cccc actor remove alice --successor bob --reason 'moved on'")]
     Remove {
         /// Its id
         id: String,
-        /// Who takes over what it owes
+        /// Who takes over what it owes, has not read, does and has reserved
         #[arg(long, value_name = "ID")]
         successor: Option<String>,
         /// Why, for people

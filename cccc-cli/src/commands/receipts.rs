@@ -69,6 +69,9 @@ fn remarks(receipt: &Receipt) -> String {
         .iter()
         .filter_map(|(what, reason)| reason.as_ref().map(|reason| format!("{what}{}", clean(reason))))
         .collect();
+    if let Some(holder) = &receipt.moved_to {
+        remarks.insert(0, format!("moved to {holder}"));
+    }
     if let Some(debtor) = &receipt.debtor {
         remarks.push(format!("owed by {debtor} now"));
     }

@@ -2,7 +2,7 @@
 
 use cccc_core::event::Body;
 use cccc_core::ledger::file::Stats;
-use cccc_core::{ActorView, ErrorKind, GroupSummary, Member, Message, ObligationView, Receipt, Sent};
+use cccc_core::{ErrorKind, GroupSummary, Member, Message, ObligationView, Receipt, Sent};
 use clap::Args;
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::Serialize;
@@ -84,7 +84,7 @@ fn document() -> Value {
             "group scope add": one(schema_for!(ScopeAnswer)),
             "group scope remove": one(schema_for!(ScopeAnswer)),
             "actor add": one(schema_for!(ActorAnswer)),
-            "actor list": lines(schema_for!(ActorView)),
+            "actor list": lines(schema_for!(Member)),
             "actor update": done(),
             "actor remove": done(),
             "send": sent(),

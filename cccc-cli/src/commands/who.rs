@@ -8,15 +8,15 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::output::{Outcome, Output, Style, clean};
+use crate::output::{Outcome, Output, Style, clean, first_line};
 use crate::render::{ago, names, word};
 use crate::speaker::{ACTOR_VARIABLE, Source};
 use crate::table::{Table, plain};
 
-/// List the actors of the group: whether each is there, where it works, what it has not read and owes
+/// List the actors of the group: whether each is there, what it is at, where it works, what it has not read and owes
 ///
 /// An actor is present while its newest session runs, absent when that has ended, and unknown where nothing
-/// on this machine tells.
+/// on this machine tells. What it is at is its own word (`cccc agent-state`), else the task it has begun.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cccc who
@@ -87,6 +87,7 @@ fn member_table<'a>(out: &'a Output, members: &[Member]) -> Table<'a> {
         "SEEN",
         "UNREAD",
         "OWES",
+        "AT",
         "RUNTIME",
         "BRANCH",
         "DIRECTORY",
@@ -94,7 +95,7 @@ fn member_table<'a>(out: &'a Output, members: &[Member]) -> Table<'a> {
         "TITLE",
     ];
     let mut table = Table::new(out, &columns);
-    for Member { actor, presence, session, last_seen, .. } in members {
+    for Member { actor, presence, session, summary, last_seen, .. } in members {
         let count = |n: u64| if n == 0 { plain(n) } else { (n.to_string(), Style::Yellow) };
         let labels: Vec<String> = actor.labels.iter().map(|label| format!("#{label}")).collect();
         let style = if *presence == Condition::Present { Style::Green } else { Style::Dim };
@@ -107,6 +108,7 @@ fn member_table<'a>(out: &'a Output, members: &[Member]) -> Table<'a> {
             plain(ago(*last_seen)),
             count(actor.unread),
             count(actor.owed),
+            plain(summary.as_deref().map(|text| first_line(text, 40)).unwrap_or_default()),
             plain(running.or(actor.runtime.as_deref()).map(clean).unwrap_or_default()),
             plain(session.and_then(|session| session.branch.as_deref()).map(clean).unwrap_or_default()),
             plain(session.map(|session| clean(&session.cwd)).unwrap_or_default()),

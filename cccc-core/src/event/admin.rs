@@ -189,7 +189,8 @@ impl ActorUpdate {
     }
 }
 
-/// `actor.remove`: somebody leaves; its open obligations return to their creditors or move to the successor.
+/// `actor.remove`: somebody leaves; what it owes returns to those it is owed to or moves to the successor, and
+/// what it has reserved ends or moves likewise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ActorRemove {
     /// Who leaves.

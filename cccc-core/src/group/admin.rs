@@ -123,7 +123,9 @@ impl Group {
         UpdateActorRequest { group: self, update: ActorId::new(id).map(ActorUpdate::of) }
     }
 
-    /// Removes an actor. What it owes returns to those it owes it to, or moves to a successor.
+    /// Removes an actor. Without a successor what it owes returns to those it owes it to, what it has not read
+    /// bounces, and those concerned are told by one notice each. With one, all that is the successor's, as are
+    /// its tasks and reservations. Whoever is added under the same id later is somebody else.
     pub fn remove_actor(&self, id: impl AsRef<str>) -> RemoveActorRequest<'_> {
         let removal =
             ActorId::new(id).map(|actor_id| ActorRemove { actor_id, reason: String::new(), successor: None });

@@ -1,23 +1,34 @@
 //! What is due: for hosts, and for people who want to see why somebody was told something.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use super::Group;
 use crate::command::Command;
 use crate::engine::Executed;
-use crate::error::Result;
-use crate::rule::policy::{self, Effect};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::GroupUpdate;
+use crate::id::Principal;
+use crate::rule::policy::{self, Around, Effect, PolicyView};
+use crate::rule::presence::Upkeep;
 use crate::time::Timestamp;
 
+/// How often what is due is looked for again after it was carried out, in one call.
+const MAX_ROUNDS: usize = 16;
+
 impl Group {
-    /// What policies and schedules want done now, the longest due first; at most 256 effects.
+    /// What policies and schedules want done now, and what has to be put in order, the longest due first; at
+    /// most 256 effects.
     ///
     /// Looking changes nothing. [`carry_out`](Self::carry_out) does what is due.
     pub async fn due(&self) -> Result<Vec<Effect>> {
+        let around = Around { facts: self.shared.presence.facts()?, ..Around::default() };
         let now = self.shared.engine.clock().now();
-        self.shared.engine.query(|state| policy::due(state, now)).await
+        self.shared.engine.query(|state| policy::due_around(state, &around, now)).await
     }
 
-    /// When to ask [`due`](Self::due) again if no event comes before; `None` if only an event can bring
-    /// something about. Not after now if something is due.
+    /// When to ask [`due`](Self::due) again if no event comes and no process ends before; `None` if only that
+    /// can bring something about. Not after now if something is due.
     pub async fn next_deadline(&self) -> Result<Option<Timestamp>> {
         let now = self.shared.engine.clock().now();
         self.shared.engine.query(|state| policy::next_deadline(state, now)).await
@@ -35,7 +46,64 @@ impl Group {
                 schedule_id: firing.schedule_id.clone(),
                 scheduled_at: firing.scheduled_at,
             },
+            Effect::Keep(keeping) => return self.keep(&keeping.upkeep).await,
         };
         self.execute(command).await
+    }
+
+    /// Puts something in order, in the name of the system.
+    async fn keep(&self, upkeep: &Upkeep) -> Result<Executed> {
+        if let Principal::Actor(id) = &self.by {
+            return Err(Error::refused(format!(
+                "{id} may not put that in order: the host does that by itself"
+            )));
+        }
+        let system = Self { by: Principal::System, ..self.clone() };
+        let done = system.execute(upkeep.command()).await?;
+        if let Upkeep::CloseSession { session } = upkeep {
+            self.shared.presence.forget(session)?;
+        }
+        Ok(done)
+    }
+
+    /// Carries out everything that is due, and what becomes due by that; answers what was done. A second time
+    /// at the same moment does nothing.
+    ///
+    /// # Errors
+    /// `Refused` for actors. What another did at the same moment is no error.
+    pub async fn carry_out_due(&self) -> Result<Vec<Effect>> {
+        let mut done = Vec::new();
+        for _ in 0..MAX_ROUNDS {
+            let before = done.len();
+            for effect in self.due().await? {
+                match self.carry_out(&effect).await {
+                    Ok(executed) if executed.events.is_empty() => {}
+                    Ok(_) => done.push(effect),
+                    Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            if done.len() == before {
+                break;
+            }
+        }
+        Ok(done)
+    }
+
+    /// The policies and their times.
+    pub async fn policies(&self) -> Result<Vec<PolicyView>> {
+        self.shared.engine.query(policy::settings).await
+    }
+
+    /// Sets the time of a policy, at most a day; zero turns it off, `None` gives it its default again.
+    ///
+    /// # Errors
+    /// `Invalid` for a policy that there is not and for a longer time; `Refused` for peers.
+    pub async fn set_policy(&self, name: impl AsRef<str>, after: Option<Duration>) -> Result<Executed> {
+        let value = after.map_or(serde_json::Value::Null, |after| {
+            u64::try_from(after.as_millis()).unwrap_or(u64::MAX).into()
+        });
+        let settings = BTreeMap::from([(format!("policy.{}_ms", name.as_ref()), value)]);
+        self.update(GroupUpdate { settings, ..GroupUpdate::default() }).await
     }
 }

@@ -15,7 +15,7 @@ use crate::event::{Body, Via};
 use crate::id::{ActorId, Label, Principal};
 use crate::presence::{Held, Process, Record, Sighting};
 use crate::rule::presence::{Condition, Upkeep};
-use crate::rule::{join, presence, session};
+use crate::rule::{context, join, presence, session};
 use crate::state::Session;
 use crate::time::Timestamp;
 
@@ -67,6 +67,8 @@ pub struct Member {
     pub presence: Condition,
     /// Its newest session, if it ever had one.
     pub session: Option<SessionView>,
+    /// What it is at: its own word, while that holds, else the task that it has begun; cut to 160 bytes.
+    pub summary: Option<String>,
     /// When it was added, last wrote something, or last began or ended a session.
     pub last_seen: Timestamp,
 }
@@ -243,11 +245,13 @@ impl Group {
     pub async fn who(&self) -> Result<Vec<Member>> {
         let facts = self.shared.presence.facts()?;
         let actors = self.actors().await?;
+        let now = self.shared.engine.clock().now();
         let member = |state: &crate::state::GroupState, actor: ActorView| {
             let known = state.actor(&actor.actor_id)?;
             Some(Member {
                 presence: facts.of_actor(known),
                 session: known.session.as_ref().map(SessionView::from),
+                summary: context::summary(state, &actor.actor_id, now),
                 last_seen: known.last_seen,
                 actor,
             })

@@ -158,7 +158,7 @@ pub(super) fn departure(
     decided: Option<VoteId>,
     resolved: &Resolved,
 ) -> Vec<Draft> {
-    let ended = vote::ended_by_removal(state, &remove.actor_id, decided);
+    let ended = vote::ended_by_removal(state, call, &remove.actor_id, decided);
     let mut drafts = task::departure(state, call, &remove);
     let moved = estate::moved(state, &remove, resolved);
     let told = estate::told(state, call, &remove, moved.as_ref(), resolved);

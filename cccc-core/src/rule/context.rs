@@ -19,7 +19,7 @@ use crate::id::{ActorId, ContextKey, Principal, Seq};
 use crate::ledger::Draft;
 use crate::rule::permission::{self, Rank, lead};
 use crate::rule::{Call, Decision, Resolved, bounded};
-use crate::state::{AgentWord, Entry, EntryValue, GroupState};
+use crate::state::{AgentWord, Entry, EntryValue, GroupState, TaskStatus};
 use crate::time::Timestamp;
 
 /// Most entries.
@@ -113,6 +113,24 @@ pub fn agents(state: &GroupState, now: Timestamp) -> Vec<AgentView> {
         at: word.at,
     };
     state.agents().iter().map(show).collect()
+}
+
+/// Most of what is shown of an actor at a glance, in bytes.
+const MAX_SUMMARY_BYTES: usize = 160;
+
+/// What an actor is at, on one line: its own word, while that holds, else the first task that it has begun.
+#[must_use]
+pub fn summary(state: &GroupState, id: &ActorId, now: Timestamp) -> Option<String> {
+    let holds = |word: &&AgentWord| !word.focus.is_empty() && word.until.is_none_or(|until| now <= until);
+    let said = state.agents().get(id).filter(holds).map(|word| word.focus.clone());
+    let begun = || {
+        let own = |task: &&crate::state::Task| {
+            task.status == TaskStatus::Active && task.owner.as_ref().and_then(Principal::actor) == Some(id)
+        };
+        state.tasks().find(own).map(|task| format!("{}: {}", task.id, task.title))
+    };
+    let line = said.or_else(begun)?.split_whitespace().collect::<Vec<_>>().join(" ");
+    Some(clipped(&line, MAX_SUMMARY_BYTES))
 }
 
 /// Sets an entry, or removes it (`value` is `None`).

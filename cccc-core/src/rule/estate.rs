@@ -1,7 +1,7 @@
 //! What becomes of the mail of an actor that leaves.
 //!
 //! With a successor, what it had not read passes to that one by a `chat.move`, and is unread there; except
-//! what the successor had written itself or has had already. Without one it bounces, which the
+//! what the successor had written itself, has had already, or has answered. Without one it bounces, which the
 //! receipts show. Whoever had written what bounces, or is owed what returns, and did not cause it, is told
 //! by one notice that names the messages. What it owes for messages passes on by the removal itself.
 //!
@@ -43,9 +43,9 @@ pub(super) fn moved(state: &GroupState, remove: &ActorRemove, resolved: &Resolve
     let heir = Principal::from(remove.successor.clone()?);
     let of = |seq: Seq| resolved.events.get(&seq).map(|known| &known.event);
     let new = |event: &&Event| {
-        event.by != heir
-            && !has_had(state, &heir, event)
-            && !took_over(state, &heir, resolved.facts_of(event.seq))
+        let facts = resolved.facts_of(event.seq);
+        let known = event.by == heir || has_had(state, &heir, event) || took_over(state, &heir, facts);
+        !known && !answered(&heir, facts)
     };
     let passing = unread(state, &remove.actor_id).into_iter().filter_map(of).filter(new);
     let event_ids: Vec<EventId> = passing.map(|event| event.id).collect();
@@ -65,6 +65,12 @@ pub(super) fn took_over(state: &GroupState, principal: &Principal, facts: &[Even
         Body::ChatMove(moved) => moved.to == *principal && state.present_since(principal, fact.seq),
         _ => false,
     })
+}
+
+/// Whether somebody of that name has answered a message. If that answer is redacted, the message stays
+/// answered, so it must not come to that name again.
+fn answered(principal: &Principal, facts: &[Event]) -> bool {
+    facts.iter().any(|fact| fact.by == *principal && fact.message().is_some())
 }
 
 /// What is said of an actor's leaving to those who would not notice: one notice each.

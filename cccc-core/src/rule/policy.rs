@@ -32,6 +32,7 @@ use crate::event::{GroupMode, SystemNotify};
 use crate::id::{ActorId, Principal, Seq};
 use crate::ledger::Draft;
 use crate::rule::permission::{self, Rank};
+use crate::rule::presence::{self, Condition, Facts, Upkeep};
 use crate::rule::schedule::{self, Firing};
 use crate::rule::{Call, Decision, delivery, wait};
 use crate::state::{ActorMemory, GroupState, Mailbox, Obligation, ObligationKind};
@@ -65,6 +66,27 @@ pub enum Effect {
     Notify(Reminder),
     /// To be carried out by [`Command::FireSchedule`](crate::Command::FireSchedule).
     Fire(Firing),
+    /// To be carried out by [`Upkeep::command`], as the system.
+    Keep(Keeping),
+}
+
+/// Something to be put in order, and since when that is due.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Keeping {
+    /// What.
+    #[serde(flatten)]
+    pub upkeep: Upkeep,
+    /// Since when, as far as that is known.
+    pub due_at: Timestamp,
+}
+
+/// What somebody who keeps a group has found out about the outside.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Around {
+    /// Which sessions run.
+    pub facts: Facts,
+    /// Who is in the middle of a turn, and not to be reminded of its own.
+    pub busy: BTreeSet<ActorId>,
 }
 
 impl Effect {
@@ -74,6 +96,7 @@ impl Effect {
         match self {
             Self::Notify(reminder) => reminder.due_at,
             Self::Fire(firing) => firing.scheduled_at,
+            Self::Keep(keeping) => keeping.due_at,
         }
     }
 }
@@ -117,30 +140,77 @@ impl Reminder {
 /// What is to be done now, the longest due first; at most [`MAX_EFFECTS`].
 #[must_use]
 pub fn due(state: &GroupState, now: Timestamp) -> Vec<Effect> {
-    due_besides(state, &BTreeSet::new(), now)
+    due_around(state, &Around::default(), now)
 }
 
-/// As [`due`], but who is `busy` is not reminded of its own yet.
+/// As [`due`], knowing what surrounds the group: what follows from sessions that ended is due as well, and
+/// whoever is busy, or whose process is gone, is not reminded of its own.
 #[must_use]
-pub fn due_besides(state: &GroupState, busy: &BTreeSet<ActorId>, now: Timestamp) -> Vec<Effect> {
+pub fn due_around(state: &GroupState, around: &Around, now: Timestamp) -> Vec<Effect> {
     let spared = |reminder: &Reminder| match reminder.targets.as_slice() {
-        [Principal::Actor(target)] => reminder.level == 1 && busy.contains(target),
+        [Principal::Actor(target)] if reminder.level == 1 && is_own(reminder, target) => {
+            around.busy.contains(target) || is_gone(state, &around.facts, target)
+        }
         _ => false,
     };
     let reminders = reminders(state, now).into_iter().filter(|reminder| !spared(reminder));
     let firings = schedule::due(state, now).into_iter().map(Effect::Fire);
-    let mut effects: Vec<Effect> = reminders.map(Effect::Notify).chain(firings).collect();
+    let keep = |upkeep: Upkeep| Effect::Keep(Keeping { due_at: upkeep.due_at(state, now).min(now), upkeep });
+    let upkeep = presence::due(state, &around.facts, now).into_iter().map(keep);
+    let mut effects: Vec<Effect> = upkeep.chain(reminders.map(Effect::Notify)).chain(firings).collect();
     effects.retain(|effect| effect.due_at() <= now);
     effects.sort_by_key(Effect::due_at);
     effects.truncate(MAX_EFFECTS);
     effects
 }
 
+/// Whether a reminder is of what its target is to do itself, and not of somebody else.
+fn is_own(reminder: &Reminder, target: &ActorId) -> bool {
+    matches!(reminder.policy.as_str(), "unread" | "attention" | "reply" | "keepalive")
+        && reminder.targets == [Principal::from(target.clone())]
+}
+
+/// Whether the process of an actor's newest session has certainly ended.
+fn is_gone(state: &GroupState, facts: &Facts, id: &ActorId) -> bool {
+    let session = state.actor(id).and_then(|actor| actor.session.as_ref());
+    session.is_some_and(|session| session.open && facts.condition(&session.session) == Condition::Absent)
+}
+
 /// When [`due`] should be asked next if no event comes before; not after `now` if something is due.
 #[must_use]
 pub fn next_deadline(state: &GroupState, now: Timestamp) -> Option<Timestamp> {
     let reminders = reminders(state, now).into_iter().map(|reminder| reminder.due_at).min();
-    reminders.into_iter().chain(schedule::next_deadline(state, now)).min()
+    let others = schedule::next_deadline(state, now).into_iter().chain(presence::next_deadline(state, now));
+    reminders.into_iter().chain(others).min()
+}
+
+/// A policy as it is set in a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
+pub struct PolicyView {
+    /// Its name.
+    pub policy: String,
+    /// Its time; absent: it is off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_ms: Option<u64>,
+    /// What that is by default; absent: off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_ms: Option<u64>,
+    /// The setting of the group that changes it.
+    pub setting: String,
+}
+
+/// The policies, in the order of the table above.
+#[must_use]
+pub fn settings(state: &GroupState) -> Vec<PolicyView> {
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let view = |(name, default): (&str, Duration)| PolicyView {
+        policy: name.to_owned(),
+        after_ms: state.period(name, default).map(millis),
+        default_ms: Some(default).filter(|default| !default.is_zero()).map(millis),
+        setting: format!("policy.{name}_ms"),
+    };
+    DEFAULTS.map(view).into()
 }
 
 /// Everything that the policies will say if nothing happens, each with its time.
@@ -231,7 +301,8 @@ impl On<'_> {
                 let batch = format!("{source},{},{debtor}", kind.as_str());
                 let found = match (kind, debtor) {
                     (ObligationKind::Ack, Principal::Actor(id)) => self.attention(id, owed, batch),
-                    (ObligationKind::Ack, _) => None,
+                    // A voice counts until its vote ends, and then no more; that it is asked for was said.
+                    (ObligationKind::Ack, _) | (ObligationKind::Vote, _) => None,
                     _ => self.overdue(debtor, owed, batch),
                 };
                 reminders.extend(found.map(|reminder| reminder.about([*source])));

@@ -1,5 +1,5 @@
-//! What follows from who is present: claims of dead deliverers, sessions that ended without a word, and
-//! actors that stay away.
+//! What has to be put in order: claims of dead deliverers, sessions that ended without a word, actors that stay
+//! away, and votes whose time is over.
 //!
 //! Whether a session runs is found outside and comes in as [`Facts`]. What has to be done comes out as
 //! [`Upkeep`], each a command for whoever keeps the group; doing one twice, or by two hosts, does it once.
@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 use crate::command::{Command, Outcome};
 use crate::error::Result;
 use crate::event::{ActorRemove, GroupMode};
-use crate::id::{ActorId, EventId};
+use crate::id::{ActorId, EventId, VoteId};
 use crate::rule::actor::departure;
 use crate::rule::permission::owner;
-use crate::rule::{Call, Decision, Resolved};
+use crate::rule::{Call, Decision, Resolved, vote};
 use crate::state::{Actor, FlightState, GroupState};
 use crate::time::Timestamp;
 
@@ -70,7 +70,7 @@ impl Facts {
 }
 
 /// Something that has to be done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "upkeep")]
 pub enum Upkeep {
     /// The deliverer has died before it said how a delivery ended.
@@ -88,6 +88,11 @@ pub enum Upkeep {
         /// Which.
         actor_id: ActorId,
     },
+    /// The time of a vote is over.
+    EndVote {
+        /// Which.
+        vote: VoteId,
+    },
 }
 
 impl Upkeep {
@@ -104,7 +109,20 @@ impl Upkeep {
                 reason: Some("its process has ended".into()),
             },
             Self::Retire { actor_id } => Command::RetireActor { actor_id: actor_id.clone() },
+            Self::EndVote { vote } => Command::CloseVote { vote: *vote, reason: String::new() },
         }
+    }
+
+    /// Since when it has to be done; where that is not known, `now`.
+    pub(super) fn due_at(&self, state: &GroupState, now: Timestamp) -> Timestamp {
+        let known = match self {
+            Self::LoseClaim { .. } | Self::CloseSession { .. } => None,
+            Self::Retire { actor_id } => {
+                state.actor(actor_id).map(|actor| actor.last_seen.after(RETIRE_AFTER))
+            }
+            Self::EndVote { vote } => state.votes().get(vote).map(|vote| vote::over_at(state, vote, now)),
+        };
+        known.unwrap_or(now)
     }
 }
 
@@ -131,9 +149,11 @@ pub fn due(state: &GroupState, facts: &Facts, now: Timestamp) -> Vec<Upkeep> {
         gone.then(|| Upkeep::CloseSession { session: session.session.clone() })
     });
     let stayed_away = state.actors().iter().filter(|(_, actor)| may_retire(state, actor, now));
+    let over = state.votes().values().filter(|vote| may_end(state) && vote::over_at(state, vote, now) <= now);
     claims
         .into_iter()
         .map(|delivery| Upkeep::LoseClaim { delivery })
+        .chain(over.map(|vote| Upkeep::EndVote { vote: vote.id() }))
         .chain(ended)
         .chain(stayed_away.map(|(id, _)| Upkeep::Retire { actor_id: id.clone() }))
         .take(MAX_UPKEEP)
@@ -142,10 +162,18 @@ pub fn due(state: &GroupState, facts: &Facts, now: Timestamp) -> Vec<Upkeep> {
 
 /// When [`due`] may next say something new although nothing happens.
 #[must_use]
-pub fn next_deadline(state: &GroupState) -> Option<Timestamp> {
+pub fn next_deadline(state: &GroupState, now: Timestamp) -> Option<Timestamp> {
     let leaves = |actor: &&Actor| actor.ephemeral && actor.session.as_ref().is_none_or(|s| !s.open);
-    let latest = state.actors().values().filter(leaves).map(|actor| actor.last_seen).min()?;
-    Some(latest.after(RETIRE_AFTER))
+    let awaited = matches!(state.mode(), GroupMode::Active | GroupMode::Idle);
+    let latest =
+        state.actors().values().filter(leaves).map(|actor| actor.last_seen.after(RETIRE_AFTER)).min();
+    let over = state.votes().values().map(|vote| vote::over_at(state, vote, now)).min();
+    latest.filter(|_| awaited).into_iter().chain(over.filter(|_| may_end(state))).min()
+}
+
+/// Whether votes come to their end: not while their clocks stand still, and nothing is written to an archive.
+fn may_end(state: &GroupState) -> bool {
+    !matches!(state.mode(), GroupMode::Paused | GroupMode::Archived)
 }
 
 /// Whether an actor came by itself, has no session, and was not seen for a day. Rest of the whole group is
@@ -221,7 +249,7 @@ mod tests {
         let gone = facts(&[("s", Condition::Absent)]);
         assert_eq!(keep(&mut desk, &gone), [Upkeep::CloseSession { session: "s".into() }]);
         assert!(keep(&mut desk, &gone).is_empty(), "the day begins when it was seen to be gone");
-        let deadline = next_deadline(desk.state()).unwrap();
+        let deadline = next_deadline(desk.state(), desk.now).unwrap();
         assert_eq!(deadline, desk.now.after(RETIRE_AFTER));
         desk.wait(DAY - 1);
         assert!(keep(&mut desk, &gone).is_empty());
@@ -230,7 +258,7 @@ mod tests {
         assert_eq!(keep(&mut desk, &gone), [Upkeep::Retire { actor_id: guest }]);
         assert!(keep(&mut desk, &gone).is_empty());
         assert!(desk.receipt(sent, "guest").starts_with("guest: bounced (guest was removed"));
-        assert_eq!(next_deadline(desk.state()), None);
+        assert_eq!(next_deadline(desk.state(), desk.now), None);
     }
 
     #[test]

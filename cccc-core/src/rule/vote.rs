@@ -4,7 +4,7 @@
 //! voted. A vote is decided as soon as enough said yes or enough can no longer say it, and the event that
 //! decides it stands in the same append as the voice that did. What is undecided when its time is over
 //! decides nothing; pauses of the group do not count. A voice stands once it is given. Each voter owes its
-//! voice to whoever asked, which is an obligation like any other, except that it is the voter's own: it
+//! voice to whoever asked, and is told so by a notice, as the asker is of the end. That is an obligation like any other, except that it is the voter's own: it
 //! goes to no successor, and a voter that was removed can no longer say yes.
 //!
 //! A vote to `release <actor>` is of all actors but that one, and removes it when it is accepted. The
@@ -16,7 +16,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::event::{ActorRemove, Body, Choice, Event, Role, VoteCast, VoteClose, VoteOpen, VoteOutcome};
+use crate::event::{
+    ActorRemove, Body, Choice, Event, Role, SystemNotify, VoteCast, VoteClose, VoteOpen, VoteOutcome,
+};
 use crate::id::{ActorId, EventId, Principal, Seq, VoteId};
 use crate::ledger::Draft;
 use crate::rule::message::MAX_OWED;
@@ -195,6 +197,11 @@ fn is_over(state: &GroupState, vote: &Vote, now: Timestamp) -> bool {
     now > state.vote_ends_at(vote, now)
 }
 
+/// The first moment at which the time of an open vote is over, as of `now`.
+pub(super) fn over_at(state: &GroupState, vote: &Vote, now: Timestamp) -> Timestamp {
+    state.vote_ends_at(vote, now).after(Duration::from_millis(1))
+}
+
 /// How many of these voters must say yes.
 #[must_use]
 pub fn threshold(voters: usize) -> u32 {
@@ -268,16 +275,21 @@ pub(super) fn open(state: &GroupState, call: &Call, question: &Question<'_>) -> 
             return Err(Error::refused(format!("{voter} owes {MAX_OWED} things already, which is the most")));
         }
     }
-    let mut drafts: Vec<Draft> = over.into_iter().map(|vote| expired(vote.id())).collect();
+    let mut drafts: Vec<Draft> = over.iter().map(|vote| expired(vote.id())).collect();
     let before = state.position().seq.0.saturating_add(u64::try_from(drafts.len()).unwrap_or(u64::MAX));
+    let vote_id = VoteId(Seq(before).next());
+    let asked: Vec<Draft> =
+        voters.iter().filter_map(|voter| tell(state, call, "vote_opened", voter, vote_id)).collect();
     drafts.push(Draft::from(VoteOpen {
-        vote_id: VoteId(Seq(before).next()),
+        vote_id,
         subject: subject.to_owned(),
         release,
         threshold: threshold(voters.len()),
         voters,
         until: call.now.after(question.within),
     }));
+    drafts.extend(asked);
+    drafts.extend(over.iter().filter_map(|vote| tell_opener(state, call, vote)));
     Ok(Decision::write(drafts))
 }
 
@@ -357,6 +369,18 @@ fn asked_before(
     }
 }
 
+/// Has whoever asked told of the end, unless it brought that about itself.
+fn tell_opener(state: &GroupState, call: &Call, vote: &Vote) -> Option<Draft> {
+    let there = state.present_since(&vote.opener, vote.id().seq());
+    there.then(|| tell(state, call, "vote_closed", &vote.opener, vote.id())).flatten()
+}
+
+fn tell(state: &GroupState, call: &Call, notice: &str, whom: &Principal, about: VoteId) -> Option<Draft> {
+    let concerned = *whom != call.by && state.mailbox(whom).is_some();
+    let notice = SystemNotify::new(notice, whom.clone(), &about.to_string(), 1);
+    concerned.then(|| Draft::from(SystemNotify { related: vec![about.seq()], ..notice }))
+}
+
 fn expired(vote: VoteId) -> Draft {
     close_draft(vote, VoteOutcome::Expired, "its time was over")
 }
@@ -428,6 +452,10 @@ pub(super) fn cast(
     };
     if let Some(outcome) = outcome(vote, said, |voter| !state.present_since(voter, id.seq())) {
         drafts.extend(ended(state, call, vote, outcome, resolved));
+        // Who was released by it need not hear of it any more.
+        let released = vote.release.as_ref().filter(|_| outcome == VoteOutcome::Accepted);
+        let told = tell_opener(state, call, vote).filter(|_| vote.opener.actor() != released);
+        drafts.extend(told);
     }
     Ok(Decision::write(drafts))
 }
@@ -472,7 +500,7 @@ pub(super) fn close(
     }
     let vote = live(state, id, resolved)?;
     if is_over(state, vote, call.now) {
-        return Ok(Decision::write([expired(id)]));
+        return Ok(Decision::write([expired(id)].into_iter().chain(tell_opener(state, call, vote))));
     }
     let allowed = vote.opener == call.by && state.present_since(&call.by, id.seq())
         || matches!(permission::rank(state, &call.by), Rank::Owner | Rank::Foreman);
@@ -483,17 +511,24 @@ pub(super) fn close(
         ))
         .hint(format!("vote against it: `cccc vote cast {id} no`")));
     }
-    Ok(Decision::write([close_draft(id, VoteOutcome::Cancelled, reason)]))
+    let closed = close_draft(id, VoteOutcome::Cancelled, reason);
+    Ok(Decision::write([closed].into_iter().chain(tell_opener(state, call, vote))))
 }
 
 /// The votes that the removal of an actor ends: those it had asked for, those about it, and those that it
 /// alone could still have decided. `but` is being closed already.
-pub(super) fn ended_by_removal(state: &GroupState, gone: &ActorId, but: Option<VoteId>) -> Vec<Draft> {
+pub(super) fn ended_by_removal(
+    state: &GroupState,
+    call: &Call,
+    gone: &ActorId,
+    but: Option<VoteId>,
+) -> Vec<Draft> {
     let gone = Principal::Actor(gone.clone());
     let mut drafts = Vec::new();
     for vote in state.votes().values().filter(|vote| Some(vote.id()) != but) {
         let id = vote.id();
         let cancelled = |reason: String| close_draft(id, VoteOutcome::Cancelled, reason);
+        let before = drafts.len();
         if vote.opener == gone {
             drafts.push(cancelled(format!("who asked, {gone}, was removed")));
         } else if vote.release.as_ref() == gone.actor() {
@@ -504,6 +539,9 @@ pub(super) fn ended_by_removal(state: &GroupState, gone: &ActorId, but: Option<V
             if let Some(outcome) = outcome(vote, said, absent) {
                 drafts.push(close_draft(id, outcome, format!("{gone}, who had not voted, was removed")));
             }
+        }
+        if drafts.len() > before && vote.opener != gone {
+            drafts.extend(tell_opener(state, call, vote));
         }
     }
     drafts

@@ -34,6 +34,7 @@ struct Row {
     recipient: Principal,
     /// Who has it: the recipient, or whoever took over what that one left unread.
     holder: Principal,
+    moved: bool,
     expires_at: Option<Timestamp>,
     due_at: Option<Timestamp>,
     not_if: Vec<NotIf>,
@@ -159,6 +160,7 @@ impl Model {
                         by: event.by.clone(),
                         recipient: recipient.clone(),
                         holder: recipient.clone(),
+                        moved: false,
                         expires_at: sent.expires_at,
                         due_at: sent.due_at,
                         not_if: sent.not_if.clone(),
@@ -188,7 +190,7 @@ impl Model {
                 for row in self.rows.iter_mut().filter(meant).filter(|row| moved.event_ids.contains(&row.id))
                 {
                     row.holder = moved.to.clone();
-                    row.handed = None;
+                    (row.handed, row.moved) = (None, true);
                     if row.word != DeliveryWord::Accepted {
                         (row.word, row.claim) = (DeliveryWord::Pending, None);
                     }
@@ -584,7 +586,7 @@ impl World {
                 // Reading implies delivery.
                 let word = if row.read { DeliveryWord::Accepted } else { row.word };
                 assert_eq!(receipt.recipient, row.recipient);
-                let moved_to = (row.holder != row.recipient).then_some(&row.holder);
+                let moved_to = row.moved.then_some(&row.holder);
                 assert_eq!(receipt.moved_to.as_ref(), moved_to, "{receipt} of {}: {row:?}", event.seq);
                 assert_eq!(receipt.delivery.state, word, "{receipt} of {}: {row:?}", event.seq);
                 assert_eq!(receipt.read, row.read, "{receipt} of {}: {row:?}", event.seq);

@@ -248,3 +248,41 @@ fn an_agent_says_what_it_is_at() {
     run(&mut desk, "user", Command::RemoveActor(remove));
     assert!(said(&desk).is_empty());
 }
+
+#[test]
+fn at_a_glance_an_actors_own_word_comes_before_its_task() {
+    let mut desk = Desk::with(&["lead", "alice"]);
+    let alice: ActorId = "alice".parse().unwrap();
+    let glance = |desk: &Desk| summary(desk.state(), &alice, desk.now);
+    assert_eq!(glance(&desk), None);
+    let add = crate::command::AddTask {
+        title: "The parser".into(),
+        owner: Some("alice".into()),
+        ..Default::default()
+    };
+    let task_id = crate::id::TaskId(desk.run("lead", Command::AddTask(add)).unwrap().seq());
+    assert_eq!(glance(&desk), None, "not begun");
+    let start = crate::command::UpdateTask {
+        task_id,
+        base_version: None,
+        changes: vec![crate::event::TaskOp::Start {}],
+    };
+    desk.run("alice", Command::UpdateTask(start)).unwrap();
+    assert_eq!(glance(&desk), Some(format!("{task_id}: The parser")));
+    let say = |focus: String, until| Command::SetAgentState {
+        actor_id: None,
+        focus: Some(focus),
+        next: None,
+        blocker: None,
+        until,
+        base: None,
+    };
+    desk.run("alice", say(format!("the\nlexer {}", "x".repeat(400)), None)).unwrap();
+    let long = glance(&desk).unwrap();
+    assert!(long.starts_with("the lexer xxx") && long.len() <= 160 && long.ends_with('…'), "{long}");
+    let until = Some(desk.now.after(std::time::Duration::from_secs(10)));
+    desk.run("alice", say("the lexer".into(), until)).unwrap();
+    assert_eq!(glance(&desk).as_deref(), Some("the lexer"));
+    desk.wait(11);
+    assert_eq!(glance(&desk), Some(format!("{task_id}: The parser")), "its word no longer holds");
+}

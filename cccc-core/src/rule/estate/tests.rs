@@ -79,6 +79,8 @@ fn what_the_successor_wrote_or_has_had_does_not_come_again() {
     let own = desk.send("bob", message("from bob", &["alice"]));
     let both = desk.send("lead", message("to both", &["alice", "bob"]));
     let three = desk.send("lead", message("to two", &["alice", "carol"]));
+    let answered = desk.send("lead", message("to alice", &["alice"]));
+    let answer = desk.reply("bob", answered, false);
     desk.run("bob", Command::MarkReadThrough { event: event(three) }).unwrap();
     let done = remove(&mut desk, "user", "alice", Some("bob"));
     assert_eq!(returned(&done), [format!("bob: [{own}]")]);
@@ -93,6 +95,10 @@ fn what_the_successor_wrote_or_has_had_does_not_come_again() {
     assert!(desk.receipt(three, "alice").starts_with("alice: moved to bob, accepted, read"));
     assert!(desk.receipt(three, "carol").starts_with("carol: bounced"));
     assert!(desk.unread("bob").is_empty());
+    assert!(desk.receipt(answered, "alice").starts_with("alice: bounced"));
+    desk.run("user", Command::Redact { event: event(answer), reason: String::new() }).unwrap();
+    desk.forget(answer);
+    assert_eq!(&desk.rebuilt(), desk.state());
 }
 
 #[test]
@@ -193,4 +199,69 @@ fn conditions_and_silence_go_along() {
     desk.pull("bob", true).unwrap();
     assert!(desk.receipt(fleeting, "alice").starts_with("alice: moved to bob, withheld (expired), unread"));
     assert_eq!(&desk.rebuilt(), desk.state());
+}
+
+/// What somebody owes, as who asked, where, for what.
+fn owes(desk: &Desk, name: &str) -> BTreeSet<(Principal, Seq, ObligationKind)> {
+    let mailbox = desk.state().mailbox(&who(name));
+    let owed = mailbox.into_iter().flat_map(|mailbox| &mailbox.owed);
+    owed.map(|((source, kind), owed)| (owed.creditor.clone(), *source, *kind)).collect()
+}
+
+proptest::proptest! {
+    /// Of all that an actor had not read and owed before it left nothing is lost, and nothing is doubled.
+    #[test]
+    fn nothing_vanishes(
+        steps in proptest::collection::vec((0..4_usize, 0..4_usize, 0..8_u8, 0..4_u8), 1..40),
+        successor in proptest::bool::ANY,
+    ) {
+        const NAMES: [&str; 4] = ["lead", "alice", "bob", "user"];
+        let mut desk = Desk::with(&NAMES[..3]);
+        for (by, to, asks, then) in steps {
+            if by == to {
+                continue;
+            }
+            let priority = if asks & 1 == 1 { Priority::Attention } else { Priority::Normal };
+            let asks = SendMessage { priority, reply_required: asks & 2 == 2, ..message("x", &[NAMES[to]]) };
+            let sent = desk.send(NAMES[by], asks);
+            match then {
+                0 => drop(desk.run(NAMES[to], Command::MarkRead { events: vec![event(sent)] }).unwrap()),
+                1 => drop(desk.reply("bob", sent, false)),
+                2 => drop(desk.pull(NAMES[to], false).unwrap()),
+                _ => {}
+            }
+        }
+        let (unread, owed) = (desk.unread("alice"), owes(&desk, "alice"));
+        let (unread_of_bob, owed_by_bob) = (desk.unread("bob"), owes(&desk, "bob"));
+        remove(&mut desk, "user", "alice", successor.then_some("bob"));
+        let mut with_bob = unread_of_bob;
+        for seq in unread.into_iter().map(Seq) {
+            let receipt = desk.receipts(seq).into_iter().find(|r| r.recipient == who("alice")).unwrap();
+            match receipt.moved_to {
+                Some(holder) => {
+                    proptest::prop_assert_eq!(&holder, &who("bob"));
+                    with_bob.push(seq.0);
+                }
+                None => {
+                    let returned = desk.receipt(seq, "alice").contains("moved on");
+                    proptest::prop_assert!(returned, "{}", desk.receipt(seq, "alice"));
+                }
+            }
+        }
+        with_bob.sort_unstable();
+        proptest::prop_assert_eq!(desk.unread("bob"), with_bob);
+        let mut then_owed = owed_by_bob;
+        for (creditor, source, kind) in owed {
+            if successor && creditor != who("bob") {
+                then_owed.insert((creditor, source, kind));
+            } else {
+                let receipt = desk.receipt(source, "alice");
+                let expected = format!("{} returned (alice was removed: moved on)", kind.as_str());
+                proptest::prop_assert!(receipt.contains(&expected), "{}", receipt);
+            }
+        }
+        proptest::prop_assert_eq!(owes(&desk, "bob"), then_owed);
+        proptest::prop_assert_eq!(desk.owed().iter().filter(|line| line.starts_with("alice")).count(), 0);
+        proptest::prop_assert_eq!(&desk.rebuilt(), desk.state());
+    }
 }

@@ -84,7 +84,7 @@ fn a_look_or_an_answer_in_between_cancels() {
     desk.wait(20 * MINUTES);
     let keys = due(desk.state(), desk.now).into_iter().map(|effect| match effect {
         Effect::Notify(reminder) => reminder.key,
-        Effect::Fire(_) => panic!(),
+        other => panic!("{other:?}"),
     });
     let keys: Vec<String> = keys.collect();
     assert_eq!(keys.len(), 3, "{keys:?}");
@@ -191,9 +191,84 @@ fn the_busy_are_left_alone() {
     let mut desk = Desk::with(&["lead", "alice"]);
     desk.send("lead", within(1, "alice"));
     desk.wait(20 * MINUTES);
-    let busy = BTreeSet::from(["alice".parse().unwrap()]);
+    let around = Around { busy: BTreeSet::from(["alice".parse().unwrap()]), ..Around::default() };
     assert_eq!(due(desk.state(), desk.now).len(), 2);
-    assert_eq!(due_besides(desk.state(), &busy, desk.now), []);
+    assert_eq!(due_around(desk.state(), &around, desk.now), []);
+}
+
+#[test]
+fn whose_process_is_gone_is_not_reminded_before_that_is_put_in_order_and_then_reported() {
+    let mut desk = Desk::with(&["lead", "alice"]);
+    session(&mut desk, "alice", "s1");
+    desk.send("lead", attention());
+    desk.wait(20 * MINUTES);
+    let mut around = Around::default();
+    for (condition, reminded) in [(Condition::Present, 2), (Condition::Unknown, 2), (Condition::Absent, 0)] {
+        around.facts = Facts::default();
+        around.facts.add("s1".into(), condition);
+        let effects = due_around(desk.state(), &around, desk.now);
+        let notices = effects.iter().filter(|effect| matches!(effect, Effect::Notify(_))).count();
+        assert_eq!(notices, reminded, "{condition:?}: {effects:?}");
+    }
+    let effects = due_around(desk.state(), &around, desk.now);
+    let [Effect::Keep(Keeping { upkeep, .. })] = effects.as_slice() else { panic!("{effects:?}") };
+    desk.run("system", upkeep.command()).unwrap();
+    assert_eq!(speak(&mut desk), ["lead: attention 2"]);
+    let json = serde_json::to_value(&effects[0]).unwrap();
+    assert_eq!(
+        (&json["effect"], &json["upkeep"], &json["session"]),
+        (&"keep".into(), &"close_session".into(), &"s1".into())
+    );
+    assert_eq!(serde_json::from_value::<Effect>(json).unwrap(), effects[0]);
+}
+
+#[test]
+fn what_has_to_be_put_in_order_is_among_what_is_due() {
+    let mut desk = Desk::with(&["lead", "alice"]);
+    let join = crate::command::JoinGroup {
+        session: OpenSession { session: "s".into(), ..OpenSession::default() },
+        ..crate::command::JoinGroup::default()
+    };
+    desk.run("guest", Command::Join(join)).unwrap();
+    close(&mut desk, "guest", "s");
+    let day = Duration::from_secs(24 * 60 * MINUTES);
+    assert_eq!(next_deadline(desk.state(), desk.now), Some(desk.now.after(day)));
+    desk.mode(GroupMode::Paused);
+    assert_eq!(next_deadline(desk.state(), desk.now), None, "nobody is expected in a paused group");
+    desk.mode(GroupMode::Active);
+    let open = Command::OpenVote { subject: "Now?".into(), voters: vec![], within: Duration::from_secs(60) };
+    desk.run("lead", open).unwrap();
+    let end = desk.now.after(Duration::from_millis(60_001));
+    assert_eq!(next_deadline(desk.state(), desk.now), Some(end));
+    desk.now = end;
+    let effects = due(desk.state(), desk.now);
+    let [Effect::Keep(Keeping { upkeep: upkeep @ Upkeep::EndVote { .. }, due_at })] = effects.as_slice()
+    else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(*due_at, end);
+    let done = desk.run("system", upkeep.command()).unwrap();
+    assert_eq!(done.kinds(), ["vote.close", "system.notify"]);
+    assert!(desk.run("system", upkeep.command()).unwrap().events.is_empty());
+    assert_eq!(due(desk.state(), desk.now), [], "and the voters hear nothing of what they no longer can do");
+    desk.wait(24 * 60 * MINUTES);
+    let effects = due(desk.state(), desk.now);
+    let retire =
+        |effect: &Effect| matches!(effect, Effect::Keep(Keeping { upkeep: Upkeep::Retire { .. }, .. }));
+    assert!(effects.iter().any(retire), "{effects:?}");
+}
+
+#[test]
+fn the_settings_are_shown_as_they_are() {
+    let mut desk = Desk::with(&["lead"]);
+    set(&mut desk, "policy.unread_ms", 0.into()).unwrap();
+    set(&mut desk, "policy.idle_ms", 60_000.into()).unwrap();
+    let shown: Vec<_> =
+        settings(desk.state()).into_iter().map(|p| (p.policy, p.after_ms, p.default_ms)).collect();
+    assert_eq!(shown[0], ("unread".into(), None, Some(900_000)));
+    assert_eq!(shown[1], ("attention".into(), Some(300_000), Some(300_000)));
+    assert_eq!(shown[4], ("idle".into(), Some(60_000), None));
+    assert_eq!(shown.len(), DEFAULTS.len());
 }
 
 #[test]

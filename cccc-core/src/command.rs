@@ -112,6 +112,11 @@ pub enum Command {
         /// Whether they are read by that.
         mark_read: bool,
     },
+    /// Says that the caller has been shown its notices.
+    SeeNotices {
+        /// Up to this one.
+        through: Seq,
+    },
     /// Reserves messages for one deliverer, before it does anything that can be seen outside.
     Claim {
         /// The recipient.
@@ -201,6 +206,8 @@ pub enum Command {
         next: Option<String>,
         /// What keeps it from going on; absent stays, empty is cleared.
         blocker: Option<String>,
+        /// What it waits for: a reservation, a task, or somebody; absent stays, empty is cleared.
+        waiting_for: Option<String>,
         /// How long that holds; absent: until it says otherwise.
         until: Option<Timestamp>,
         /// The version that the caller has read; absent: whichever it is.

@@ -115,6 +115,7 @@ pub use ledger::{Durability, Ledger, Position};
 pub use presence::Process;
 pub use rule::context::{AgentView, EntryView};
 pub use rule::label::LabelView;
+pub use rule::notice::NoticeView;
 pub use rule::obligation::ObligationView;
 pub use rule::policy::{Effect, Keeping, PolicyView, Reminder};
 pub use rule::presence::Upkeep;

@@ -1,9 +1,13 @@
 //! What a group knows together: entries of the shared context, and what each agent says it is doing.
 
+use std::fmt;
+use std::str::FromStr;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{ActorId, ContextKey, Seq};
+use crate::error::{Error, Result};
+use crate::id::{ActorId, ContextKey, Principal, ReservationId, Seq, TaskId};
 use crate::time::Timestamp;
 
 /// `context.set`: an entry has a new value, or none any more. Its version is the number of this event.
@@ -55,7 +59,54 @@ pub struct AgentState {
     /// What keeps it from going on.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub blocker: String,
+    /// What it waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_for: Option<WaitingFor>,
     /// How long that holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
+}
+
+/// What somebody may say it waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitingFor {
+    /// That a reservation is over.
+    Reservation(ReservationId),
+    /// That a task is done.
+    Task(TaskId),
+    /// Somebody.
+    Actor(Principal),
+}
+
+impl fmt::Display for WaitingFor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reservation(id) => id.fmt(f),
+            Self::Task(id) => id.fmt(f),
+            Self::Actor(who) => who.fmt(f),
+        }
+    }
+}
+
+/// `r57` is a reservation, `t41` a task, anything else (also `@t41`) somebody's name.
+impl FromStr for WaitingFor {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        if let Ok(id) = text.parse() {
+            return Ok(Self::Reservation(id));
+        }
+        if let Ok(id) = text.parse() {
+            return Ok(Self::Task(id));
+        }
+        text.strip_prefix('@').unwrap_or(text).parse().map(Self::Actor)
+    }
+}
+
+impl AgentState {
+    /// Whether it says nothing any more.
+    pub(crate) fn is_empty(&self) -> bool {
+        [&self.focus, &self.next, &self.blocker].iter().all(|text| text.is_empty())
+            && self.waiting_for.is_none()
+    }
 }

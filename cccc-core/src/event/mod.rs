@@ -27,9 +27,9 @@ pub use chat::{
     Attachment, ChatAck, ChatCancel, ChatMessage, ChatMove, ChatRead, ChatRedact, ChatRetract, Format, NotIf,
     Priority,
 };
-pub use context::{AgentState, ContextSet, ContextValue, Service};
+pub use context::{AgentState, ContextSet, ContextValue, Service, WaitingFor};
 pub use delivery::{DeliveryState, RuntimeDelivery, Transport, WithholdReason};
-pub use notice::SystemNotify;
+pub use notice::{SystemNotify, SystemSeen};
 pub use reservation::{ReservationExtend, ReservationRelease, ReservationTake};
 pub use schedule::{
     ActorRestart, ActorStart, ActorStop, FiredResult, ScheduleAction, ScheduleFired, ScheduleRemove,
@@ -206,6 +206,7 @@ bodies! {
     "vote.cast" => VoteCast,
     "vote.close" => VoteClose,
     "system.notify" => SystemNotify,
+    "system.seen" => SystemSeen,
     "schedule.set" => ScheduleSet,
     "schedule.remove" => ScheduleRemove,
     "schedule.fired" => ScheduleFired,
@@ -299,6 +300,7 @@ impl Event {
             Body::VoteCast(cast) => terms.targets.push(cast.vote_id.seq()),
             Body::VoteClose(close) => terms.targets.push(close.vote_id.seq()),
             Body::SystemNotify(notice) => terms.involved.extend(notice.target.iter().cloned()),
+            Body::SystemSeen(seen) => terms.involved.push(seen.actor_id.clone()),
             Body::ActorStart(ActorStart { actor_id, .. })
             | Body::ActorStop(ActorStop { actor_id, .. })
             | Body::ActorRestart(ActorRestart { actor_id, .. }) => {

@@ -46,3 +46,12 @@ impl SystemNotify {
         self.key.split('/').nth(2).unwrap_or_default()
     }
 }
+
+/// `system.seen`: notices were shown to whom they are for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SystemSeen {
+    /// To whom.
+    pub actor_id: Principal,
+    /// All of its notices up to this one.
+    pub through_seq: Seq,
+}

@@ -107,6 +107,7 @@ impl Group {
             focus: None,
             next: None,
             blocker: None,
+            waiting_for: None,
             until: None,
             base: None,
         }
@@ -147,6 +148,7 @@ pub struct AgentStateRequest<'a> {
     focus: Option<String>,
     next: Option<String>,
     blocker: Option<String>,
+    waiting_for: Option<String>,
     until: Option<Timestamp>,
     base: Option<Seq>,
 }
@@ -172,6 +174,12 @@ impl AgentStateRequest<'_> {
         Self { blocker: Some(text.into()), ..self }
     }
 
+    /// What it waits for, which makes it part of [`waits`](Group::waits): the end of a reservation (`r57`), a
+    /// task (`t41`), or somebody; over when that is over. Empty: nothing any more.
+    pub fn waiting_for(self, what: impl Into<String>) -> Self {
+        Self { waiting_for: Some(what.into()), ..self }
+    }
+
     /// How long that holds. Default: until it says otherwise.
     pub fn until(self, at: Timestamp) -> Self {
         Self { until: Some(at), ..self }
@@ -189,9 +197,10 @@ impl AgentStateRequest<'_> {
     }
 
     async fn run(self) -> Result<Executed> {
-        let Self { group, actor, focus, next, blocker, until, base } = self;
+        let Self { group, actor, focus, next, blocker, waiting_for, until, base } = self;
         let actor_id = actor?;
-        group.execute(Command::SetAgentState { actor_id, focus, next, blocker, until, base }).await
+        let said = Command::SetAgentState { actor_id, focus, next, blocker, waiting_for, until, base };
+        group.execute(said).await
     }
 }
 

@@ -12,6 +12,7 @@ use crate::command::Command;
 use crate::error::Result;
 use crate::event::{Body, ChatMessage, DeliveryState, Event, RuntimeDelivery};
 use crate::id::{EventId, Principal, Seq};
+use crate::rule::notice::{self, NoticeView};
 use crate::rule::receipt::DeliveryWord;
 use crate::rule::{delivery, obligation, reading, session};
 use crate::state::{FlightState, GroupState, ObligationKind};
@@ -58,6 +59,9 @@ pub struct Inbox {
     pub messages: Vec<Message>,
     /// How many are unread in all, with these.
     pub unread: u64,
+    /// Notices for this principal that were not shown before, oldest first; at most 20. They are not messages:
+    /// nothing is unread or owed by them.
+    pub notices: Vec<NoticeView>,
     /// Pass this to [`InboxRequest::after`] to see what follows; `None` at the end.
     pub next: Option<Seq>,
 }
@@ -71,6 +75,7 @@ pub struct InboxRequest<'a> {
     after: Seq,
     mark_read: bool,
     peek: bool,
+    notices: bool,
 }
 
 impl Group {
@@ -82,7 +87,14 @@ impl Group {
     /// # Errors
     /// `Unavailable` while the group is paused: nothing is handed over then.
     pub fn inbox(&self) -> InboxRequest<'_> {
-        InboxRequest { group: self, limit: DEFAULT_LIMIT, after: Seq(0), mark_read: false, peek: false }
+        InboxRequest {
+            group: self,
+            limit: DEFAULT_LIMIT,
+            after: Seq(0),
+            mark_read: false,
+            peek: false,
+            notices: true,
+        }
     }
 }
 
@@ -107,13 +119,24 @@ impl<'a> InboxRequest<'a> {
         Self { peek: true, ..self }
     }
 
+    /// Leaves the notices for another time. Default: they are shown, once.
+    pub fn without_notices(self) -> Self {
+        Self { notices: false, ..self }
+    }
+
     async fn run(self) -> Result<Inbox> {
-        let look = self.look().await?;
-        let takes = look.messages.iter().any(|m| m.delivery != DeliveryWord::Accepted);
-        if !self.peek && (takes || (self.mark_read && !look.messages.is_empty())) {
-            return self.take(look).await;
+        let mut inbox = self.look().await?;
+        if self.peek {
+            return Ok(inbox);
         }
-        Ok(look)
+        let takes = inbox.messages.iter().any(|m| m.delivery != DeliveryWord::Accepted);
+        if takes || (self.mark_read && !inbox.messages.is_empty()) {
+            inbox = self.take(inbox).await?;
+        }
+        if let Some(newest) = inbox.notices.last() {
+            self.group.execute(Command::SeeNotices { through: newest.seq }).await?;
+        }
+        Ok(inbox)
     }
 
     /// The page as it is, nothing handed over.
@@ -132,9 +155,10 @@ impl<'a> InboxRequest<'a> {
             let facts = seqs
                 .into_iter()
                 .map(|seq| (seq, of_unread(state, by, seq), obligation::owed_by(state, by, seq)));
-            Ok((facts.collect::<Vec<_>>(), reading::unread_count(state, by, now), next))
+            let notices = if self.notices { notice::unseen(state, by) } else { Vec::new() };
+            Ok((facts.collect::<Vec<_>>(), reading::unread_count(state, by, now), next, notices))
         };
-        let (facts, unread, next) = engine.query(look).await??;
+        let (facts, unread, next, told) = engine.query(look).await??;
         let mut messages = Vec::with_capacity(facts.len());
         for (seq, delivery, owed) in facts {
             if let Some(event) = engine.event_at(seq).await?
@@ -144,7 +168,11 @@ impl<'a> InboxRequest<'a> {
                 messages.push(Message { event_id, seq, ts, by, delivery, owed, content });
             }
         }
-        Ok(Inbox { messages, unread, next })
+        let mut notices = Vec::with_capacity(told.len());
+        for seq in told {
+            notices.extend(engine.event_at(seq).await?.as_ref().and_then(notice::view));
+        }
+        Ok(Inbox { messages, unread, notices, next })
     }
 
     /// Hands the page over, and keeps of it what really was.

@@ -200,9 +200,10 @@ impl Group {
     /// What hands messages over is decided in the name of the handle's session, if it has one.
     fn fenced(&self, command: Command) -> Command {
         match (self.via.as_ref().and_then(|via| via.session.clone()), command) {
-            (Some(session), command @ (Command::Pull { .. } | Command::Claim { .. })) => {
-                Command::InSession { session, command: Box::new(command) }
-            }
+            (
+                Some(session),
+                command @ (Command::Pull { .. } | Command::Claim { .. } | Command::SeeNotices { .. }),
+            ) => Command::InSession { session, command: Box::new(command) },
             (_, command) => command,
         }
     }

@@ -61,6 +61,18 @@ impl Group {
         self.shared.engine.query(|state| vote::list(state, now)).await
     }
 
+    /// The votes that are not closed, and the last hundred that were, oldest first.
+    pub async fn all_votes(&self) -> Result<Vec<VoteView>> {
+        let now = self.shared.engine.clock().now();
+        let look = |state: &crate::state::GroupState| (vote::list(state, now), state.closed_votes().clone());
+        let (mut votes, closed) = self.shared.engine.query(look).await?;
+        for id in closed {
+            votes.push(self.vote(id).await?);
+        }
+        votes.sort_by_key(|vote| vote.vote_id);
+        Ok(votes)
+    }
+
     /// A vote, open or decided.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::event::{AgentState, Body, ContextSet, ContextValue, Service};
+use crate::event::{AgentState, Body, ContextSet, ContextValue, Service, WaitingFor};
 use crate::id::{ActorId, ContextKey, Principal, Seq};
 use crate::ledger::Draft;
 use crate::rule::permission::{self, Rank, lead};
@@ -68,6 +68,9 @@ pub struct AgentView {
     pub next: String,
     /// What keeps it from going on; may be empty.
     pub blocker: String,
+    /// What it waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_for: Option<WaitingFor>,
     /// How long that holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
@@ -107,6 +110,7 @@ pub fn agents(state: &GroupState, now: Timestamp) -> Vec<AgentView> {
         focus: word.focus.clone(),
         next: word.next.clone(),
         blocker: word.blocker.clone(),
+        waiting_for: word.waiting_for.clone(),
         until: word.until,
         stale: word.until.is_some_and(|until| now > until),
         version: word.set_by_event.seq,
@@ -338,6 +342,7 @@ pub(super) struct Word<'a> {
     pub(super) focus: Option<&'a str>,
     pub(super) next: Option<&'a str>,
     pub(super) blocker: Option<&'a str>,
+    pub(super) waiting_for: Option<&'a str>,
     pub(super) until: Option<Timestamp>,
     pub(super) base: Option<Seq>,
 }
@@ -373,11 +378,17 @@ pub(super) fn set_agent(
     let kept = |new: Option<&str>, old: fn(&AgentWord) -> &String| {
         new.map_or_else(|| present.map(old).cloned().unwrap_or_default(), |new| new.trim().to_owned())
     };
+    let waiting_for = match word.waiting_for.map(str::trim) {
+        None => present.and_then(|word| word.waiting_for.clone()),
+        Some("") => None,
+        Some(text) => Some(awaited(state, id, text.parse()?)?),
+    };
     let said = AgentState {
         actor_id: id.clone(),
         focus: kept(word.focus, |word| &word.focus),
         next: kept(word.next, |word| &word.next),
         blocker: kept(word.blocker, |word| &word.blocker),
+        waiting_for,
         until: word.until,
     };
     for (what, text) in
@@ -385,7 +396,7 @@ pub(super) fn set_agent(
     {
         bounded(what, text, MAX_AGENT_BYTES)?;
     }
-    let nothing = said.focus.is_empty() && said.next.is_empty() && said.blocker.is_empty();
+    let nothing = said.is_empty();
     if let Some(until) = said.until {
         if nothing {
             return Err(Error::invalid("until when it holds is said, but not what").hint("say a focus"));
@@ -397,13 +408,43 @@ pub(super) fn set_agent(
     match present {
         None if nothing => Ok(Decision::nothing()),
         Some(word)
-            if (&word.focus, &word.next, &word.blocker, word.until)
-                == (&said.focus, &said.next, &said.blocker, said.until) =>
+            if (&word.focus, &word.next, &word.blocker, &word.waiting_for, word.until)
+                == (&said.focus, &said.next, &said.blocker, &said.waiting_for, said.until) =>
         {
             Ok(Decision::done_by(word.set_by_event))
         }
         _ => Ok(Decision::write([Draft::from(said)])),
     }
+}
+
+/// Refuses to wait for what is not there, and for oneself.
+fn awaited(state: &GroupState, id: &ActorId, what: WaitingFor) -> Result<WaitingFor> {
+    match &what {
+        WaitingFor::Reservation(reservation) if !state.reservations().contains_key(reservation) => {
+            return Err(Error::not_found(format!("there is no reservation {reservation}, or it is over"))
+                .hint("then nothing is to be waited for; `cccc reservations` lists them"));
+        }
+        WaitingFor::Task(task) if state.is_task_closed(*task) => {
+            return Err(Error::not_found(format!("no task {task} is going on"))
+                .hint("then nothing is to be waited for; `cccc task list` lists them"));
+        }
+        WaitingFor::Actor(Principal::Actor(other)) => permission::member(state, other)?,
+        WaitingFor::Actor(other @ (Principal::System | Principal::Service(_))) => {
+            return Err(Error::invalid(format!("{other} is nobody to wait for"))
+                .hint("name an actor, the user, a task or a reservation"));
+        }
+        _ => {}
+    }
+    let own = match &what {
+        WaitingFor::Reservation(one) => state.reservations().get(one).map(|one| one.holder.clone()),
+        WaitingFor::Task(_) => None,
+        WaitingFor::Actor(other) => Some(other.clone()),
+    };
+    if own.as_ref().and_then(Principal::actor) == Some(id) {
+        return Err(Error::refused(format!("{what} is {id}'s own to wait for: nobody else can end that"))
+            .hint("say the blocker in words"));
+    }
+    Ok(what)
 }
 
 #[cfg(test)]

@@ -86,6 +86,9 @@ fn agents(state: &GroupState, now: Timestamp) -> Option<Block> {
                 .filter(|(_, text)| !text.is_empty())
                 .map(|(what, text)| format!("{what}: {text}"))
                 .collect();
+            if let Some(what) = &agent.waiting_for {
+                words.push(format!("waits for {what}"));
+            }
             if !agent.focus.is_empty() {
                 words.insert(0, agent.focus);
             }

@@ -17,6 +17,7 @@ pub mod group;
 pub mod join;
 pub mod label;
 pub mod message;
+pub mod notice;
 pub mod obligation;
 pub mod permission;
 pub mod policy;
@@ -219,6 +220,7 @@ pub fn needs(state: &GroupState, call: &Call, command: &Command) -> Needs {
         | Command::CloseSession { .. }
         | Command::Join(_)
         | Command::Notify { .. }
+        | Command::SeeNotices { .. }
         | Command::AddSchedule(_)
         | Command::EnableSchedule { .. }
         | Command::RemoveSchedule { .. }
@@ -269,6 +271,7 @@ pub fn decide(state: &GroupState, call: &Call, command: &Command, resolved: &Res
         Command::Claim { recipient, events, transport } => {
             delivery::claim(state, call, recipient, events, *transport, resolved)
         }
+        Command::SeeNotices { through } => notice::see(state, call, *through),
         Command::Notify { key } => policy::notify(state, call, key),
         Command::AddSchedule(add) => schedule::add(state, call, add),
         Command::EnableSchedule { schedule_id, enabled } => {
@@ -285,9 +288,10 @@ pub fn decide(state: &GroupState, call: &Call, command: &Command, resolved: &Res
             context::set(state, call, key, *base, value.as_ref(), resolved)
         }
         Command::AppendContext { section, text } => context::append(state, call, section.as_str(), text),
-        Command::SetAgentState { actor_id, focus, next, blocker, until, base } => {
+        Command::SetAgentState { actor_id, focus, next, blocker, waiting_for, until, base } => {
             let (focus, next, blocker) = (focus.as_deref(), next.as_deref(), blocker.as_deref());
-            let word = context::Word { focus, next, blocker, until: *until, base: *base };
+            let waiting_for = waiting_for.as_deref();
+            let word = context::Word { focus, next, blocker, waiting_for, until: *until, base: *base };
             context::set_agent(state, call, actor_id.as_ref(), &word)
         }
         Command::Reserve { globs, purpose, lease } => reservation::take(state, call, globs, purpose, *lease),

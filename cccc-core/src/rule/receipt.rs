@@ -366,6 +366,8 @@ impl<'a> History<'a> {
         }
         let Some(Holder { who: recipient, removal, .. }) = holders.last() else { return delivery };
         if delivery.state == DeliveryWord::Accepted {
+            // It came, and nobody is there any more to read it.
+            delivery.reason = removal.filter(|_| !read).map(removed);
             return delivery;
         }
         if read {

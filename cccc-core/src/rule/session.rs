@@ -59,7 +59,9 @@ pub(super) fn open_of(state: &GroupState, actor_id: &ActorId, open: &OpenSession
 /// sessions the newest receives, and the older is told so.
 pub(super) fn fence(state: &GroupState, call: &Call, session: &str, command: &Command) -> Result<()> {
     match command {
-        Command::Pull { .. } | Command::Claim { .. } => current(state, &call.by, session),
+        Command::Pull { .. } | Command::Claim { .. } | Command::SeeNotices { .. } => {
+            current(state, &call.by, session)
+        }
         _ => Ok(()),
     }
 }

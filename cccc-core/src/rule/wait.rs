@@ -9,6 +9,10 @@
 //! what the task itself waits for. Tasks cannot depend on each other in a circle, so of dependencies alone
 //! no circle is made: somebody can always begin.
 //!
+//! A reservation makes nobody wait by itself: whoever would take the paths is refused, and may do something
+//! else. Whoever does wait says so in its agent state (`waiting_for` a reservation, a task, or somebody), which
+//! holds until that is over.
+//!
 //! A circle is named with everybody who can break it: by giving what is owed, or by no longer asking for
 //! it. This decides nothing; [`policy`](crate::rule::policy) has the lead told of circles.
 
@@ -18,9 +22,10 @@ use std::fmt::{self, Write as _};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{Principal, Seq, TaskId};
+use crate::event::WaitingFor;
+use crate::id::{ActorId, Principal, Seq, TaskId};
 use crate::rule::permission::{self, Rank};
-use crate::state::{GroupState, Obligation, ObligationKind, Task};
+use crate::state::{AgentWord, GroupState, Obligation, ObligationKind, Task};
 use crate::time::Timestamp;
 
 /// What somebody waits for.
@@ -40,6 +45,12 @@ pub enum WaitKind {
 pub enum OtherWait {
     /// For a task, before its own can be done.
     Dependency,
+    /// For the end of a reservation: it says so.
+    Reservation,
+    /// For a task that it has nothing to do with: it says so.
+    TaskOf,
+    /// For somebody: it says so.
+    Actor,
 }
 
 impl WaitKind {
@@ -49,6 +60,9 @@ impl WaitKind {
         match self {
             Self::Owed(kind) => kind.as_str(),
             Self::Other(OtherWait::Dependency) => "dependency",
+            Self::Other(OtherWait::Reservation) => "reservation",
+            Self::Other(OtherWait::TaskOf) => "task_of",
+            Self::Other(OtherWait::Actor) => "actor",
         }
     }
 
@@ -166,8 +180,10 @@ fn waits(state: &GroupState, now: Timestamp) -> Vec<Wait> {
             on,
         }
     };
-    let mut waits: Vec<Wait> = owed().map(wait).collect();
+    // Whoever asks for a vote may be among the voters, and does not wait for itself.
+    let mut waits: Vec<Wait> = owed().map(wait).filter(|wait| wait.waiter != wait.on).collect();
     waits.extend(dependencies(state, now));
+    waits.extend(said(state, now));
     waits.sort_by(|a, b| (a.source, &a.on, a.kind).cmp(&(b.source, &b.on, b.kind)));
     waits
 }
@@ -195,6 +211,33 @@ fn dependencies(state: &GroupState, now: Timestamp) -> Vec<Wait> {
     pairs.map(wait).filter(|wait| wait.waiter != wait.on).collect()
 }
 
+/// Whoever says that it waits waits, until what it waits for is over, or its word no longer holds.
+fn said(state: &GroupState, now: Timestamp) -> Vec<Wait> {
+    let holds = |word: &&AgentWord| word.until.is_none_or(|until| now <= until);
+    let words = state.agents().iter().filter(|(_, word)| holds(word));
+    let wait = |(id, word): (&ActorId, &AgentWord)| {
+        let (on, kind, source, due_at) = match word.waiting_for.as_ref()? {
+            WaitingFor::Reservation(id) => {
+                let held = state.reservations().get(id).filter(|one| !one.has_lapsed(now))?;
+                (held.holder.clone(), OtherWait::Reservation, id.seq(), Some(held.until))
+            }
+            WaitingFor::Task(id) => {
+                let task = state.task(*id).filter(|task| !task.status.is_closed())?;
+                let doer = task.owner.clone().unwrap_or_else(|| task.asker.clone());
+                (doer, OtherWait::TaskOf, id.seq(), None)
+            }
+            WaitingFor::Actor(other) => {
+                state.mailbox(other)?;
+                (other.clone(), OtherWait::Actor, word.set_by_event.seq, None)
+            }
+        };
+        let waiter = Principal::from(id.clone());
+        let kind = WaitKind::Other(kind);
+        (on != waiter).then_some(Wait { waiter, on, kind, source, due_at, overdue: false, behind: None })
+    };
+    words.filter_map(wait).collect()
+}
+
 /// Which way waits go, without those that are behind others; of each pair the
 /// oldest that is owed, else the oldest.
 type Arrows<'a> = BTreeMap<&'a Principal, BTreeMap<&'a Principal, &'a Wait>>;
@@ -213,7 +256,7 @@ fn cycles(state: &GroupState, waits: &[Wait]) -> Vec<Cycle> {
             continue;
         }
         if let Some(circle) = circle_through(&arrows, start, &done)
-            && circle.iter().any(|wait| wait.kind.is_owed())
+            && circle.iter().any(|wait| wait.kind != WaitKind::Other(OtherWait::Dependency))
         {
             done.extend(circle.iter().map(|wait| &wait.waiter));
             cycles.push(named(state, &circle));
@@ -253,6 +296,10 @@ fn named(state: &GroupState, circle: &[&Wait]) -> Cycle {
     let mut breakers = BTreeSet::new();
     for wait in circle {
         let Wait { source, on, waiter, kind, .. } = wait;
+        if let WaitKind::Other(OtherWait::Reservation | OtherWait::TaskOf | OtherWait::Actor) = kind {
+            breakers
+                .insert(Breaker { who: waiter.clone(), call: "cccc agent-state --waiting-for ''".into() });
+        }
         let (give, cancel) = match kind {
             WaitKind::Owed(ObligationKind::Ack) => {
                 (format!("cccc ack {source}"), format!("cccc cancel {source}"))
@@ -267,14 +314,27 @@ fn named(state: &GroupState, circle: &[&Wait]) -> Cycle {
             WaitKind::Owed(ObligationKind::Vote) => {
                 (format!("cccc vote cast v{source} CHOICE"), format!("cccc vote close v{source}"))
             }
-            WaitKind::Owed(ObligationKind::Task) | WaitKind::Other(OtherWait::Dependency) => {
+            WaitKind::Other(OtherWait::Reservation) => {
+                (format!("cccc release r{source}"), format!("cccc release r{source}"))
+            }
+            WaitKind::Other(OtherWait::Actor) => {
+                let call = format!("cccc send --to {waiter} TEXT");
+                breakers.insert(Breaker { who: on.clone(), call });
+                continue;
+            }
+            WaitKind::Owed(ObligationKind::Task)
+            | WaitKind::Other(OtherWait::Dependency | OtherWait::TaskOf) => {
                 (format!("cccc task done t{source}"), format!("cccc task cancel t{source}"))
             }
         };
         breakers.insert(Breaker { who: on.clone(), call: give });
         if !kind.is_owed() {
             // Who depends on a task has not asked for it.
-            breakers.insert(Breaker { who: Principal::User, call: cancel });
+            let foreman = state.foreman().cloned().map(Principal::Actor);
+            let foreman = foreman.filter(|_| *kind == WaitKind::Other(OtherWait::Reservation));
+            for who in [Principal::User].into_iter().chain(foreman) {
+                breakers.insert(Breaker { who, call: cancel.clone() });
+            }
             continue;
         }
         // The foreman may end what a peer asked of a peer.

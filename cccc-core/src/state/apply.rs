@@ -84,17 +84,30 @@ impl GroupState {
             }
             Body::RuntimeDelivery(delivery) => self.delivery(event, delivery),
             Body::ContextSet(set) => self.set_context(event, set),
-            Body::AgentState(said) => self.set_agent(event, said),
+            Body::AgentState(said) => {
+                if said.waiting_for.is_some() {
+                    self.note_time(event.seq, event.ts);
+                }
+                self.set_agent(event, said);
+            }
             Body::ReservationTake(take) => self.take_reservation(event, take),
             Body::ReservationExtend(extend) => self.extend_reservation(extend),
             Body::ReservationRelease(release) => {
                 self.reservations.remove(&release.reservation_id);
             }
-            Body::VoteOpen(open) => self.open_vote(event, open),
+            Body::VoteOpen(open) => {
+                self.note_time(event.seq, event.ts);
+                self.open_vote(event, open);
+            }
             Body::VoteCast(cast) => self.cast_vote(event, cast),
             Body::VoteClose(close) => self.close_vote(close),
             // A notice is never unread, and nothing is owed for it.
             Body::SystemNotify(notice) => self.notified(event, notice),
+            Body::SystemSeen(seen) => {
+                if let Some(mailbox) = self.mailboxes.get_mut(&seen.actor_id) {
+                    mailbox.notices.retain(|notice| *notice > seen.through_seq);
+                }
+            }
             Body::ScheduleSet(set) => self.set_schedule(event, set),
             Body::ScheduleRemove(remove) => {
                 self.schedules.remove(&remove.schedule_id);
@@ -102,7 +115,10 @@ impl GroupState {
             Body::ScheduleFired(fired) => self.schedule_fired(fired),
             // What is wished is for whoever hosts the actor to see.
             Body::ActorStart(_) | Body::ActorStop(_) | Body::ActorRestart(_) => {}
-            Body::TaskCreate(create) => self.begin_task(event, create),
+            Body::TaskCreate(create) => {
+                self.note_time(event.seq, event.ts);
+                self.begin_task(event, create);
+            }
             Body::TaskUpdate(update) => {
                 if update.change.is_progress() {
                     self.rates.moved(&event.by, event.seq);
@@ -242,6 +258,7 @@ impl GroupState {
             mailbox.owed.retain(|_, obligation| obligation.creditor != gone);
         }
         self.agents.remove(&remove.actor_id);
+        self.wait_no_more(&gone);
         let heir = remove.successor.as_ref().filter(|heir| self.actors.contains_key(*heir)).cloned();
         self.leave_reservations(&remove.actor_id, heir.as_ref());
         let Some(successor) = remove.successor.clone().map(Principal::Actor) else { return };

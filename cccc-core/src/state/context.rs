@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::GroupState;
-use crate::event::{AgentState, ContextSet, ContextValue, Event, Service};
+use crate::event::{AgentState, ContextSet, ContextValue, Event, Service, WaitingFor};
 use crate::id::{ActorId, EventId, Principal, Seq};
 use crate::time::Timestamp;
 
@@ -91,6 +91,8 @@ pub struct AgentWord {
     pub next: String,
     /// What keeps it from going on.
     pub blocker: String,
+    /// What it waits for.
+    pub waiting_for: Option<WaitingFor>,
     /// How long that holds.
     pub until: Option<Timestamp>,
     /// The event that said so; its seq is the version.
@@ -116,7 +118,7 @@ impl GroupState {
         if !self.actors.contains_key(&said.actor_id) {
             return;
         }
-        if said.focus.is_empty() && said.next.is_empty() && said.blocker.is_empty() {
+        if said.is_empty() {
             self.agents.remove(&said.actor_id);
             return;
         }
@@ -124,10 +126,22 @@ impl GroupState {
             focus: said.focus.clone(),
             next: said.next.clone(),
             blocker: said.blocker.clone(),
+            waiting_for: said.waiting_for.clone(),
             until: said.until,
             set_by_event: event.id,
             at: event.ts,
         };
         self.agents.insert(said.actor_id.clone(), word);
+    }
+
+    /// Whoever waited for somebody who has left waits no longer.
+    pub(super) fn wait_no_more(&mut self, gone: &Principal) {
+        self.agents.retain(|_, word| {
+            if matches!(&word.waiting_for, Some(WaitingFor::Actor(on)) if on == gone) {
+                word.waiting_for = None;
+            }
+            word.waiting_for.is_some()
+                || [&word.focus, &word.next, &word.blocker].iter().any(|text| !text.is_empty())
+        });
     }
 }

@@ -1,6 +1,6 @@
 //! What waits for one principal: messages it has not read, on their way, and what it owes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use roaring::RoaringTreemap;
 use schemars::JsonSchema;
@@ -28,7 +28,12 @@ pub struct Mailbox {
     pub owed: BTreeMap<(Seq, ObligationKind), Obligation>,
     /// Counts the principal's sessions.
     pub generation: u64,
+    /// Notices for the principal that were not shown to it, oldest first; at most [`MAX_NOTICES`], the newest.
+    pub notices: VecDeque<Seq>,
 }
+
+/// How many notices wait for one principal; of more, the oldest are found on the ledger only.
+pub const MAX_NOTICES: usize = 20;
 
 /// A delivery that was begun and has not succeeded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -156,6 +161,14 @@ pub struct Told {
 }
 
 impl Mailbox {
+    /// A notice waits to be shown.
+    pub(super) fn notice(&mut self, seq: Seq) {
+        self.notices.push_back(seq);
+        if self.notices.len() > MAX_NOTICES {
+            self.notices.pop_front();
+        }
+    }
+
     /// A message is no longer unread, whatever the reason.
     pub(super) fn leave(&mut self, seq: Seq) {
         if self.unread.remove(seq.0) {

@@ -28,14 +28,16 @@ use serde::{Deserialize, Serialize};
 pub use actor::{Actor, Session, Tombstone};
 pub(crate) use apply::{asked_by, met_by_reply};
 pub use context::{AgentWord, Entry, EntryValue};
-pub use mailbox::{Conditions, Flight, FlightState, Lineage, Mailbox, Obligation, ObligationKind, Told};
+pub use mailbox::{
+    Conditions, Flight, FlightState, Lineage, MAX_NOTICES, Mailbox, Obligation, ObligationKind, Told,
+};
 pub(crate) use policy::{ActorMemory, Memory};
 pub(crate) use rate::Rates;
 pub use rate::{RATE, RATE_WINDOW};
 pub use reservation::Reservation;
 pub use schedule::Schedule;
 pub use task::{CheckItem, MAX_SETTLED_TASKS, Task, TaskStatus};
-pub use vote::Vote;
+pub use vote::{MAX_CLOSED_VOTES, Vote};
 
 use crate::error::{Error, Result};
 use crate::event::{GroupMode, JoinPolicy, Role};
@@ -83,6 +85,8 @@ pub struct GroupState {
     agents: BTreeMap<ActorId, AgentWord>,
     reservations: BTreeMap<ReservationId, Reservation>,
     votes: BTreeMap<VoteId, Vote>,
+    /// The newest that were closed, in the order of their closing.
+    closed_votes: VecDeque<VoteId>,
     rates: Rates,
     memory: Memory,
     schedules: BTreeMap<ScheduleId, Schedule>,
@@ -93,7 +97,7 @@ pub struct GroupState {
 
 impl GroupState {
     /// Version of the saved form; checkpoints of another version are left alone.
-    pub const SCHEMA: u32 = 2;
+    pub const SCHEMA: u32 = 3;
 
     /// Before the first event.
     #[must_use]
@@ -120,6 +124,7 @@ impl GroupState {
             agents: BTreeMap::new(),
             reservations: BTreeMap::new(),
             votes: BTreeMap::new(),
+            closed_votes: VecDeque::new(),
             rates: Rates::default(),
             memory: Memory::default(),
             schedules: BTreeMap::new(),
@@ -313,6 +318,12 @@ impl GroupState {
     #[must_use]
     pub fn votes(&self) -> &BTreeMap<VoteId, Vote> {
         &self.votes
+    }
+
+    /// The votes that were closed last, at most [`MAX_CLOSED_VOTES`], in the order of their closing.
+    #[must_use]
+    pub fn closed_votes(&self) -> &VecDeque<VoteId> {
+        &self.closed_votes
     }
 
     /// Whether a message at `seq` is among the newest 100,000, whose keys are never forgotten.

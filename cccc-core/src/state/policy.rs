@@ -96,9 +96,16 @@ impl GroupState {
         self.memory.times.note(seq, at);
     }
 
-    /// Remembers what was said, so that it is not said again. A notice that is about nothing known
-    /// changes nothing.
+    /// Remembers what was said, so that it is not said again, and that its target has yet to see it.
     pub(super) fn notified(&mut self, event: &Event, notice: &SystemNotify) {
+        match &notice.target {
+            Some(target) => {
+                if let Some(mailbox) = self.mailboxes.get_mut(target) {
+                    mailbox.notice(event.seq);
+                }
+            }
+            None => self.mailboxes.values_mut().for_each(|mailbox| mailbox.notice(event.seq)),
+        }
         let batch = notice.batch();
         let mut parts = batch.split(',');
         match notice.notice.as_str() {

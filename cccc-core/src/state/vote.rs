@@ -9,6 +9,9 @@ use crate::event::{Choice, Event, VoteCast, VoteClose, VoteOpen};
 use crate::id::{ActorId, EventId, Principal, Seq, VoteId};
 use crate::time::Timestamp;
 
+/// How many closed votes are remembered, newest first to stay; what became of them is on the ledger.
+pub const MAX_CLOSED_VOTES: usize = 100;
+
 /// A vote that has not been closed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -85,7 +88,12 @@ impl GroupState {
     }
 
     pub(super) fn close_vote(&mut self, close: &VoteClose) {
-        self.votes.remove(&close.vote_id);
+        if self.votes.remove(&close.vote_id).is_some() {
+            self.closed_votes.push_back(close.vote_id);
+            if self.closed_votes.len() > MAX_CLOSED_VOTES {
+                self.closed_votes.pop_front();
+            }
+        }
         self.release_voters(close.vote_id.seq());
     }
 

@@ -179,6 +179,7 @@ fn the_context_is_bounded_in_number_and_size() {
 
 fn word(focus: Option<&str>, blocker: Option<&str>, until: Option<Timestamp>) -> Command {
     Command::SetAgentState {
+        waiting_for: None,
         actor_id: None,
         focus: focus.map(Into::into),
         next: None,
@@ -208,6 +209,7 @@ fn an_agent_says_what_it_is_at() {
     assert_eq!(said(&desk), ["alice auth no key false"]);
     assert_eq!(desk.run("alice", word(Some("x"), None, Some(until))).unwrap_err().kind(), ErrorKind::Invalid);
     let stale = Command::SetAgentState {
+        waiting_for: None,
         actor_id: None,
         focus: Some("db".into()),
         next: None,
@@ -220,6 +222,7 @@ fn an_agent_says_what_it_is_at() {
     run(&mut desk, "alice", word(Some(""), Some(""), None));
     assert!(said(&desk).is_empty());
     let of = |id: &str, focus: &str| Command::SetAgentState {
+        waiting_for: None,
         actor_id: Some(ActorId::new(id).unwrap()),
         focus: Some(focus.into()),
         next: None,
@@ -270,6 +273,7 @@ fn at_a_glance_an_actors_own_word_comes_before_its_task() {
     desk.run("alice", Command::UpdateTask(start)).unwrap();
     assert_eq!(glance(&desk), Some(format!("{task_id}: The parser")));
     let say = |focus: String, until| Command::SetAgentState {
+        waiting_for: None,
         actor_id: None,
         focus: Some(focus),
         next: None,

@@ -36,6 +36,7 @@ fn it_says_everything_in_order_if_there_is_room() {
     desk.run("lead", Command::SetContext { key, base: None, value: Some(api) }).unwrap();
     let until = desk.now.after(std::time::Duration::from_secs(60));
     let word = Command::SetAgentState {
+        waiting_for: None,
         actor_id: None,
         focus: Some("auth".into()),
         next: Some("docs".into()),

@@ -98,7 +98,7 @@ fn a_voice_is_given_once_and_a_vote_decided_once() {
         assert_eq!(cast(&mut desk, by, id, Choice::Yes).unwrap_err().kind(), kind, "{by}");
     }
     let deciding = cast(&mut desk, "bob", id, Choice::Yes).unwrap();
-    assert_eq!(deciding.kinds(), ["vote.cast", "vote.close"]);
+    assert_eq!(deciding.kinds(), ["vote.cast", "vote.close", "system.notify"], "whoever asked is told");
     let late = cast(&mut desk, "lead", id, Choice::No).unwrap_err();
     assert_eq!(late.kind(), ErrorKind::Conflict);
     assert!(late.to_string().contains("accepted before"), "{late}");
@@ -123,7 +123,7 @@ fn a_released_peer_is_removed_in_the_append_that_decides() {
     cast(&mut desk, "alice", id, Choice::Yes).unwrap();
     let about_bob = ask(&mut desk, "bob", "more coffee?");
     let done = cast(&mut desk, "carol", id, Choice::Yes).unwrap();
-    assert_eq!(done.kinds(), ["vote.cast", "vote.close", "actor.remove", "vote.close"]);
+    assert_eq!(done.kinds(), ["vote.cast", "vote.close", "actor.remove", "vote.close", "system.notify"]);
     assert!(desk.state().actor(&ActorId::new("bob").unwrap()).is_none());
     assert_eq!(standing(&desk, id), VoteStanding::Accepted);
     assert_eq!(standing(&desk, about_bob), VoteStanding::Cancelled);
@@ -207,9 +207,12 @@ fn time_ends_a_vote_and_pauses_do_not() {
     assert_eq!(cast(&mut desk, "bob", id, Choice::Yes).unwrap_err().kind(), ErrorKind::Refused);
     // Whoever asks the next question, or says so, ends it.
     let mut other = desk.clone();
-    assert_eq!(other.run("bob", question("and now?", &[])).unwrap().kinds(), ["vote.close", "vote.open"]);
+    let done = other.run("bob", question("and now?", &[])).unwrap();
+    // Two voters are asked, and whoever asked before is told of the end.
+    assert_eq!(done.kinds()[..3], ["vote.close", "vote.open", "system.notify"]);
+    assert_eq!(done.events.len(), 5);
     let new = other.state().votes().keys().next().copied().unwrap();
-    assert_eq!(new.seq(), other.state().position().seq);
+    assert_eq!(new.seq(), done.events[1].seq);
     close(&mut desk, "bob", id).unwrap();
     for desk in [&mut desk, &mut other] {
         assert_eq!(standing(desk, id), VoteStanding::Expired);

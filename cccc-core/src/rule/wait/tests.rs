@@ -151,3 +151,105 @@ fn a_question_about_a_task_is_no_circle() {
     ask(&mut desk, "alice", "lead", None);
     assert_eq!(circles(&desk), [""; 0], "the lead waits behind the question in the thread");
 }
+
+#[test]
+fn who_votes_on_its_own_question_does_not_wait_for_itself() {
+    let mut desk = Desk::with(&["lead", "alice"]);
+    let within = std::time::Duration::from_secs(60);
+    desk.run("lead", Command::OpenVote { subject: "Now?".into(), voters: vec![], within }).unwrap();
+    let found = graph(desk.state(), desk.now);
+    assert_eq!(found.cycles, []);
+    assert_eq!(found.waits.iter().map(|wait| wait.on.to_string()).collect::<Vec<_>>(), ["alice"]);
+}
+
+fn waits_for(desk: &mut Desk, by: &str, what: &str) -> crate::Result<()> {
+    let said = Command::SetAgentState {
+        actor_id: None,
+        focus: None,
+        next: None,
+        blocker: None,
+        waiting_for: Some(what.into()),
+        until: Some(desk.now.after(std::time::Duration::from_secs(7200))),
+        base: None,
+    };
+    desk.run(by, said).map(drop)
+}
+
+fn reserve(desk: &mut Desk, by: &str, glob: &str) -> crate::id::ReservationId {
+    let lease = std::time::Duration::from_secs(3600);
+    let take = Command::Reserve { globs: vec![glob.into()], purpose: String::new(), lease };
+    crate::id::ReservationId(desk.run(by, take).unwrap().seq())
+}
+
+#[test]
+fn who_says_that_it_waits_for_something_is_in_the_graph_until_that_is_over() {
+    let mut desk = Desk::with(&["lead", "alice", "bob"]);
+    let task = AddTask { title: "x".into(), owner: Some("bob".into()), ..AddTask::default() };
+    let task = crate::id::TaskId(desk.run("lead", Command::AddTask(task)).unwrap().seq());
+    let reserved = reserve(&mut desk, "bob", "src/**");
+    let of_alice = |desk: &Desk| {
+        let waits = graph(desk.state(), desk.now).waits;
+        let mine = waits.into_iter().filter(|wait| wait.waiter.to_string() == "alice");
+        mine.map(|wait| format!("{} {} {}", wait.on, wait.kind.as_str(), wait.source)).collect::<Vec<_>>()
+    };
+    for (what, expected) in [
+        (reserved.to_string(), format!("bob reservation {}", reserved.seq())),
+        (task.to_string(), format!("bob task_of {}", task.seq())),
+    ] {
+        waits_for(&mut desk, "alice", &what).unwrap();
+        assert_eq!(of_alice(&desk), [expected]);
+    }
+    waits_for(&mut desk, "alice", "bob").unwrap();
+    let said = desk.state().position().seq;
+    assert_eq!(of_alice(&desk), [format!("bob actor {said}")]);
+    for wrong in ["r999", "t999", "nobody", "alice", "all"] {
+        assert!(waits_for(&mut desk, "alice", wrong).is_err(), "{wrong}");
+    }
+    // It lapses with what it is about, and with its own time.
+    waits_for(&mut desk, "alice", &reserved.to_string()).unwrap();
+    let mut over = desk.clone();
+    over.wait(3600);
+    assert_eq!(of_alice(&over), [""; 0], "the lease is over");
+    let release = Command::ReleaseReservation { reservation: reserved, reason: String::new() };
+    let mut free = desk.clone();
+    free.run("bob", release).unwrap();
+    assert_eq!(of_alice(&free), [""; 0]);
+    waits_for(&mut desk, "alice", &task.to_string()).unwrap();
+    let change = |op| crate::command::UpdateTask { task_id: task, base_version: None, changes: vec![op] };
+    let done = crate::event::TaskOp::Done { text: String::new() };
+    desk.run("bob", Command::UpdateTask(change(done))).unwrap();
+    assert_eq!(of_alice(&desk), [""; 0]);
+    waits_for(&mut desk, "alice", "bob").unwrap();
+    let mut without = desk.clone();
+    let actor_id: crate::id::ActorId = "bob".parse().unwrap();
+    let remove =
+        crate::event::ActorRemove { actor_id: actor_id.clone(), reason: String::new(), successor: None };
+    without.run("user", Command::RemoveActor(remove)).unwrap();
+    without.run("user", Command::AddActor(crate::command::AddActor::new(actor_id))).unwrap();
+    assert_eq!(of_alice(&without), [""; 0], "that is another Bob");
+    waits_for(&mut desk, "alice", "").unwrap();
+    assert_eq!(of_alice(&desk), [""; 0], "it waits no longer");
+    assert_eq!(&desk.rebuilt(), desk.state());
+}
+
+#[test]
+fn two_that_wait_for_what_the_other_has_reserved_are_in_a_circle() {
+    let mut desk = Desk::with(&["lead", "alice", "bob"]);
+    let (of_alice, of_bob) = (reserve(&mut desk, "alice", "a/**"), reserve(&mut desk, "bob", "b/**"));
+    waits_for(&mut desk, "alice", &of_bob.to_string()).unwrap();
+    assert_eq!(circles(&desk), [""; 0]);
+    waits_for(&mut desk, "bob", &of_alice.to_string()).unwrap();
+    assert_eq!(circles(&desk), ["cycle: alice -> bob -> alice"]);
+    let text = graph(desk.state(), desk.now).to_string();
+    for line in [
+        format!("alice waits for bob: reservation {}", of_bob.seq()),
+        format!("bob can break it: cccc release {of_bob}"),
+        format!("lead can break it: cccc release {of_bob}"),
+        "alice can break it: cccc agent-state --waiting-for ''".to_owned(),
+    ] {
+        assert!(text.contains(&line), "{line} in {text}");
+    }
+    let release = Command::ReleaseReservation { reservation: of_bob, reason: String::new() };
+    desk.run("bob", release).unwrap();
+    assert_eq!(circles(&desk), [""; 0]);
+}

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    actor, attach, completions, doctor, group, groups, inbox, join, ledger, mark, obligations, receipts,
-    schema, send, show, status, tail, task, version, who, withdraw,
+    actor, attach, completions, doctor, group, groups, inbox, join, ledger, mark, notices, obligations,
+    receipts, schema, send, show, status, tail, task, version, who, withdraw,
 };
 use crate::commands::{context as context_command, label, reserve, vote};
 use crate::commands::{policy, schedule, waits};
@@ -88,6 +88,7 @@ pub(crate) enum Command {
     Retract(withdraw::RetractArgs),
     Redact(withdraw::RedactArgs),
     Inbox(inbox::InboxArgs),
+    Notices(notices::NoticesArgs),
     Receipts(receipts::ReceiptsArgs),
     Obligations(obligations::ObligationsArgs),
     Context(context_command::ContextArgs),
@@ -138,6 +139,7 @@ impl Command {
             Self::Retract(args) => withdraw::cmd_retract(context, args).await,
             Self::Redact(args) => withdraw::cmd_redact(context, args).await,
             Self::Inbox(args) => inbox::cmd_inbox(context, args).await,
+            Self::Notices(args) => notices::cmd_notices(context, args).await,
             Self::Receipts(args) => receipts::cmd_receipts(context, args).await,
             Self::Obligations(args) => obligations::cmd_obligations(context, args).await,
             Self::Context(args) => context_command::cmd_context(context, args).await,

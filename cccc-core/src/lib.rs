@@ -122,6 +122,7 @@ pub use rule::presence::Upkeep;
 pub use rule::receipt::{DeliveryWord, ObligationWord, Receipt};
 pub use rule::reservation::ReservationView;
 pub use rule::schedule::Firing;
+pub use rule::task::Check;
 pub use rule::task::view::{EvidenceView, NoteView, TaskView};
 pub use rule::vote::{Voice, VoteStanding, VoteView};
 pub use rule::wait::{Cycle, Wait, WaitGraph};

@@ -171,6 +171,7 @@ fn in_full(context: &Context, entry: &EntryView) -> String {
   cccc agent-state                                        what everyone is doing
   cccc --as alice agent-state --focus 'the parser' --next docs --for 2h
   cccc --as alice agent-state --blocker 'no database'
+  cccc --as alice agent-state --waiting-for r57           until that reservation is over
   cccc --as alice agent-state --focus '' --next '' --blocker ''")]
 pub(crate) struct AgentStateArgs {
     /// What you are at
@@ -182,6 +183,10 @@ pub(crate) struct AgentStateArgs {
     /// What keeps you from going on
     #[arg(long, value_name = "TEXT")]
     blocker: Option<String>,
+    /// What you wait for: a reservation (r57), a task (t41), or somebody; shown by `cccc waits` until that is
+    /// over
+    #[arg(long, value_name = "ID")]
+    waiting_for: Option<String>,
     /// How long that holds [default: until you say otherwise]
     #[arg(long = "for", value_name = "TIME", value_parser = duration::parse)]
     lasting: Option<Duration>,
@@ -194,8 +199,9 @@ pub(crate) struct AgentStateArgs {
 }
 
 pub(crate) async fn cmd_agent_state(context: &Context, args: AgentStateArgs) -> Outcome {
-    let AgentStateArgs { focus, next, blocker, lasting, base, actor } = args;
-    if focus.is_none() && next.is_none() && blocker.is_none() && lasting.is_none() {
+    let AgentStateArgs { focus, next, blocker, waiting_for, lasting, base, actor } = args;
+    let said = [&focus, &next, &blocker, &waiting_for].iter().any(|text| text.is_some());
+    if !said && lasting.is_none() {
         return agent_states(context, actor).await;
     }
     let group = context.group().await?;
@@ -208,6 +214,9 @@ pub(crate) async fn cmd_agent_state(context: &Context, args: AgentStateArgs) -> 
     }
     if let Some(blocker) = blocker {
         request = request.blocker(blocker);
+    }
+    if let Some(what) = waiting_for {
+        request = request.waiting_for(what);
     }
     if let Some(lasting) = lasting {
         request = request.lasting(lasting);
@@ -225,7 +234,8 @@ async fn agent_states(context: &Context, actor: Option<String>) -> Outcome {
     let mut states = context.group_to_look().await?.agent_states().await?;
     states.retain(|state| actor.as_deref().is_none_or(|actor| state.actor_id.as_str() == actor));
     context.out.answers(&states, || {
-        let mut table = Table::new(&context.out, &["AGENT", "SAID", "UNTIL", "FOCUS", "NEXT", "BLOCKER"]);
+        let mut table =
+            Table::new(&context.out, &["AGENT", "SAID", "UNTIL", "FOCUS", "NEXT", "BLOCKER", "WAITS FOR"]);
         for state in &states {
             let style = if state.stale { Style::Dim } else { Style::Plain };
             table.row([
@@ -235,6 +245,7 @@ async fn agent_states(context: &Context, actor: Option<String>) -> Outcome {
                 (first_line(&state.focus, 40), style),
                 (first_line(&state.next, 40), style),
                 (first_line(&state.blocker, 40), Style::Yellow),
+                (state.waiting_for.as_ref().map(ToString::to_string).unwrap_or_default(), Style::Yellow),
             ]);
         }
         if table.is_empty() { "nobody says what it is doing".into() } else { table.text() }

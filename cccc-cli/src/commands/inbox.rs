@@ -6,6 +6,7 @@ use cccc_core::event::Role;
 use cccc_core::{ActorId, Group, Inbox, Message, Principal, Result, Seq};
 use clap::Args;
 
+use super::notices;
 use crate::context::Context;
 use crate::output::{Outcome, Output, Style};
 use crate::render::{ago, asks, indented, names, who_style, word};
@@ -13,7 +14,8 @@ use crate::render::{ago, asks, indented, names, who_style, word};
 /// Show what you have not read, oldest first
 ///
 /// Looking is a delivery: it is recorded that the messages reached you. They stay unread until they are
-/// read (`cccc read`), answered (`cccc reply`), or shown with --mark-read.
+/// read (`cccc read`), answered (`cccc reply`), or shown with --mark-read. Notices (of tasks, votes, what is
+/// overdue) are shown after them, once; with --json they are left to `cccc notices`.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cccc inbox
@@ -46,6 +48,9 @@ pub(crate) async fn cmd_inbox(context: &Context, args: InboxArgs) -> Outcome {
     if args.peek {
         request = request.peek();
     }
+    if context.out.is_json() {
+        request = request.without_notices();
+    }
     let inbox = request.await?;
     let roles = roles(&group).await?;
     context.out.answers(&inbox.messages, || text(&context.out, &group, &inbox, &roles))
@@ -59,15 +64,18 @@ pub(crate) async fn roles(group: &Group) -> Result<Roles> {
 }
 
 fn text(out: &Output, group: &Group, inbox: &Inbox, roles: &Roles) -> String {
-    if inbox.messages.is_empty() {
-        return format!("nothing unread for {}", group.by());
-    }
-    let mut parts = vec![format!("{} unread for {}", inbox.unread, group.by())];
+    let mut parts = vec![match inbox.messages.as_slice() {
+        [] => format!("nothing unread for {}", group.by()),
+        _ => format!("{} unread for {}", inbox.unread, group.by()),
+    }];
     for message in &inbox.messages {
         parts.push(message_text(out, message, group.by(), roles));
     }
     if let Some(next) = inbox.next {
         parts.push(format!("more: cccc inbox --after {next}"));
+    }
+    if !inbox.notices.is_empty() {
+        parts.push(notices::text(out, &inbox.notices));
     }
     parts.join("\n\n")
 }

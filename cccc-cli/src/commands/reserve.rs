@@ -18,7 +18,8 @@ use crate::table::{Table, plain};
 ///
 /// Paths are relative to the group's directory. `*` and `?` stand for characters within a name, `**` for
 /// any number of names; a plain path means everything below it as well. Either all are reserved or none.
-/// Reserving the same again makes it last from now. A reservation lapses by itself.
+/// Reserving the same again makes it last from now. A reservation lapses by itself. What overlaps another's is
+/// refused with the holder and the end; who waits for that says so: `cccc agent-state --waiting-for r57`.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cccc --as alice reserve 'src/parser/**' Cargo.toml --for 30m --purpose 'split the parser'

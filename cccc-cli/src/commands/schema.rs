@@ -119,6 +119,7 @@ fn document() -> Value {
             super::task::answers(),
             super::waits::answers(),
             super::policy::answers(),
+            super::notices::answers(),
             super::schedule::answers(),
         ];
         answers.extend(of_families.into_iter().flatten().map(|(name, answer)| (name.to_owned(), answer)));
@@ -169,4 +170,48 @@ fn envelope() -> Value {
             "chain": {"type": "string", "pattern": "^[0-9a-f]{20}$"},
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::{Command, CommandFactory};
+
+    use super::*;
+
+    /// Commands without an answer of their own: they print events, whose schemas are under `envelope` and
+    /// `events`, or text that is the same with and without `--json`.
+    const OTHERS: [&str; 4] = ["show", "tail", "completions", "schema"];
+
+    /// The commands that do something, by their full names.
+    fn leaves(command: &Command, name: &str, into: &mut BTreeSet<String>) {
+        for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
+            let full = format!("{name} {}", sub.get_name());
+            match sub.has_subcommands() {
+                true => leaves(sub, &full, into),
+                false => drop(into.insert(full.trim().to_owned())),
+            }
+        }
+    }
+
+    #[test]
+    fn every_command_has_its_answer_in_the_document() {
+        let mut commands = BTreeSet::new();
+        leaves(&crate::cli::Cli::command(), "", &mut commands);
+        let document = document();
+        let answers = document.get("answers").and_then(Value::as_object).map(|answers| answers.keys());
+        let answers: BTreeSet<&str> = answers.into_iter().flatten().map(String::as_str).collect();
+        let missing: Vec<&String> = commands
+            .iter()
+            .filter(|name| !answers.contains(name.as_str()) && !OTHERS.contains(&name.as_str()))
+            .collect();
+        assert!(missing.is_empty(), "without a schema: {missing:?}");
+        // Where an answer depends on a flag, that is named behind the command.
+        let unknown: Vec<&&str> = answers
+            .iter()
+            .filter(|name| !commands.contains(name.split(" --").next().unwrap_or_default()))
+            .collect();
+        assert!(unknown.is_empty(), "schemas of commands that are not there: {unknown:?}");
+    }
 }

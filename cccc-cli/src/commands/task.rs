@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use cccc_core::event::{Evidence, EvidenceKind, TaskOp};
-use cccc_core::{Error, EventRef, Group, TaskStatus, TaskView, Tracked, UpdateTaskRequest};
+use cccc_core::{Error, EventRef, Group, Seq, TaskStatus, TaskView, Tracked, UpdateTaskRequest};
 use clap::{Args, Subcommand, ValueEnum};
 use schemars::schema_for;
 
@@ -43,6 +43,7 @@ enum TaskCommand {
     Check(CheckArgs),
     Handoff(HandoffArgs),
     Done(DoneArgs),
+    Verify(VerifyArgs),
     /// Say that you will not do a task of yours
     #[command(after_help = "Examples:
   cccc --as alice task decline t42 \"not my part\"")]
@@ -243,9 +244,35 @@ struct DoneArgs {
     /// What came of it
     #[arg(default_value = "", hide_default_value = true)]
     text: String,
+    /// Check off all its steps
+    #[arg(long)]
+    all_steps: bool,
     /// Add evidence, repeatable
     #[arg(long, value_name = "KIND:VALUE")]
     evidence: Vec<EvidenceArg>,
+}
+
+/// Say whether evidence that was given for a task holds; for the user and services
+///
+/// Whoever can look at a commit, a file or a command records what it found. What does not hold is as good as
+/// not given, and the task's owner and asker are told. `cccc policy due` lists what nobody has looked at.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cccc task verify t42 57
+  cccc task verify t42 57 --fails --found 'there is no such commit'")]
+struct VerifyArgs {
+    /// The task
+    #[arg(value_name = "T")]
+    task: String,
+    /// The event that gave the evidence; `cccc task show` has it
+    #[arg(value_name = "SEQ")]
+    evidence: u64,
+    /// It does not hold
+    #[arg(long)]
+    fails: bool,
+    /// What was found, for people
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    found: String,
 }
 
 #[derive(Args, Debug)]
@@ -395,8 +422,17 @@ pub(crate) async fn cmd_task(context: &Context, args: TaskArgs) -> Outcome {
         }
         TaskCommand::Done(args) => {
             let group = context.group().await?;
-            let request = evidenced(group.task_update(args.task.as_str()), args.evidence);
-            answer(context, &request.done(args.text).await?)
+            let mut request = group.task_update(args.task.as_str());
+            if args.all_steps {
+                let steps = group.task(args.task.as_str()).await?.checklist.len();
+                request = (1..).take(steps).fold(request, UpdateTaskRequest::check);
+            }
+            answer(context, &evidenced(request, args.evidence).done(args.text).await?)
+        }
+        TaskCommand::Verify(args) => {
+            let group = context.group().await?;
+            let request = group.task_update(args.task.as_str());
+            answer(context, &request.checked(Seq(args.evidence), !args.fails, args.found).await?)
         }
         TaskCommand::Decline(args) => say(context, args, |reason| TaskOp::Decline { reason }).await,
         TaskCommand::Accept(args) => say(context, args, |text| TaskOp::Accept { text }).await,
@@ -574,7 +610,18 @@ fn page(task: &TaskView) -> String {
             Evidence::Command { command, exit_code, .. } => format!("`{command}` ended with {exit_code}"),
             other => word(&other.kind()),
         };
-        lines.push(format!("{}, {}: evidence: {what}", given.by, ago(given.at)));
+        let found = match given.holds {
+            Some(true) => format!(", which holds {}", given.found),
+            Some(false) => format!(", which does NOT hold {}", given.found),
+            None => String::new(),
+        };
+        lines.push(format!(
+            "{}, {}: evidence {}: {what}{}",
+            given.by,
+            ago(given.at),
+            given.seq,
+            found.trim_end()
+        ));
     }
     lines.push(format!("version {}, changed by {} {}", task.version, task.changed_by, ago(task.changed_at)));
     clean(&lines.join("\n"))
@@ -590,6 +637,7 @@ pub(crate) fn answers() -> Answers {
         ("task check", one(schema_for!(TaskView))),
         ("task handoff", one(schema_for!(TaskView))),
         ("task done", one(schema_for!(TaskView))),
+        ("task verify", one(schema_for!(TaskView))),
         ("task decline", one(schema_for!(TaskView))),
         ("task accept", one(schema_for!(TaskView))),
         ("task reopen", one(schema_for!(TaskView))),

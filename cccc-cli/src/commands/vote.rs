@@ -66,8 +66,12 @@ enum VoteCommand {
         vote: String,
     },
     /// List the votes that are not closed
-    #[command(after_help = "Examples:\n  cccc vote list")]
-    List,
+    #[command(after_help = "Examples:\n  cccc vote list\n  cccc vote list --all")]
+    List {
+        /// Also the last hundred that were closed
+        #[arg(long)]
+        all: bool,
+    },
     /// Call a vote off, or say that its time is over
     #[command(after_help = "Examples:\n  cccc --as alice vote close v57 --reason 'settled otherwise'")]
     Close {
@@ -113,8 +117,9 @@ pub(crate) async fn cmd_vote(context: &Context, args: VoteArgs) -> Outcome {
             let vote = context.group_to_look().await?.vote(vote.as_str()).await?;
             answer(context, &vote)
         }
-        VoteCommand::List => {
-            let votes = context.group_to_look().await?.votes().await?;
+        VoteCommand::List { all } => {
+            let group = context.group_to_look().await?;
+            let votes = if all { group.all_votes().await? } else { group.votes().await? };
             context.out.answers(&votes, || list(context, &votes))
         }
         VoteCommand::Close { vote, reason } => {

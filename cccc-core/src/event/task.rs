@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{EventId, Principal, TaskId};
+use crate::id::{EventId, Principal, Seq, TaskId};
 use crate::time::Timestamp;
 
 /// `task.create`: something is to be done. The task's id is `t` and the number of this event; who wrote it is the
@@ -104,6 +104,16 @@ pub enum TaskOp {
     },
     /// Something by which one sees that it is done.
     Evidence(Evidence),
+    /// Somebody outside has looked at a piece of evidence.
+    Checked {
+        /// Where it was given: the number of that event.
+        evidence: Seq,
+        /// Whether it is as was said. What does not hold is as good as not given.
+        holds: bool,
+        /// What was found, for people.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        found: String,
+    },
     /// The owner offers it to somebody, who has to accept.
     Offer {
         /// To whom.
@@ -192,6 +202,7 @@ impl TaskOp {
             Self::Check { .. } => "check",
             Self::Note { .. } => "note",
             Self::Evidence(_) => "evidence",
+            Self::Checked { .. } => "checked",
             Self::Offer { .. } => "offer",
             Self::Take {} => "take",
             Self::Keep { .. } => "keep",
@@ -289,6 +300,12 @@ impl Evidence {
             Self::Commit { .. } => EvidenceKind::Commit,
             Self::Command { .. } => EvidenceKind::Command,
         }
+    }
+
+    /// Whether somebody outside can look whether it is as is said: a commit, a file, a command.
+    #[must_use]
+    pub fn can_be_checked(&self) -> bool {
+        matches!(self, Self::Commit { .. } | Self::File { .. } | Self::Command { .. })
     }
 
     /// Whether it speaks for the task being done.

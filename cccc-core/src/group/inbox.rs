@@ -98,6 +98,25 @@ impl Group {
     }
 }
 
+impl Group {
+    /// The notices for this principal that were not shown before, oldest first, at most 20; they are shown by
+    /// this if `seen`. [`inbox`](Self::inbox) shows them too.
+    ///
+    /// # Errors
+    /// `Unavailable` while the group is paused, unless they are only looked at.
+    pub async fn notices(&self, seen: bool) -> Result<Vec<NoticeView>> {
+        let engine = &self.shared.engine;
+        let mut notices = Vec::new();
+        for seq in engine.query(|state| notice::unseen(state, &self.by)).await? {
+            notices.extend(engine.event_at(seq).await?.as_ref().and_then(notice::view));
+        }
+        if let Some(newest) = notices.last().filter(|_| seen) {
+            self.execute(Command::SeeNotices { through: newest.seq }).await?;
+        }
+        Ok(notices)
+    }
+}
+
 impl<'a> InboxRequest<'a> {
     /// At most so many messages, up to 1,000. Default: 20.
     pub fn limit(self, limit: usize) -> Self {

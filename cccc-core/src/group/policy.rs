@@ -11,6 +11,7 @@ use crate::event::GroupUpdate;
 use crate::id::Principal;
 use crate::rule::policy::{self, Around, Effect, PolicyView};
 use crate::rule::presence::Upkeep;
+use crate::rule::task::{self, Check};
 use crate::time::Timestamp;
 
 /// How often what is due is looked for again after it was carried out, in one call.
@@ -88,6 +89,12 @@ impl Group {
             }
         }
         Ok(done)
+    }
+
+    /// Evidence for tasks that somebody outside may look at; [`checked`](crate::UpdateTaskRequest::checked)
+    /// records what was found. Nothing waits for it.
+    pub async fn checks(&self) -> Result<Vec<Check>> {
+        self.shared.engine.query(task::checks).await
     }
 
     /// The policies and their times.

@@ -11,7 +11,7 @@ use super::{Group, IntoEventRef, SendRequest, Sent, appended};
 use crate::command::{AddTask, Command, UpdateTask};
 use crate::error::{Error, Result};
 use crate::event::{Evidence, EvidenceKind, TaskOp};
-use crate::id::{EventRef, Principal, TaskId};
+use crate::id::{EventRef, Principal, Seq, TaskId};
 use crate::rule::task::view::{self, TaskFilter, TaskView};
 use crate::state::TaskStatus;
 
@@ -400,6 +400,12 @@ impl UpdateTaskRequest<'_> {
     /// Adds an event of this group as evidence.
     pub fn evidence_event(self, event: impl IntoEventRef) -> Self {
         self.with(event.into_event_ref(), Step::Event)
+    }
+
+    /// Says what was found of evidence that was given by the event `evidence`; for the user, the system and
+    /// services. What does not hold is as good as not given, and owner and asker are told.
+    pub fn checked(self, evidence: Seq, holds: bool, found: impl Into<String>) -> Self {
+        self.change(TaskOp::Checked { evidence, holds, found: found.into() })
     }
 
     /// Offers it to somebody, who has to accept.

@@ -142,7 +142,10 @@ pub(super) fn compose(
         root,
         depth,
         quiet: Vec::new(),
-        task_id: task_id.map(|task| task.to_string()),
+        // An answer to what belongs to a task belongs to it too.
+        task_id: task_id
+            .map(|task| task.to_string())
+            .or_else(|| answered.and_then(|(_, message)| message.task_id.clone())),
         src_group_id: None,
         src_event_id: None,
     };
@@ -378,7 +381,9 @@ fn earlier<'a>(
 fn again(earlier: &Event, send: &SendMessage, to: &[String], tracked: bool) -> Result<Decision> {
     let key = send.client_id.as_deref().unwrap_or_default();
     match earlier.message() {
-        Some(message) if message.task_id.is_some() == tracked && same_content(earlier, message, send, to) => {
+        Some(message)
+            if makes_task(earlier, message) == tracked && same_content(earlier, message, send, to) =>
+        {
             Ok(Decision::done_by(earlier.id))
         }
         Some(_) => Err(Error::conflict(format!(
@@ -397,6 +402,12 @@ fn again(earlier: &Event, send: &SendMessage, to: &[String], tracked: bool) -> R
             .hint("use another client_id"))
         }
     }
+}
+
+/// Whether a message was sent together with the task it belongs to, which stands right before it.
+fn makes_task(event: &Event, message: &ChatMessage) -> bool {
+    let task = message.task_id.as_deref().and_then(|id| id.parse::<TaskId>().ok());
+    task.is_some_and(|task| task.seq().next() == event.seq)
 }
 
 /// Whether a message is what is to be sent now. Compared is what the sender gave, not what the rules

@@ -108,7 +108,7 @@ pub fn words(notice: &SystemNotify) -> String {
         ("vote_closed", _) => format!("the vote that you asked for is over: `cccc vote show {about}`"),
         ("task_assigned", _) => format!("task {task} is yours: {}", show()),
         ("task_moved", _) => format!("task {task} is no longer yours: {}", show()),
-        ("task_offered", _) => format!("task {task} is offered to you: `cccc task accept {task}` takes it"),
+        ("task_offered", _) => format!("task {task} is offered to you: `cccc task handoff {task}` takes it"),
         ("task_done", _) => {
             format!("task {task} is said to be done: `cccc task accept {task}`, or reopen it")
         }

@@ -5,7 +5,8 @@
 //! its acceptance (or reopens it). Who does what it asked for itself owes nobody.
 //!
 //! A task is blocked while one that it depends on is not done; that is derived, never stored by anybody.
-//! What is done too early, or without the evidence that the asker wants, is refused. Everything that concerns
+//! What is done too early, with steps that are not checked off, or without the evidence that the asker wants, is
+//! refused. Everything that concerns
 //! somebody else than who caused it is accompanied by a notice in the same append. What each change
 //! requires is decided in `task/change.rs`, what is shown in `task/view.rs`.
 
@@ -15,6 +16,9 @@ pub mod view;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::command::{AddTask, SendMessage, UpdateTask};
 use crate::error::{Error, Result};
@@ -42,6 +46,8 @@ pub const MAX_DEPENDENCIES: usize = 32;
 pub const MAX_NOTE_BYTES: usize = 4 << 10;
 /// Most changes in one command.
 pub const MAX_CHANGES: usize = 64;
+/// Most checks in one answer.
+const MAX_CHECKS: usize = 256;
 /// Most changes of one task in its life.
 pub const MAX_VERSION: u64 = 10_000;
 
@@ -65,7 +71,7 @@ pub(super) fn needs_of_update(state: &GroupState, update: &UpdateTask) -> Needs 
     let depends = |op: &TaskOp| if let TaskOp::Depend { on } = op { Some(*on) } else { None };
     let changes = || update.changes.iter().take(MAX_CHANGES);
     read_tasks(state, changes().filter_map(depends).chain([update.task_id]), &mut needs);
-    needs.events.extend(changes().filter_map(change::evidenced_event).map(|id| id.seq));
+    needs.events.extend(changes().filter_map(change::evidenced_event));
     if update.base_version.is_some() && state.task(update.task_id).is_some() {
         needs.facts_of.push(update.task_id.seq());
     }
@@ -239,7 +245,7 @@ fn replay(begin: &Event, facts: &[Event]) -> Option<Task> {
         if let Body::TaskUpdate(update) = &fact.body
             && update.task_id == task.id
         {
-            task.change(update.version, &update.change, &fact.by, fact.ts);
+            task.change(fact.seq, update.version, &update.change, &fact.by, fact.ts);
         }
     }
     Some(task)
@@ -336,8 +342,45 @@ pub(super) fn update(
         return Err(Error::refused(format!("task {id} was changed {MAX_VERSION} times, which is the most"))
             .hint("cancel it and make new ones"));
     }
-    let told = notice::of_change(state, call, before, &writing.task);
+    let mut told = notice::of_change(state, call, before, &writing.task);
+    if writing.drafts.iter().any(|draft| is_refutation(&draft.body)) {
+        told.extend(notice::of_refutation(state, call, &writing.task));
+    }
     Ok(Decision::write(writing.drafts.into_iter().chain(told)))
+}
+
+fn is_refutation(body: &Body) -> bool {
+    matches!(body, Body::TaskUpdate(TaskUpdate { change: TaskOp::Checked { holds: false, .. }, .. }))
+}
+
+/// A piece of evidence that somebody outside may look at: whether the commit is there, the file has that
+/// hash, the command succeeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
+pub struct Check {
+    /// The task.
+    pub task_id: TaskId,
+    /// The event that gave it, in which it is found.
+    pub evidence: Seq,
+    /// Its kind.
+    pub kind: EvidenceKind,
+}
+
+/// The evidence of tasks that are not settled which nobody outside has looked at, by task; at most 256.
+/// Nothing waits for it: whoever can look records what it finds by [`TaskOp::Checked`].
+#[must_use]
+pub fn checks(state: &GroupState) -> Vec<Check> {
+    let open = state.tasks().filter(|task| !task.is_settled());
+    let of = |task: &Task| {
+        let task_id = task.id;
+        let check = move |(evidence, kind): (&Seq, &EvidenceKind)| Check {
+            task_id,
+            evidence: *evidence,
+            kind: *kind,
+        };
+        task.unchecked.iter().map(check).collect::<Vec<_>>()
+    };
+    open.flat_map(of).take(MAX_CHECKS).collect()
 }
 
 /// A task being changed, and the events that do it.
@@ -351,7 +394,8 @@ struct Writing<'a> {
 impl Writing<'_> {
     fn write(&mut self, op: TaskOp) {
         let version = self.task.version + 1;
-        self.task.change(version, &op, &self.call.by, self.call.now);
+        // Where the event will stand does not matter for what is decided here.
+        self.task.change(Seq(0), version, &op, &self.call.by, self.call.now);
         if let TaskOp::Depend { on } = &op
             && self.state.task(*on).is_some_and(|task| task.status != TaskStatus::Done)
         {

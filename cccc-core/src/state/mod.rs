@@ -36,7 +36,7 @@ pub(crate) use rate::Rates;
 pub use rate::{RATE, RATE_WINDOW};
 pub use reservation::Reservation;
 pub use schedule::Schedule;
-pub use task::{CheckItem, MAX_SETTLED_TASKS, Task, TaskStatus};
+pub use task::{CheckItem, MAX_SETTLED_TASKS, MAX_UNCHECKED, Task, TaskStatus};
 pub use vote::{MAX_CLOSED_VOTES, Vote};
 
 use crate::error::{Error, Result};

@@ -3,18 +3,21 @@
 //! Of a task that was closed long ago nothing is left here; its id says where on the ledger it began, and
 //! everything that became of it is found from there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{GroupState, Obligation, ObligationKind};
 use crate::event::{Event, EvidenceKind, TaskCreate, TaskOp, TaskUpdate};
-use crate::id::{EventId, Principal, TaskId};
+use crate::id::{EventId, Principal, Seq, TaskId};
 use crate::time::Timestamp;
 
 /// How many settled tasks are remembered, newest first to stay.
 pub const MAX_SETTLED_TASKS: usize = 100;
+
+/// How many pieces of evidence of one task wait to be looked at.
+pub const MAX_UNCHECKED: usize = 16;
 
 /// How far a task got.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -94,6 +97,8 @@ pub struct Task {
     pub requires: BTreeSet<EvidenceKind>,
     /// Those that were given since it was made or reopened.
     pub evidenced: BTreeSet<EvidenceKind>,
+    /// Where evidence stands that nobody outside has looked at, with its kind; the newest [`MAX_UNCHECKED`].
+    pub unchecked: BTreeMap<Seq, EvidenceKind>,
     /// To whom its owner offers it.
     pub offered_to: Option<Principal>,
     /// When it is due, not counting pauses since it was made.
@@ -129,6 +134,7 @@ impl Task {
                 .collect(),
             requires: create.requires.iter().copied().collect(),
             evidenced: BTreeSet::new(),
+            unchecked: BTreeMap::new(),
             offered_to: None,
             due_at: create.due_at,
             paused_before_ms,
@@ -137,8 +143,8 @@ impl Task {
         }
     }
 
-    /// Takes a change into account that `by` made at `at`.
-    pub fn change(&mut self, version: u64, op: &TaskOp, by: &Principal, at: Timestamp) {
+    /// Takes a change into account that `by` made at `at`, in the event `seq`.
+    pub fn change(&mut self, seq: Seq, version: u64, op: &TaskOp, by: &Principal, at: Timestamp) {
         self.version = version;
         self.changed = (by.clone(), at);
         match op {
@@ -174,6 +180,19 @@ impl Task {
             TaskOp::Evidence(evidence) => {
                 if evidence.counts() {
                     self.evidenced.insert(evidence.kind());
+                    if evidence.can_be_checked() {
+                        self.unchecked.insert(seq, evidence.kind());
+                        if self.unchecked.len() > MAX_UNCHECKED {
+                            self.unchecked.pop_first();
+                        }
+                    }
+                }
+            }
+            TaskOp::Checked { evidence, holds, .. } => {
+                if let Some(kind) = self.unchecked.remove(evidence)
+                    && !holds
+                {
+                    self.evidenced.remove(&kind);
                 }
             }
             TaskOp::Offer { to } => self.offered_to = Some(to.clone()),
@@ -202,6 +221,7 @@ impl Task {
                 self.status = TaskStatus::Planned;
                 self.accepted = false;
                 self.evidenced.clear();
+                self.unchecked.clear();
                 self.reason.clone_from(reason);
             }
             TaskOp::Cancel { reason } => {
@@ -275,7 +295,7 @@ impl GroupState {
         let blocks = matches!(&update.change, TaskOp::Depend { on } if self.is_waited_for(*on));
         let Some(task) = self.tasks.get_mut(&id) else { return };
         let before = task.clone();
-        task.change(update.version, &update.change, &event.by, event.ts);
+        task.change(event.seq, update.version, &update.change, &event.by, event.ts);
         if let (TaskOp::Depend { on }, true) = (&update.change, blocks) {
             task.waits_for.insert(*on);
         }

@@ -7,10 +7,10 @@
 use std::collections::BTreeSet;
 
 use crate::error::{Error, Result};
-use crate::event::{Evidence, EvidenceKind, TaskOp};
-use crate::id::{EventId, Principal, TaskId};
+use crate::event::{Body, Evidence, EvidenceKind, TaskOp, TaskUpdate};
+use crate::id::{Principal, Seq, TaskId};
 use crate::rule::permission::{self, Rank};
-use crate::rule::{Call, MAX_REASON_BYTES, Resolved, bounded, few};
+use crate::rule::{Call, MAX_REASON_BYTES, Resolved, bounded, few, policy};
 use crate::state::{GroupState, Task, TaskStatus};
 
 use super::{
@@ -18,10 +18,11 @@ use super::{
     check_member, check_room, check_title, dependable, sorted_kinds,
 };
 
-/// The event that a change names as evidence.
-pub(super) fn evidenced_event(op: &TaskOp) -> Option<EventId> {
+/// The event that a change names as evidence, or as having given it.
+pub(super) fn evidenced_event(op: &TaskOp) -> Option<Seq> {
     match op {
-        TaskOp::Evidence(Evidence::Event { event_id }) => Some(*event_id),
+        TaskOp::Evidence(Evidence::Event { event_id }) => Some(event_id.seq),
+        TaskOp::Checked { evidence, .. } => Some(*evidence),
         _ => None,
     }
 }
@@ -101,6 +102,22 @@ pub(super) fn is_needed(
             }
             Ok(true)
         }
+        TaskOp::Checked { evidence, found, .. } => {
+            bounded("what was found", found, MAX_NOTE_BYTES)?;
+            policy::host(state, call, "say whether evidence holds")?;
+            let given = resolved.events.get(evidence).map(|known| &known.event.body);
+            let here = matches!(given, Some(Body::TaskUpdate(TaskUpdate { task_id, change: TaskOp::Evidence(_), .. }))
+                if *task_id == task.id);
+            if !here {
+                return Err(Error::not_found(format!(
+                    "event {evidence} gave no evidence for task {}",
+                    task.id
+                ))
+                .hint(format!("`cccc task show {}` shows what was given, and where", task.id)));
+            }
+            // It is looked at once, and what was given before the task was reopened counts no more.
+            Ok(task.unchecked.contains_key(evidence))
+        }
         TaskOp::Offer { to } => {
             caller.works("hand over")?;
             caller.open()?;
@@ -153,6 +170,7 @@ pub(super) fn is_needed(
             }
             caller.open()?;
             caller.unblocked("done")?;
+            caller.stepped()?;
             caller.evidenced()?;
             Ok(true)
         }
@@ -282,6 +300,18 @@ impl Caller<'_> {
             Some(Task { owner: None, status, .. }) => format!("{id} ({})", status.as_str()),
             None => id.to_string(),
         }
+    }
+
+    fn stepped(&self) -> Result<()> {
+        let open = self.task.checklist.iter().enumerate().filter(|(_, item)| !item.done);
+        let open: Vec<String> = open.map(|(n, item)| format!("{}. {}", n + 1, item.text)).collect();
+        if open.is_empty() {
+            return Ok(());
+        }
+        let id = self.task.id;
+        Err(Error::refused(format!("task {id} is not done while steps are open: {}", open.join("; "))).hint(
+            format!("check them off (`cccc task check {id} N`), or all: `cccc task done {id} --all-steps`"),
+        ))
     }
 
     fn evidenced(&self) -> Result<()> {

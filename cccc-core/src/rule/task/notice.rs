@@ -65,6 +65,15 @@ pub(super) fn of_change(state: &GroupState, call: &Call, before: &Task, after: &
     told
 }
 
+/// Evidence does not hold: who does the task and who asked for it learn that.
+pub(super) fn of_refutation(state: &GroupState, call: &Call, after: &Task) -> Vec<Draft> {
+    let mut concerned: Vec<&Principal> = after.owner.iter().chain([&after.asker]).collect();
+    concerned.dedup();
+    let others = concerned.into_iter().filter(|whom| **whom != call.by);
+    let batch = format!("{}.{}", after.id, after.version);
+    others.filter_map(|whom| tell(state, "task_refuted", Some(whom), &batch, after.id)).collect()
+}
+
 /// Whoever has to do what waited for this task is told that it can begin, or that it cannot.
 fn of_dependents(state: &GroupState, before: &Task, after: &Task) -> Vec<Draft> {
     let id = after.id;

@@ -5,7 +5,7 @@ use super::*;
 use crate::command::{AddActor, Command};
 use crate::error::ErrorKind;
 use crate::event::{Evidence, NotIf, SystemNotify, TaskOp as Op};
-use crate::rule::desk::{Desk, Done, message, who};
+use crate::rule::desk::{Desk, Done, event, message, who};
 use crate::state::MAX_SETTLED_TASKS;
 
 fn team() -> Desk {
@@ -574,4 +574,98 @@ proptest::proptest! {
             proptest::prop_assert_eq!(&desk.rebuilt(), desk.state());
         }
     }
+}
+
+fn given(desk: &mut Desk, by: &str, id: TaskId, evidence: Evidence) -> Seq {
+    let update = UpdateTask { task_id: id, base_version: None, changes: vec![TaskOp::Evidence(evidence)] };
+    desk.run(by, Command::UpdateTask(update)).unwrap().seq()
+}
+
+fn found(id: TaskId, evidence: Seq, holds: bool) -> Command {
+    let changes = vec![TaskOp::Checked { evidence, holds, found: "looked".into() }];
+    Command::UpdateTask(UpdateTask { task_id: id, base_version: None, changes })
+}
+
+#[test]
+fn done_needs_every_step() {
+    let mut desk = Desk::with(&["lead", "alice"]);
+    let checklist = vec!["lexer".into(), "parser".into()];
+    let add = Command::AddTask(AddTask { checklist, ..task("Fix it", "alice") });
+    let id = TaskId(desk.run("lead", add).unwrap().seq());
+    let update = |changes| Command::UpdateTask(UpdateTask { task_id: id, base_version: None, changes });
+    let check = |item| TaskOp::Check { item, done: true };
+    desk.run("alice", update(vec![check(1)])).unwrap();
+    let done = || TaskOp::Done { text: String::new() };
+    let error = desk.run("alice", update(vec![done()])).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused);
+    assert!(error.to_string().contains("2. parser") && !error.to_string().contains("lexer"), "{error}");
+    desk.run("alice", update(vec![check(2), done()])).unwrap();
+}
+
+#[test]
+fn evidence_is_looked_at_from_outside_once_and_what_does_not_hold_is_missing_again() {
+    let mut desk = Desk::with(&["lead", "alice"]);
+    let requires = vec![EvidenceKind::Commit];
+    let id =
+        TaskId(desk.run("lead", Command::AddTask(AddTask { requires, ..task("x", "alice") })).unwrap().seq());
+    let text = given(&mut desk, "alice", id, Evidence::Text { text: "it works".into() });
+    let commit = given(&mut desk, "alice", id, Evidence::Commit { commit: "1a2b3c4".into() });
+    assert_eq!(checks(desk.state()), [Check { task_id: id, evidence: commit, kind: EvidenceKind::Commit }]);
+    for (by, evidence, kind) in [
+        ("alice", commit, ErrorKind::Refused),
+        ("lead", commit, ErrorKind::Refused),
+        ("system", id.seq(), ErrorKind::NotFound),
+        ("system", Seq(999), ErrorKind::NotFound),
+    ] {
+        assert_eq!(desk.run(by, found(id, evidence, true)).unwrap_err().kind(), kind, "{by} {evidence}");
+    }
+    assert!(
+        desk.run("system", found(id, text, true)).unwrap().events.is_empty(),
+        "words cannot be looked up"
+    );
+    let refuted = desk.run("svc:host", found(id, commit, false)).unwrap();
+    assert_eq!(refuted.kinds(), ["task.update", "system.notify", "system.notify"]);
+    assert!(desk.run("svc:host", found(id, commit, true)).unwrap().events.is_empty(), "once");
+    let done =
+        UpdateTask { task_id: id, base_version: None, changes: vec![TaskOp::Done { text: String::new() }] };
+    let error = desk.run("alice", Command::UpdateTask(done.clone())).unwrap_err();
+    assert!(error.to_string().contains("commit is asked for"), "{error}");
+    let better = given(&mut desk, "alice", id, Evidence::Commit { commit: "5d6e7f8".into() });
+    assert_eq!(desk.run("svc:host", found(id, better, true)).unwrap().kinds(), ["task.update"]);
+    desk.run("alice", Command::UpdateTask(done)).unwrap();
+    assert_eq!(checks(desk.state()), []);
+    let begin = desk.event(id.seq()).unwrap();
+    let shown = view::show(desk.state(), begin, &desk.facts(id.seq()), desk.now).unwrap();
+    assert_eq!(
+        shown.evidence.iter().map(|given| given.holds).collect::<Vec<_>>(),
+        [None, Some(false), Some(true)]
+    );
+    assert_eq!(&desk.rebuilt(), desk.state());
+}
+
+#[test]
+fn an_answer_belongs_to_the_task_that_is_talked_about() {
+    let mut desk = Desk::with(&["lead", "alice"]);
+    let send = Command::TrackedSend {
+        task: AddTask { title: "x".into(), ..AddTask::default() },
+        message: message("do it", &["alice"]),
+    };
+    let done = desk.run("lead", send).unwrap();
+    let (id, sent) = (TaskId(done.events[0].seq), done.events[1].seq);
+    let reply = || {
+        Command::Send(crate::command::SendMessage {
+            reply_to: Some(event(sent)),
+            client_id: Some("k".into()),
+            ..message("which one?", &[])
+        })
+    };
+    let answer = desk.run("alice", reply()).unwrap();
+    let again = desk.run("alice", reply()).unwrap();
+    assert_eq!((again.events.len(), again.seq()), (0, answer.seq()), "a retry is the same message");
+    let back = desk.reply("lead", answer.seq(), false);
+    for seq in [sent, answer.seq(), back] {
+        assert_eq!(desk.event(seq).unwrap().message().unwrap().task_id, Some(id.to_string()));
+    }
+    let plain = desk.send("lead", message("by the way", &["alice"]));
+    assert_eq!(desk.event(plain).unwrap().message().unwrap().task_id, None);
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Body, Event, Evidence, EvidenceKind, TaskOp};
-use crate::id::{EventId, Principal, TaskId};
+use crate::id::{EventId, Principal, Seq, TaskId};
 use crate::state::{CheckItem, GroupState, Task, TaskStatus};
 use crate::time::Timestamp;
 
@@ -94,6 +94,14 @@ pub struct EvidenceView {
     pub by: Principal,
     /// When.
     pub at: Timestamp,
+    /// The event that gave it.
+    pub seq: Seq,
+    /// Whether somebody outside found that it holds; absent: nobody has looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holds: Option<bool>,
+    /// What was found then.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub found: String,
     /// What it is.
     #[serde(flatten)]
     pub evidence: Evidence,
@@ -170,7 +178,21 @@ pub fn show(state: &GroupState, begin: &Event, facts: &[Event], now: Timestamp) 
                 shown.notes.push(NoteView { by, at, text: text.clone() });
             }
             TaskOp::Evidence(evidence) => {
-                shown.evidence.push(EvidenceView { by, at, evidence: evidence.clone() });
+                let (seq, evidence) = (fact.seq, evidence.clone());
+                shown.evidence.push(EvidenceView {
+                    by,
+                    at,
+                    seq,
+                    holds: None,
+                    found: String::new(),
+                    evidence,
+                });
+            }
+            TaskOp::Checked { evidence, holds, found } => {
+                if let Some(given) = shown.evidence.iter_mut().find(|given| given.seq == *evidence) {
+                    given.holds = Some(*holds);
+                    given.found.clone_from(found);
+                }
             }
             _ => {}
         }

@@ -169,7 +169,7 @@ fn waits_for(desk: &mut Desk, by: &str, what: &str) -> crate::Result<()> {
         next: None,
         blocker: None,
         waiting_for: Some(what.into()),
-        until: Some(desk.now.after(std::time::Duration::from_secs(7200))),
+        until: Some(desk.now.after(std::time::Duration::from_secs(7200))).filter(|_| !what.is_empty()),
         base: None,
     };
     desk.run(by, said).map(drop)

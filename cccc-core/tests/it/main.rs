@@ -12,6 +12,7 @@ mod crowd;
 mod format_doc;
 mod handle;
 mod home;
+mod life;
 mod model;
 mod processes;
 mod readme;

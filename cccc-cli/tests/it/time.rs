@@ -25,7 +25,7 @@ fn waits_are_shown_and_drawn() {
 #[test]
 fn what_is_due_is_listed() {
     let place = Place::with_actors();
-    assert_eq!(place.json(&["policy", "due"]), json!({"effects": [], "next_at": null}));
+    assert_eq!(place.json(&["policy", "due"]), json!({"effects": [], "checks": [], "next_at": null}));
     place.ok(&["group", "update", "--set", "policy.unread_ms=1"]);
     place.ok(&["--as", "lead", "send", "Look", "--to", "alice"]);
     let due = place.json(&["policy", "due"]);

@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{Mutex, mpsc, oneshot};
 
+use crate::blocking::may_block;
 use crate::clock::Clock;
 use crate::command::Command;
 use crate::error::{Error, Result};
@@ -19,6 +20,7 @@ use crate::state::GroupState;
 
 use resolve::Source;
 use view::View;
+use writer::{Work, Writer, carry_out_here};
 
 /// Commands that may wait for the writer; a sender beyond that waits for a place.
 const QUEUED_COMMANDS: usize = 1024;
@@ -57,13 +59,17 @@ pub(crate) struct Engine {
     clock: Arc<dyn Clock>,
     /// The view of what is durable. `None` until something is asked.
     durable: Arc<Mutex<Option<View>>>,
-    /// The queue to the writer's thread, which starts with the first command.
-    jobs: OnceLock<mpsc::Sender<Job>>,
+    /// Whoever holds it decides and appends: its thread, or a caller that may.
+    writer: Arc<Mutex<Writer>>,
+    /// The queue to the writer's thread, which starts when it is first needed.
+    queue: OnceLock<mpsc::Sender<Work>>,
 }
 
 impl Engine {
     pub(crate) fn new(ledger: Arc<dyn Ledger>, clock: Arc<dyn Clock>) -> Self {
-        Self { ledger, clock, durable: Arc::default(), jobs: OnceLock::new() }
+        let durable = Arc::default();
+        let writer = Writer::new(ledger.clone(), clock.clone(), Arc::clone(&durable));
+        Self { ledger, clock, durable, writer: Arc::new(Mutex::new(writer)), queue: OnceLock::new() }
     }
 
     pub(crate) fn ledger(&self) -> &Arc<dyn Ledger> {
@@ -74,7 +80,8 @@ impl Engine {
         self.clock.as_ref()
     }
 
-    /// The one write path: queues the command and waits until it is decided and durable.
+    /// The one write path: has the command decided, and waits until that is durable. Once begun it goes on
+    /// whether or not somebody waits.
     pub(crate) async fn execute(
         &self,
         by: Principal,
@@ -83,23 +90,31 @@ impl Engine {
         command: Command,
         durability: Durability,
     ) -> Result<Executed> {
-        let (answer, result) = oneshot::channel();
+        let (answer, mut result) = oneshot::channel();
         let job = Job { by, via, scope_key, command, durability, answer };
-        let gone = || Error::unavailable("the group's writer has stopped").hint("open the group again");
-        self.writer()?.send(job).await.map_err(|_| gone())?;
-        result.await.map_err(|_| gone())?
+        let work = match self.writer.clone().try_lock_owned() {
+            Ok(writer) if may_block() => carry_out_here(writer, job).await?.then_some(Work::Maintain),
+            _ => Some(Work::Job(job)),
+        };
+        if let Some(work) = work {
+            self.queue()?.send(work).await.map_err(|_| gone())?;
+        }
+        match result.try_recv() {
+            Ok(result) => result,
+            Err(_) => result.await.map_err(|_| gone())?,
+        }
     }
 
-    fn writer(&self) -> Result<&mpsc::Sender<Job>> {
-        if let Some(jobs) = self.jobs.get() {
-            return Ok(jobs);
+    fn queue(&self) -> Result<&mpsc::Sender<Work>> {
+        if let Some(queue) = self.queue.get() {
+            return Ok(queue);
         }
         let (sender, receiver) = mpsc::channel(QUEUED_COMMANDS);
         // Of two first commands at once one finds its channel unused; no thread was started for it.
-        if self.jobs.set(sender).is_ok() {
-            writer::start(self.ledger.clone(), self.clock.clone(), self.durable.clone(), receiver)?;
+        if self.queue.set(sender).is_ok() {
+            writer::start(self.ledger.group_id(), self.writer.clone(), receiver)?;
         }
-        self.jobs.get().ok_or_else(|| Error::unavailable("the group's writer could not be started"))
+        self.queue.get().ok_or_else(|| Error::unavailable("the group's writer could not be started"))
     }
 
     /// Looks at the state of what is durable, caught up first.
@@ -147,6 +162,10 @@ impl Engine {
     pub(crate) async fn position(&self) -> Result<Position> {
         self.ledger.head().await
     }
+}
+
+fn gone() -> Error {
+    Error::unavailable("the group's writer has stopped").hint("open the group again")
 }
 
 /// The view, loaded if need be, at the ledger's head.

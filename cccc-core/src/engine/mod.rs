@@ -94,7 +94,7 @@ impl Engine {
         let job = Job { by, via, scope_key, command, durability, answer };
         let work = match self.writer.clone().try_lock_owned() {
             Ok(writer) if may_block() => carry_out_here(writer, job).await?.then_some(Work::Maintain),
-            _ => Some(Work::Job(job)),
+            _ => Some(Work::Job(Box::new(job))),
         };
         if let Some(work) = work {
             self.queue()?.send(work).await.map_err(|_| gone())?;

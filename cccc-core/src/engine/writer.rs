@@ -33,7 +33,7 @@ const LOST_RETRIES: usize = 5;
 #[derive(Debug)]
 pub(super) enum Work {
     /// A command.
-    Job(Job),
+    Job(Box<Job>),
     /// Derived state is to be saved.
     Maintain,
 }
@@ -75,7 +75,7 @@ fn run(writer: &Mutex<Writer>, mut queue: mpsc::Receiver<Work>) {
         let (mut batch, mut next) = (Vec::new(), Some(first));
         while let Some(work) = next {
             if let Work::Job(job) = work {
-                batch.push(job);
+                batch.push(*job);
             }
             next = if batch.len() < BATCH_COMMANDS { queue.try_recv().ok() } else { None };
         }

@@ -177,3 +177,39 @@ async fn caught_up<'a>(slot: &'a mut Option<View>, ledger: &dyn Ledger) -> Resul
     view.refresh(ledger).await?;
     Ok(slot.insert(view))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::{Future, poll_fn};
+    use std::pin::pin;
+    use std::task::Poll;
+
+    use super::*;
+    use crate::blocking::block_on;
+    use crate::clock::ManualClock;
+    use crate::command::AddActor;
+    use crate::event::GroupCreate;
+    use crate::id::GroupId;
+    use crate::ledger::MemoryLedger;
+
+    /// On a thread that may block, a caller carries out its command itself. Where that has to wait and the
+    /// caller gives up, it is carried out all the same.
+    #[test]
+    fn a_turn_that_was_begun_goes_on_without_its_caller() {
+        let ledger = Arc::new(MemoryLedger::new(GroupId::new("g").unwrap()));
+        let engine = Engine::new(ledger, Arc::new(ManualClock::default()));
+        let user = |command| engine.execute(Principal::User, None, "".into(), command, Durability::Durable);
+        block_on(async {
+            let held = engine.durable.clone().lock_owned().await;
+            {
+                let mut create = pin!(user(Command::CreateGroup(GroupCreate::default())));
+                let begun = poll_fn(|context| Poll::Ready(create.as_mut().poll(context))).await;
+                assert!(begun.is_pending(), "it waits for the state");
+            }
+            drop(held);
+            let add = AddActor::new("lead".parse().unwrap());
+            let added = user(Command::AddActor(add)).await.unwrap();
+            assert_eq!(added.event().map(|event| event.seq), Some(Seq(2)), "the group was made before");
+        });
+    }
+}

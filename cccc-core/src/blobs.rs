@@ -78,6 +78,24 @@ impl Blobs {
         Ok(Attachment { sha256, bytes, name: clean_name(name), media_type })
     }
 
+    /// Copies a blob into another group's, where it may be already. When this returns, it is durable there.
+    ///
+    /// # Errors
+    /// `NotFound` if it was redacted or collected; `Corrupt` if its bytes are not those of its name.
+    pub(crate) async fn copy_to(&self, other: &Self, attachment: &Attachment) -> Result<()> {
+        let (from, to, attachment) = (self.clone(), other.clone(), attachment.clone());
+        off_thread("cccc blob", move || {
+            let Attachment { sha256, name, .. } = attachment;
+            let copied = to.put(from.open(&sha256)?, Path::new(&name), &name)?;
+            if copied.sha256 == sha256 {
+                return Ok(());
+            }
+            Err(Error::new(ErrorKind::Corrupt, format!("the blob {sha256} has other content than its name says"))
+                .hint("run `cccc doctor`; restore the file from a copy"))
+        })
+        .await
+    }
+
     /// Opens a blob for reading.
     ///
     /// # Errors

@@ -108,7 +108,7 @@ pub use group::{
 };
 pub use group::{ScheduleRequest, ScheduleView};
 pub use home::{Attached, FileSystem, GroupEntry, HOME_VARIABLE, Home, HomeOptions, Scope};
-pub use id::{ActorId, EventId, EventRef, GroupId, Label, Principal, Seq};
+pub use id::{ActorId, EventId, EventRef, GroupId, Label, Principal, Remote, Seq};
 pub use id::{ContextKey, ReservationId, ScheduleId, TaskId, VoteId};
 pub use ledger::{Durability, Ledger, Position};
 pub use rule::context::{AgentView, EntryView};
@@ -116,6 +116,7 @@ pub use rule::label::LabelView;
 pub use rule::obligation::ObligationView;
 pub use rule::policy::{Effect, Reminder};
 pub use rule::receipt::{DeliveryWord, ObligationWord, Receipt};
+pub use rule::relay::{DueRelay, RelayView};
 pub use rule::reservation::ReservationView;
 pub use rule::schedule::Firing;
 pub use rule::task::view::{EvidenceView, NoteView, TaskView};

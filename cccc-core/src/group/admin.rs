@@ -105,6 +105,11 @@ impl Group {
             .await
     }
 
+    /// What people call the group.
+    pub(crate) async fn title(&self) -> Result<String> {
+        self.shared.engine.query(|state| state.title().to_owned()).await
+    }
+
     /// The actors, by id.
     pub async fn actors(&self) -> Result<Vec<ActorView>> {
         Ok(self.summary().await?.actors)

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::event::{Attachment, Event, Format, NotIf, Priority};
 use crate::id::{EventId, EventRef, Principal, Seq};
 use crate::ledger::{Chain, Durability, Position};
+use crate::rule::relay::RelayView;
 use crate::time::Timestamp;
 
 /// Anything that names an event: an id, a seq, a message, `"42"`.
@@ -58,6 +59,9 @@ pub struct Sent {
     pub recipients: Vec<Principal>,
     /// Whether it had been sent before under the same client_id.
     pub duplicate: bool,
+    /// The other groups it is for that it has not reached yet, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub relays: Vec<RelayView>,
     /// The chain there.
     #[serde(skip)]
     chain: Chain,
@@ -70,6 +74,7 @@ impl Sent {
             seq: event.seq,
             recipients: event.message().map(|m| m.recipients.clone()).unwrap_or_default(),
             duplicate,
+            relays: Vec::new(),
             chain: event.chain,
         }
     }
@@ -145,7 +150,8 @@ impl<'a> SendRequest<'a> {
         self
     }
 
-    /// Adds an address: `@all`, `@peers`, `@foreman`, `user`, an actor id, `#label`.
+    /// Adds an address: `@all`, `@peers`, `@foreman`, `user`, an actor id, `#label`; with `@` and the id, the
+    /// beginning of the id, or the title of another group of the home, whom it means there.
     ///
     /// Default: whoever is answered, else the group's default address, else the foreman.
     pub fn to(self, address: impl Into<String>) -> Self {
@@ -257,9 +263,20 @@ impl<'a> SendRequest<'a> {
 
     async fn run(self) -> Result<Sent> {
         let group = self.group;
-        let (message, durability) = self.ready().await?;
+        let (mut message, mut durability) = self.ready().await?;
+        group.look_up_remote(&mut message).await?;
+        if !message.remote.is_empty() {
+            // A copy must not outlive what it is a copy of.
+            durability = Durability::Durable;
+        }
         let done = group.execute_with(Command::Send(message), durability).await?;
-        Ok(Sent::of(appended(&done)?, done.events.is_empty()))
+        let event = appended(&done)?;
+        let mut sent = Sent::of(event, done.events.is_empty());
+        if event.message().is_some_and(|message| !message.relay_to.is_empty()) {
+            // What fails now is on the ledger to be tried again; sent it is.
+            sent.relays = group.relay_now(event.id).await.unwrap_or_default();
+        }
+        Ok(sent)
     }
 }
 

@@ -9,6 +9,7 @@ mod label;
 mod message;
 mod policy;
 mod query;
+mod relay;
 mod reservation;
 mod schedule;
 mod task;
@@ -37,6 +38,7 @@ use crate::command::Command;
 use crate::engine::{Engine, Executed};
 use crate::error::{Error, Result};
 use crate::event::{GroupCreate, Via};
+use crate::home::Home;
 use crate::id::{GroupId, Principal};
 use crate::ledger::{Durability, FileLedger, Ledger, MemoryLedger, Position};
 use crate::rule::permission;
@@ -47,7 +49,8 @@ use crate::rule::permission;
 /// [`read_through`](Self::read_through). *To take back:* [`cancel`](Self::cancel),
 /// [`retract`](Self::retract), [`redact`](Self::redact). *To look:* [`inbox`](Self::inbox) (which hands
 /// over), [`receipts`](Self::receipts), [`obligations`](Self::obligations), [`event`](Self::event),
-/// [`history`](Self::history), [`watch`](Self::watch), [`summary`](Self::summary). *To run the group:*
+/// [`history`](Self::history), [`watch`](Self::watch), [`summary`](Self::summary), [`relays`](Self::relays)
+/// (what has not arrived in other groups). *To run the group:*
 /// [`add_actor`](Self::add_actor), [`update_actor`](Self::update_actor),
 /// [`remove_actor`](Self::remove_actor), [`set_state`](Self::set_state), [`update`](Self::update).
 ///
@@ -76,6 +79,8 @@ pub(crate) struct Shared {
     pub(crate) blobs: Blobs,
     /// The ledger again, where it is in files.
     pub(crate) files: Option<Arc<FileLedger>>,
+    /// Where it is, with its other groups.
+    pub(crate) home: Option<Home>,
 }
 
 impl fmt::Debug for Group {
@@ -103,7 +108,7 @@ impl Group {
     /// A handle over any ledger, bound to the user. A new ledger needs [`Command::CreateGroup`] first.
     #[must_use]
     pub fn over(ledger: Arc<dyn Ledger>, blobs: Blobs, clock: Arc<dyn Clock>) -> Self {
-        Self::from_shared(Arc::new(Shared { engine: Engine::new(ledger, clock), blobs, files: None }))
+        Self::from_shared(Arc::new(Shared { engine: Engine::new(ledger, clock), blobs, files: None, home: None }))
     }
 
     pub(crate) fn from_shared(shared: Arc<Shared>) -> Self {
@@ -149,6 +154,10 @@ impl Group {
     /// does not have.
     pub async fn bind(&self, principal: impl AsRef<str>) -> Result<Self> {
         let by: Principal = principal.as_ref().parse()?;
+        if let Principal::Remote(remote) = &by {
+            return Err(Error::refused(format!("{remote} is of another group, and does not speak here"))
+                .hint(format!("speak there: `cccc --group {} --as {}`", remote.group(), remote.who())));
+        }
         if let Some(id) = by.actor() {
             self.shared.engine.query(|state| permission::member(state, id)).await??;
         }

@@ -234,6 +234,44 @@ impl Home {
         }
     }
 
+    /// A group as people name it: by its id, by the beginning of its id, or by its title; bound to the user.
+    ///
+    /// # Errors
+    /// `NotFound`, with the groups that there are; `Conflict` if several are meant, with their ids.
+    pub async fn group_named(&self, name: &str) -> Result<Group> {
+        let ids = self.group_ids()?;
+        if let Some(id) = ids.iter().find(|id| id.as_str() == name) {
+            return self.group(id).await;
+        }
+        let mut found: Vec<GroupId> =
+            ids.iter().filter(|id| !name.is_empty() && id.as_str().starts_with(name)).cloned().collect();
+        if found.is_empty() {
+            for id in &ids {
+                // A group that cannot be read is not found by its title.
+                let Ok(group) = self.group(id).await else { continue };
+                if group.title().await.is_ok_and(|title| title == name) {
+                    found.push(id.clone());
+                }
+            }
+        }
+        match found.as_slice() {
+            [one] => self.group(one).await,
+            [] => {
+                let known: Vec<&str> = ids.iter().map(GroupId::as_str).collect();
+                let hint = match known.as_slice() {
+                    [] => "there are no groups yet; `cccc attach` makes one for a directory".into(),
+                    known => format!("known: {}", known.join(", ")),
+                };
+                Err(Error::not_found(format!("there is no group {name} in {}", self.0.path.display()))
+                    .hint(hint))
+            }
+            several => {
+                let several: Vec<&str> = several.iter().map(GroupId::as_str).collect();
+                Err(Error::conflict(format!("{name} means several groups")).hint(several.join(", ")))
+            }
+        }
+    }
+
     /// Makes the group's handles share what is open. Of two that opened it at once, the first stays.
     fn register(&self, ledger: Arc<FileLedger>, id: &GroupId) -> Group {
         let mut open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -245,6 +283,7 @@ impl Home {
             engine: Engine::new(ledger.clone(), self.0.options.clock.clone()),
             blobs: Blobs::in_directory(self.group_path(id).join("blobs")),
             files: Some(ledger),
+            home: Some(self.clone()),
         });
         open.insert(id.clone(), Arc::downgrade(&shared));
         Group::from_shared(shared)

@@ -21,6 +21,7 @@ pub mod policy;
 pub mod rate;
 pub mod reading;
 pub mod receipt;
+pub mod relay;
 pub mod reservation;
 pub mod schedule;
 pub mod session;
@@ -165,6 +166,8 @@ pub fn needs(state: &GroupState, call: &Call, command: &Command) -> Needs {
         | Command::Retract { event, .. }
         | Command::Redact { event, .. }
         | Command::Retry { event, .. } => with_facts(event.seq()),
+        Command::Relay(copy) => relay::needs_of_copy(call, copy),
+        Command::SettleRelay { event, .. } => events(std::slice::from_ref(event)),
         Command::Settle { delivery, .. } => with_facts(delivery.seq),
         Command::MarkRead { events: references } => events(references),
         Command::Claim { events: references, .. } => events(references),
@@ -244,6 +247,10 @@ pub fn decide(state: &GroupState, call: &Call, command: &Command, resolved: &Res
         Command::ClearSchedules => schedule::clear(state, call),
         Command::FireSchedule { schedule_id, scheduled_at } => {
             schedule::fire(state, call, schedule_id, *scheduled_at)
+        }
+        Command::Relay(copy) => relay::copy(state, call, copy, resolved),
+        Command::SettleRelay { event, group, outcome } => {
+            relay::settle(state, call, event, group, outcome, resolved)
         }
         Command::Settle { delivery, outcome } => delivery::settle(call, *delivery, outcome, resolved),
         Command::Retry { event, recipient } => delivery::retry(state, call, event, recipient, resolved),

@@ -21,7 +21,7 @@ pub enum Rank {
     Foreman,
     /// Any other actor.
     Peer,
-    /// Something that writes to the group: may send and deliver.
+    /// Something that writes to the group: may send and deliver. Also whoever speaks from another group.
     Service,
 }
 
@@ -43,7 +43,7 @@ pub fn rank(state: &GroupState, principal: &Principal) -> Rank {
         Principal::User | Principal::System => Rank::Owner,
         Principal::Actor(id) if state.role(id) == Role::Foreman => Rank::Foreman,
         Principal::Actor(_) => Rank::Peer,
-        Principal::Service(_) => Rank::Service,
+        Principal::Service(_) | Principal::Remote(_) => Rank::Service,
     }
 }
 
@@ -61,6 +61,12 @@ pub(super) fn admit(state: &GroupState, call: &Call, command: &Command) -> Resul
             Command::CreateGroup(_) => Ok(()),
             _ => Err(Error::refused("the group has not been created").hint("run `cccc attach`")),
         };
+    }
+    if let Principal::Remote(remote) = &call.by
+        && !matches!(command, Command::Relay(_))
+    {
+        return Err(Error::refused(format!("{remote} is not in this group: its messages are relayed here"))
+            .hint(format!("`cccc --group {} send`", remote.group())));
     }
     if let Principal::Actor(id) = &call.by
         && state.actor(id).is_none()

@@ -33,6 +33,7 @@ use crate::id::{ActorId, Principal, Seq};
 use crate::ledger::Draft;
 use crate::rule::permission::{self, Rank};
 use crate::rule::schedule::{self, Firing};
+use crate::rule::relay::{self, DueRelay};
 use crate::rule::{Call, Decision, delivery, wait};
 use crate::state::{ActorMemory, GroupState, Mailbox, Obligation, ObligationKind};
 use crate::time::Timestamp;
@@ -65,6 +66,8 @@ pub enum Effect {
     Notify(Reminder),
     /// To be carried out by [`Command::FireSchedule`](crate::Command::FireSchedule).
     Fire(Firing),
+    /// To be carried out by copying a message into another group, see [`relay`].
+    Relay(DueRelay),
 }
 
 impl Effect {
@@ -74,6 +77,7 @@ impl Effect {
         match self {
             Self::Notify(reminder) => reminder.due_at,
             Self::Fire(firing) => firing.scheduled_at,
+            Self::Relay(due) => due.due_at,
         }
     }
 }
@@ -129,7 +133,8 @@ pub fn due_besides(state: &GroupState, busy: &BTreeSet<ActorId>, now: Timestamp)
     };
     let reminders = reminders(state, now).into_iter().filter(|reminder| !spared(reminder));
     let firings = schedule::due(state, now).into_iter().map(Effect::Fire);
-    let mut effects: Vec<Effect> = reminders.map(Effect::Notify).chain(firings).collect();
+    let relays = relay::due(state).into_iter().map(Effect::Relay);
+    let mut effects: Vec<Effect> = reminders.map(Effect::Notify).chain(firings).chain(relays).collect();
     effects.retain(|effect| effect.due_at() <= now);
     effects.sort_by_key(Effect::due_at);
     effects.truncate(MAX_EFFECTS);
@@ -140,7 +145,8 @@ pub fn due_besides(state: &GroupState, busy: &BTreeSet<ActorId>, now: Timestamp)
 #[must_use]
 pub fn next_deadline(state: &GroupState, now: Timestamp) -> Option<Timestamp> {
     let reminders = reminders(state, now).into_iter().map(|reminder| reminder.due_at).min();
-    reminders.into_iter().chain(schedule::next_deadline(state, now)).min()
+    let relays = relay::due(state).into_iter().map(|due| due.due_at).min();
+    reminders.into_iter().chain(schedule::next_deadline(state, now)).chain(relays).min()
 }
 
 /// Everything that the policies will say if nothing happens, each with its time.

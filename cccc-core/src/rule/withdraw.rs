@@ -14,10 +14,11 @@ use crate::rule::permission::{self, Rank};
 use crate::rule::{Call, Decision, MAX_REASON_BYTES, Resolved, bounded, obligation};
 use crate::state::GroupState;
 
-/// Who has not read a message.
+/// Who has not read a message, with those in other groups to whom it has not gone yet.
 pub(super) fn unread_by(state: &GroupState, seq: Seq) -> Vec<Principal> {
     let unread = state.mailboxes().iter().filter(|(_, mailbox)| mailbox.unread.contains(seq.0));
-    unread.map(|(principal, _)| principal.clone()).collect()
+    let waiting = state.relays_of(seq).flat_map(|(_, passage)| passage.recipients.iter());
+    unread.map(|(principal, _)| principal).chain(waiting).cloned().collect()
 }
 
 /// The fact by which the message at `seq` was withdrawn, and what replaced it if that was the reason.

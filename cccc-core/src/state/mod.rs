@@ -11,6 +11,7 @@ mod context;
 mod mailbox;
 mod policy;
 mod rate;
+mod relay;
 mod reservation;
 mod schedule;
 mod task;
@@ -32,6 +33,7 @@ pub use mailbox::{Conditions, Flight, FlightState, Lineage, Mailbox, Obligation,
 pub(crate) use policy::{ActorMemory, Memory};
 pub(crate) use rate::Rates;
 pub use rate::{RATE, RATE_WINDOW};
+pub use relay::Passage;
 pub use reservation::Reservation;
 pub use schedule::Schedule;
 pub use task::{CheckItem, MAX_SETTLED_TASKS, Task, TaskStatus};
@@ -89,11 +91,13 @@ pub struct GroupState {
     tasks: BTreeMap<TaskId, Task>,
     /// Those of them for which nothing is owed any more, oldest first.
     settled_tasks: VecDeque<TaskId>,
+    /// What is to be copied into other groups, by message and group.
+    relays: BTreeMap<Seq, BTreeMap<GroupId, Passage>>,
 }
 
 impl GroupState {
     /// Version of the saved form; checkpoints of another version are left alone.
-    pub const SCHEMA: u32 = 2;
+    pub const SCHEMA: u32 = 3;
 
     /// Before the first event.
     #[must_use]
@@ -125,6 +129,7 @@ impl GroupState {
             schedules: BTreeMap::new(),
             tasks: BTreeMap::new(),
             settled_tasks: VecDeque::new(),
+            relays: BTreeMap::new(),
         }
     }
 
@@ -322,12 +327,12 @@ impl GroupState {
     }
 
     /// Whether a principal was there when the event at `seq` was written, and still is, as the same
-    /// incarnation. The user, the system and services always were.
+    /// incarnation. The user, the system, services and other groups' principals always were.
     #[must_use]
     pub fn present_since(&self, principal: &Principal, seq: Seq) -> bool {
         match principal {
             Principal::Actor(id) => self.actors.get(id).is_some_and(|actor| actor.incarnation < seq),
-            Principal::User | Principal::System | Principal::Service(_) => true,
+            Principal::User | Principal::System | Principal::Service(_) | Principal::Remote(_) => true,
         }
     }
 

@@ -15,6 +15,7 @@ mod home;
 mod model;
 mod processes;
 mod readme;
+mod relay;
 mod simulation;
 mod task;
 mod time;

@@ -84,7 +84,7 @@ fn a_look_or_an_answer_in_between_cancels() {
     desk.wait(20 * MINUTES);
     let keys = due(desk.state(), desk.now).into_iter().map(|effect| match effect {
         Effect::Notify(reminder) => reminder.key,
-        Effect::Fire(_) => panic!(),
+        Effect::Fire(_) | Effect::Relay(_) => panic!(),
     });
     let keys: Vec<String> = keys.collect();
     assert_eq!(keys.len(), 3, "{keys:?}");

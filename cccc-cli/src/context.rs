@@ -72,7 +72,7 @@ impl Context {
     async fn find_group(&self, home: &Home) -> Result<Group> {
         let named = self.globals.group.clone().or_else(|| variable(GROUP_VARIABLE));
         let group = match named {
-            Some(id) => home.group(&id.parse()?).await?,
+            Some(name) => home.group_named(&name).await?,
             None => match home.find(".").await? {
                 Some(group) => group,
                 None => self.active(home).await?,

@@ -14,6 +14,7 @@ pub(crate) mod mark;
 pub(crate) mod obligations;
 pub(crate) mod policy;
 pub(crate) mod receipts;
+pub(crate) mod relay;
 pub(crate) mod reserve;
 pub(crate) mod schedule;
 pub(crate) mod schema;

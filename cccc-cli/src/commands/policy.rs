@@ -66,6 +66,13 @@ pub(crate) async fn cmd_policy(context: &Context, args: PolicyArgs) -> Outcome {
                     plain(&firing.schedule_id),
                     plain(""),
                 ]),
+                Effect::Relay(relay) => table.row([
+                    since,
+                    plain("relay"),
+                    (relay.group_id.to_string(), Style::Cyan),
+                    plain(relay.event_id.seq),
+                    plain(relay.tries + 1),
+                ]),
                 _ => table.row([since, plain("something newer"), plain(""), plain(""), plain("")]),
             }
         }

@@ -117,6 +117,7 @@ fn document() -> Value {
             super::waits::answers(),
             super::policy::answers(),
             super::schedule::answers(),
+            super::relay::answers(),
         ];
         answers.extend(of_families.into_iter().flatten().map(|(name, answer)| (name.to_owned(), answer)));
     }

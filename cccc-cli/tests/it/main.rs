@@ -11,6 +11,7 @@ mod help;
 mod ledger;
 mod message;
 mod outside;
+mod relay;
 mod speaking;
 mod support;
 mod task;

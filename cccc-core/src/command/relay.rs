@@ -37,6 +37,8 @@ pub struct RelayCopy {
     /// The event here that it answers, if what it answers there is the copy of one from here, or was copied
     /// here.
     pub reply_to: Option<EventId>,
+    /// The copy here of what it replaces there.
+    pub supersedes: Option<EventId>,
 }
 
 /// How the copying of a message into another group ended. See

@@ -9,6 +9,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::relay::Withdrawal;
 use super::{Group, Message, appended};
 use crate::command::{Command, SendMessage};
 use crate::error::{Error, Result};
@@ -272,6 +273,12 @@ impl<'a> SendRequest<'a> {
         let done = group.execute_with(Command::Send(message), durability).await?;
         let event = appended(&done)?;
         let mut sent = Sent::of(event, done.events.is_empty());
+        if let Some(replaced) = event.message().and_then(|message| message.supersedes) {
+            let reason = format!("replaced by event {} in group {}", event.id, group.id());
+            let withdrawal = Withdrawal::Replace { reason, by: event.clone() };
+            // What fails here can be had by retracting the other one.
+            let _ = group.withdraw_copies(&group.event(replaced).await?, &withdrawal).await;
+        }
         if event.message().is_some_and(|message| !message.relay_to.is_empty()) {
             // What fails now is on the ledger to be tried again; sent it is.
             sent.relays = group.relay_now(event.id).await.unwrap_or_default();

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Group, IntoEventRef};
+use super::Group;
 use crate::command::{Command, RelayCopy, RelayOutcome, RemoteAudience, SendMessage};
 use crate::engine::Executed;
 use crate::error::{Error, ErrorKind, Result};
@@ -192,6 +192,10 @@ impl Group {
             recipients: sent.iter().map(|remote| remote.who().clone()).collect(),
             seq,
             reply_to: self.answered_there(other.id(), content).await?,
+            supersedes: match content.supersedes {
+                Some(replaced) => self.copy_in(replaced, other.id()).await?,
+                None => None,
+            },
         };
         let by = Principal::Remote(Remote::new(event.by.clone(), self.id().clone())?);
         let writer = Self { by, via: event.via.clone(), ..other.clone() };
@@ -218,8 +222,66 @@ impl Group {
         if message.src_group_id.as_deref() == Some(other.as_str()) {
             return Ok(message.src_event_id.as_deref().and_then(|id| id.parse().ok()));
         }
-        let find = |_: &_, facts: &[Event]| relay::copied_to(facts, answered.seq, other);
-        self.shared.engine.query_facts(answered.seq, find).await
+        self.copy_in(answered, other).await
+    }
+
+    /// The copy of a message in another group, if it has arrived there.
+    async fn copy_in(&self, message: EventId, other: &GroupId) -> Result<Option<EventId>> {
+        let find = |_: &_, facts: &[Event]| relay::copied_to(facts, message.seq, other);
+        self.shared.engine.query_facts(message.seq, find).await
+    }
+
+    /// Does to the copies of a message what was done to the message. Doing it again changes nothing.
+    ///
+    /// # Errors
+    /// The first failure, after all were tried: the message itself is withdrawn, and a copy is not.
+    pub(super) async fn withdraw_copies(&self, message: &Event, withdrawal: &Withdrawal) -> Result<()> {
+        let mut failed = None;
+        for RelayTarget { group_id, .. } in message.message().map_or(&[][..], |content| &content.relay_to) {
+            if let Err(error) = self.withdraw_copy(message, group_id, withdrawal).await {
+                failed.get_or_insert_with(|| {
+                    Error::new(error.kind(), format!("done here, but not with the copy in group {group_id}: {error}"))
+                        .hint("do it again when that group can be written to")
+                });
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn withdraw_copy(&self, message: &Event, to: &GroupId, withdrawal: &Withdrawal) -> Result<()> {
+        let Some(copy) = self.copy_in(message.id, to).await? else { return Ok(()) };
+        let other = self.home()?.group(to).await?;
+        let by = Principal::Remote(Remote::new(message.by.clone(), self.id().clone())?);
+        let sender = Self { by, ..other.clone() };
+        let event = copy.into();
+        match withdrawal {
+            Withdrawal::Cancel { recipients, reason } => {
+                let there = recipients.iter().filter_map(|recipient| match recipient {
+                    Principal::Remote(remote) if remote.group() == to => Some(remote.who().clone()),
+                    _ => None,
+                });
+                let there: Vec<Principal> = there.collect();
+                if there.is_empty() && !recipients.is_empty() {
+                    return Ok(());
+                }
+                sender.execute(Command::Cancel { event, recipients: there, reason: reason.clone() }).await?;
+            }
+            Withdrawal::Retract { reason } => {
+                sender.execute(Command::Retract { event, reason: reason.clone() }).await?;
+            }
+            Withdrawal::Replace { reason, by } => {
+                let goes_too = by.message().is_some_and(|m| m.relay_to.iter().any(|t| t.group_id == *to));
+                // Then its copy replaces this one.
+                if !goes_too {
+                    sender.execute(Command::Retract { event, reason: reason.clone() }).await?;
+                }
+            }
+            // The same person is the user of both groups.
+            Withdrawal::Redact { reason } => {
+                other.redact_here(event, reason).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Adds to the receipts of a message what is known of it in the groups to which it was copied: read,
@@ -245,12 +307,18 @@ impl Group {
     }
 
     async fn receipts_there(&self, message: &Event, group: &GroupId) -> Result<Vec<Receipt>> {
-        let find = |_: &_, facts: &[Event]| relay::copied_to(facts, message.seq, group);
-        let Some(copy) = self.shared.engine.query_facts(message.seq, find).await? else {
-            return Ok(Vec::new());
-        };
-        self.home()?.group(group).await?.receipts_here(copy.into_event_ref()?).await.map(|(_, receipts)| receipts)
+        let Some(copy) = self.copy_in(message.id, group).await? else { return Ok(Vec::new()) };
+        self.home()?.group(group).await?.receipts_here(copy.into()).await.map(|(_, receipts)| receipts)
     }
+}
+
+/// How a message is taken back.
+#[derive(Debug)]
+pub(super) enum Withdrawal {
+    Cancel { recipients: Vec<Principal>, reason: String },
+    Retract { reason: String },
+    Replace { reason: String, by: Event },
+    Redact { reason: String },
 }
 
 /// An address in a group that cannot be asked.

@@ -165,15 +165,14 @@ pub fn needs(state: &GroupState, call: &Call, command: &Command) -> Needs {
         Command::Ack { event }
         | Command::Retract { event, .. }
         | Command::Redact { event, .. }
+        | Command::Cancel { event, .. }
         | Command::Retry { event, .. } => with_facts(event.seq()),
         Command::Relay(copy) => relay::needs_of_copy(call, copy),
         Command::SettleRelay { event, .. } => events(std::slice::from_ref(event)),
         Command::Settle { delivery, .. } => with_facts(delivery.seq),
         Command::MarkRead { events: references } => events(references),
         Command::Claim { events: references, .. } => events(references),
-        Command::MarkReadThrough { event } | Command::Cancel { event, .. } => {
-            events(std::slice::from_ref(event))
-        }
+        Command::MarkReadThrough { event } => events(std::slice::from_ref(event)),
         Command::SetContext { base, .. } => {
             Needs { events: base.iter().copied().collect(), ..Needs::default() }
         }

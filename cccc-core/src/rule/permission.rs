@@ -63,7 +63,7 @@ pub(super) fn admit(state: &GroupState, call: &Call, command: &Command) -> Resul
         };
     }
     if let Principal::Remote(remote) = &call.by
-        && !matches!(command, Command::Relay(_))
+        && !matches!(command, Command::Relay(_) | Command::Cancel { .. } | Command::Retract { .. })
     {
         return Err(Error::refused(format!("{remote} is not in this group: its messages are relayed here"))
             .hint(format!("`cccc --group {} send`", remote.group())));

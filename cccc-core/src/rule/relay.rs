@@ -19,6 +19,9 @@
 //! **What holds it up.** A source that is paused or stopped hands nothing over, so nothing leaves it. A
 //! destination that is paused stores the copy, as it stores everything. One that is archived refuses it.
 //!
+//! **Withdrawals** follow a copy: who cancels, retracts, redacts or replaces a message does the same to its
+//! copies, as their sender. Where a copy cannot be reached that is an error, and doing it again is safe.
+//!
 //! **Loops.** Nothing is relayed further by itself: a copy has recipients in its own group only. What agents
 //! make of it between two groups counts against the rate and the depth of [`rate`], which go along.
 
@@ -31,14 +34,14 @@ use serde_json::json;
 use crate::command::{RelayCopy, RelayOutcome, SendMessage};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{
-    Body, ChatMessage, DeliveryState, GroupMode, NotIf, RelayTarget, RuntimeDelivery, Transport,
+    Body, ChatMessage, ChatRetract, DeliveryState, Event, GroupMode, NotIf, RelayTarget, RuntimeDelivery, Transport,
     WithholdReason, key_hash,
 };
 use crate::id::{EventId, EventRef, GroupId, Principal, Remote, Seq};
 use crate::ledger::Draft;
 use crate::rule::address::{self, Address};
-use crate::rule::{Call, Decision, MAX_REASON_BYTES, Needs, Resolved, delivery, message, rate};
-use crate::state::{GroupState, Passage};
+use crate::rule::{Call, Decision, MAX_REASON_BYTES, Needs, Resolved, delivery, message, rate, withdraw};
+use crate::state::{GroupState, Passage, asked_by};
 use crate::time::Timestamp;
 
 /// How many messages of a group may be on their way to other groups.
@@ -192,7 +195,7 @@ fn key_of(copy: &RelayCopy) -> String {
 pub(super) fn needs_of_copy(call: &Call, copy: &RelayCopy) -> Needs {
     Needs {
         events: copy.reply_to.iter().map(|id| id.seq).collect(),
-        facts_of: Vec::new(),
+        facts_of: copy.supersedes.iter().map(|id| id.seq).collect(),
         key: Some(key_hash(&call.by, &key_of(copy))),
     }
 }
@@ -233,6 +236,7 @@ pub(super) fn copy(
     }
     let own_seq = state.position().seq.next();
     let answered = copy.reply_to.and_then(|id| resolved.events.get(&id.seq).filter(|k| k.event.id == id));
+    let replaced = copy.supersedes.and_then(|id| replaced(call, id, resolved));
     let source = &copy.message;
     let depth = match answered.and_then(|known| Some((known.event.seq, known.event.message()?.depth))) {
         // Where either group has begun anew, so has the conversation.
@@ -255,7 +259,7 @@ pub(super) fn copy(
         attachments: source.attachments.clone(),
         client_id: Some(key),
         expires_at: source.expires_at,
-        supersedes: None,
+        supersedes: replaced,
         not_if: source.not_if.clone(),
         root: answered.map_or(own_seq, |known| known.event.message().map_or(known.event.seq, |m| m.root)),
         depth,
@@ -269,7 +273,21 @@ pub(super) fn copy(
     message::check_room(state, &message)?;
     message.quiet = rate::quiet(state, call, &message);
     let over = rate::notice(state, call, &message, own_seq);
-    Ok(Decision::write(std::iter::once(Draft::from(message)).chain(over.map(Draft::from))))
+    let retract = replaced.map(|id| ChatRetract {
+        event_id: id,
+        recipients: withdraw::unread_by(state, id.seq),
+        superseded_by: Some(own_seq),
+        reason: String::new(),
+    });
+    let drafts = std::iter::once(Draft::from(message)).chain(retract.map(Draft::from));
+    Ok(Decision::write(drafts.chain(over.map(Draft::from))))
+}
+
+/// The sender's earlier message here, unless it was withdrawn before.
+fn replaced(call: &Call, id: EventId, resolved: &Resolved) -> Option<EventId> {
+    let known = resolved.events.get(&id.seq)?;
+    let own = known.event.id == id && known.event.by == call.by && known.event.message().is_some();
+    (own && withdraw::withdrawal(resolved.facts_of(id.seq), id.seq).is_none()).then_some(id)
 }
 
 /// Says in the source group how copying ended. What arrived, or never will, is said once.
@@ -339,9 +357,23 @@ pub fn withheld(message: &ChatMessage, now: Timestamp) -> Option<WithholdReason>
     late.then_some(WithholdReason::Precondition)
 }
 
+/// Whether somebody in another group may owe something for a message, by what is known here: it asks for
+/// something, and that has neither been cancelled nor been answered here.
+pub(super) fn may_owe(debtor: &Principal, message: &ChatMessage, facts: &[Event]) -> bool {
+    let over = |fact: &Event| match &fact.body {
+        Body::ChatCancel(cancel) => cancel.recipients.contains(debtor),
+        Body::ChatMessage(reply) => fact.by == *debtor && !reply.progress,
+        Body::ChatRetract(_) | Body::ChatRedact(_) => true,
+        _ => false,
+    };
+    matches!(debtor, Principal::Remote(_))
+        && asked_by(message).iter().any(Option::is_some)
+        && !facts.iter().any(over)
+}
+
 /// Where the copy of a message in another group stands, as the facts about the message say.
 #[must_use]
-pub fn copied_to(facts: &[crate::event::Event], message: Seq, group: &GroupId) -> Option<EventId> {
+pub fn copied_to(facts: &[Event], message: Seq, group: &GroupId) -> Option<EventId> {
     facts.iter().find_map(|fact| match &fact.body {
         Body::RuntimeDelivery(RuntimeDelivery {
             actor_id: Principal::Remote(remote),

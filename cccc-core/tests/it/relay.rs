@@ -253,6 +253,7 @@ fn nobody_can_speak_as_somebody_of_another_group() {
             recipients: vec!["carol".parse().unwrap()],
             seq: town.there.position().await.unwrap().seq,
             reply_to: None,
+            supersedes: None,
         };
         for by in ["user", "alice", "system", "svc:x"] {
             let there = town.there.bind(by).await.unwrap();
@@ -435,6 +436,59 @@ fn what_is_withdrawn_or_expires_before_it_goes_does_not_go() {
 }
 
 #[test]
+fn taking_back_follows_the_copies() {
+    block_on(async {
+        let town = Town::new().await;
+        let (lead, bob) = (town.here.bind("lead").await.unwrap(), town.here.bind("bob").await.unwrap());
+        let alice = town.there.bind("alice").await.unwrap();
+        let ask = || lead.send("please").to("alice@infra").to("carol@infra").reply_required();
+        let owed = || async { alice.obligations().all().await.unwrap().len() };
+
+        let cancelled = ask().await.unwrap();
+        assert_eq!(owed().await, 2);
+        let carol: Principal = town.at("carol").parse().unwrap();
+        assert_eq!(bob.cancel(&cancelled, "").await.unwrap_err().kind(), ErrorKind::Refused);
+        lead.cancel_of(&cancelled, vec![carol], "alice is enough").await.unwrap();
+        assert_eq!(owed().await, 1);
+        let done = town.here.cancel(&cancelled, "solved").await.unwrap();
+        assert_eq!((done.events.len(), owed().await), (1, 0));
+        assert!(lead.cancel(&cancelled, "again").await.unwrap().events.is_empty());
+        for receipt in lead.receipts(&cancelled).await.unwrap() {
+            assert_eq!(receipt.reply, ObligationWord::Cancelled);
+        }
+        assert_eq!(alice.inbox().mark_read().await.unwrap().messages.len(), 1, "it stays readable");
+
+        let retracted = ask().await.unwrap();
+        lead.retract(&retracted, "wrong").await.unwrap();
+        assert_eq!((owed().await, alice.inbox().await.unwrap().messages.len()), (0, 0));
+
+        // A copy replaces a copy; where the new one does not go, the old one is withdrawn.
+        let first = ask().await.unwrap();
+        let second = lead.send("better").to("alice@infra").supersedes(&first).await.unwrap();
+        let inbox = alice.inbox().mark_read().await.unwrap().messages;
+        assert_eq!((inbox.len(), inbox[0].content.text.as_str(), owed().await), (1, "better", 0));
+        assert!(inbox[0].content.supersedes.is_some());
+        let third = ask().await.unwrap();
+        lead.send("for bob").to("bob").supersedes(&third).await.unwrap();
+        assert_eq!((owed().await, alice.inbox().await.unwrap().messages.len()), (0, 0));
+
+        // What was redacted is gone in both.
+        town.here.redact(&second, "secret").await.unwrap();
+        let copies = town.there.history().kind("chat.message").limit(100).await.unwrap().lines;
+        assert!(copies.iter().all(|line| !line.contains("better")));
+
+        // A copy that cannot be reached is an error, and it can be done again.
+        let asked = ask().await.unwrap();
+        town.there.set_state(GroupMode::Archived, "").await.unwrap();
+        let error = lead.cancel(&asked, "").await.unwrap_err();
+        assert!(error.to_string().contains("not with the copy in group"), "{error}");
+        town.there.set_state(GroupMode::Active, "").await.unwrap();
+        lead.cancel(&asked, "").await.unwrap();
+        assert_eq!(owed().await, 0);
+    });
+}
+
+#[test]
 fn files_go_along() {
     block_on(async {
         let town = Town::new().await;
@@ -479,5 +533,74 @@ fn two_groups_that_answer_each_other_run_into_the_limits() {
         let carol = town.there.bind("carol").await.unwrap();
         let quiet = carol.inbox().limit(100).peek().await.unwrap().messages;
         assert_eq!(quiet.iter().filter(|message| !message.content.quiet.is_empty()).count(), 1);
+    });
+}
+
+/// `<home> <here> <there>`
+const SENDER: &str = "CCCC_TEST_RELAY";
+
+/// Sends from one group to the other until it is killed, if this process was started for that.
+#[test]
+#[ignore = "it is started by the other tests"]
+fn sender() {
+    let Ok(order) = std::env::var(SENDER) else { return };
+    let words: Vec<&str> = order.split(' ').collect();
+    block_on(async {
+        let home = Home::open(words[0]).await.unwrap();
+        let here = home.group_named(words[1]).await.unwrap();
+        let to = format!("alice@{}", words[2]);
+        loop {
+            here.send("x").to(&to).await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn senders_that_are_killed_leave_nothing_lost_and_nothing_doubled() {
+    use std::collections::BTreeSet;
+    use std::process::{Command, Stdio};
+
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("home");
+    block_on(async {
+        let home = Home::open(&path).await.unwrap();
+        let (here, there) = (home.create_group("a").await.unwrap(), home.create_group("b").await.unwrap());
+        there.add_actor("alice").await.unwrap();
+        let mut left_behind = 0;
+        for round in 0..12 {
+            let mut news = here.watch(here.position().await.unwrap());
+            let mut child = Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "relay::sender", "--ignored", "--nocapture", "--test-threads=1"])
+                .env(SENDER, format!("{} {} {}", path.display(), here.id(), there.id()))
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap();
+            // As soon as a message stands here, at an ever other point of what follows.
+            let mut messages = 0;
+            while messages <= round % 4 {
+                messages += usize::from(news.next().await.unwrap().message().is_some());
+            }
+            child.kill().unwrap();
+            child.wait().unwrap();
+            left_behind += here.relays().await.unwrap().len();
+            // Two that tidy up at once.
+            let other = Home::open(&path).await.unwrap().group(here.id()).await.unwrap();
+            std::thread::scope(|threads| {
+                for group in [&here, &other] {
+                    threads.spawn(|| block_on(group.retry_relays(None)).unwrap());
+                }
+            });
+            assert!(here.relays().await.unwrap().is_empty());
+        }
+        let ids = |lines: Vec<String>| lines.into_iter().map(|line| serde_json::from_str::<serde_json::Value>(&line).unwrap());
+        let sent = here.history().kind("chat.message").limit(1000).await.unwrap().lines;
+        let sent: Vec<String> = ids(sent).map(|line| line["id"].as_str().unwrap().to_owned()).collect();
+        let came = there.history().kind("chat.message").limit(1000).await.unwrap().lines;
+        let came: Vec<String> =
+            ids(came).map(|line| line["data"]["src_event_id"].as_str().unwrap().to_owned()).collect();
+        assert!(sent.len() >= 12 && sent.len() < 1000, "{}", sent.len());
+        assert_eq!(came.len(), sent.len());
+        assert_eq!(came.iter().collect::<BTreeSet<_>>(), sent.iter().collect::<BTreeSet<_>>());
+        assert!(left_behind > 0, "no sender died in between, so nothing was shown");
     });
 }

@@ -387,3 +387,6 @@ pub fn copied_to(facts: &[Event], message: Seq, group: &GroupId) -> Option<Event
         _ => None,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -64,7 +64,8 @@ impl Blobs {
         off_thread("cccc blob", move || blobs.put(io::Cursor::new(bytes), Path::new(&name), &name)).await
     }
 
-    fn put(&self, from: impl Read, source: &Path, name: &str) -> Result<Attachment> {
+    /// Stores what a reader gives, which `source` names in errors.
+    pub(crate) fn put(&self, from: impl Read, source: &Path, name: &str) -> Result<Attachment> {
         let (sha256, bytes, head) = match &self.0 {
             Store::Directory(dir) => put_in_directory(dir, from, source)?,
             Store::Memory(map) => {

@@ -70,6 +70,7 @@
 
 mod blobs;
 mod blocking;
+mod bundle;
 mod clock;
 pub mod command;
 pub mod concepts;
@@ -91,6 +92,7 @@ pub mod time;
 
 pub use blobs::{Blobs, MAX_BLOB_BYTES};
 pub use blocking::block_on;
+pub use bundle::Exported;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use command::Command;
 pub use engine::Executed;
@@ -107,7 +109,7 @@ pub use group::{
     OpenVoteRequest, ReserveRequest, SetContextRequest,
 };
 pub use group::{ScheduleRequest, ScheduleView};
-pub use home::{Attached, FileSystem, GroupEntry, HOME_VARIABLE, Home, HomeOptions, Scope};
+pub use home::{Attached, FileSystem, GroupEntry, HOME_VARIABLE, Home, HomeOptions, Imported, Scope};
 pub use id::{ActorId, EventId, EventRef, GroupId, Label, Principal, Remote, Seq};
 pub use id::{ContextKey, ReservationId, ScheduleId, TaskId, VoteId};
 pub use ledger::{Durability, Ledger, Position};

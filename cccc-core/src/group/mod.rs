@@ -3,6 +3,7 @@
 mod admin;
 mod awaited;
 mod context;
+mod export;
 mod history;
 mod inbox;
 mod label;

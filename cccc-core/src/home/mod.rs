@@ -4,9 +4,11 @@
 //! registry.json          which directories belong to which group, and the active group
 //! registry.lock          only ever locked
 //! groups/<group id>/     one group: its ledger (see docs/ledger-format.md) and its blobs
+//! groups/.import-*       a group that is being imported, or was when its process died
 //! ```
 
 mod filesystem;
+mod import;
 mod registry;
 mod scope;
 
@@ -30,6 +32,7 @@ use crate::ledger::FileLedger;
 use crate::ledger::file::Options;
 
 pub use filesystem::FileSystem;
+pub use import::Imported;
 pub use scope::Scope;
 
 use registry::Registry;

@@ -6,6 +6,7 @@
     reason = "tests stop where they fail"
 )]
 
+mod bundle;
 mod conformance;
 mod coord;
 mod crowd;

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::relay;
 use crate::commands::{
     actor, attach, completions, doctor, group, groups, inbox, ledger, mark, obligations, receipts, schema,
     send, show, status, tail, task, version, who, withdraw,
 };
 use crate::commands::{context as context_command, label, reserve, vote};
-use crate::commands::relay;
 use crate::commands::{policy, schedule, waits};
 use crate::context::Context;
 use crate::demo;

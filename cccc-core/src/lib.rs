@@ -98,6 +98,7 @@ pub use command::Command;
 pub use engine::Executed;
 pub use error::{Damage, Error, ErrorKind, Result};
 pub use event::{Body, Event};
+pub use group::Collected;
 pub use group::{
     ActorView, AddActorRequest, Group, GroupSummary, History, HistoryRequest, Inbox, InboxRequest,
     IntoEventRef, Message, ObligationsRequest, RemoveActorRequest, SendRequest, Sent, UpdateActorRequest,

@@ -100,7 +100,10 @@ fn message_text(out: &Output, message: &Message, reader: &Principal, roles: &Rol
     let head = format!(
         "{}  {}  {}",
         out.style(Style::Bold, message.seq),
-        out.style(who_style(&message.by), from(&message.by, reader, roles, message.content.src_group_title.as_deref())),
+        out.style(
+            who_style(&message.by),
+            from(&message.by, reader, roles, message.content.src_group_title.as_deref())
+        ),
         out.style(Style::Dim, ago(message.ts)),
     );
     let mut lines = vec![head];

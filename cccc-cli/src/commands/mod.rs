@@ -2,6 +2,7 @@
 
 pub(crate) mod actor;
 pub(crate) mod attach;
+pub(crate) mod bundle;
 pub(crate) mod completions;
 pub(crate) mod context;
 pub(crate) mod doctor;

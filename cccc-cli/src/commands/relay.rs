@@ -69,8 +69,12 @@ pub(crate) async fn cmd_relay(context: &Context, args: RelayArgs) -> Outcome {
 /// What of a message that was just sent has not arrived, for people; each on its line.
 pub(crate) fn warnings(relays: &[RelayView]) -> String {
     let warning = |one: &RelayView| {
-        let reason = one.reason.as_deref().map(clean).unwrap_or_else(|| "nothing leaves this group now".into());
-        format!("\nnot yet there: {}: {reason}; `cccc relay list` shows when it is tried again", names(&one.recipients))
+        let reason =
+            one.reason.as_deref().map(clean).unwrap_or_else(|| "nothing leaves this group now".into());
+        format!(
+            "\nnot yet there: {}: {reason}; `cccc relay list` shows when it is tried again",
+            names(&one.recipients)
+        )
     };
     relays.iter().map(warning).collect()
 }

@@ -118,6 +118,7 @@ fn document() -> Value {
             super::policy::answers(),
             super::schedule::answers(),
             super::relay::answers(),
+            super::bundle::answers(),
         ];
         answers.extend(of_families.into_iter().flatten().map(|(name, answer)| (name.to_owned(), answer)));
     }

@@ -2,6 +2,7 @@
 //! rules decide is tested in core; here it is what is passed on, printed, and returned as exit code.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
 
+mod bundle;
 mod coord;
 mod demo;
 mod doctor;

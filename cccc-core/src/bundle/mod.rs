@@ -19,6 +19,7 @@ mod write;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::blobs::Digest;
 use crate::event::{Body, Event};
 use crate::id::{GroupId, Seq};
 use crate::ledger::{Position, codec};
@@ -74,11 +75,8 @@ pub struct Exported {
     pub missing_blobs: u64,
 }
 
-/// An attachment's digest, as bytes: a ledger may name many.
-type Digest = [u8; 32];
-
 /// The attachments that an event names.
-fn named_by(event: &Event) -> impl Iterator<Item = Digest> {
+pub(crate) fn named_by(event: &Event) -> impl Iterator<Item = Digest> {
     let attachments = match &event.body {
         Body::ChatMessage(message) => message.attachments.as_slice(),
         _ => &[],

@@ -48,7 +48,8 @@ pub(crate) fn read(from: impl Read, file: &str, into: &mut dyn Contents) -> Resu
     let mut archive = tar::Archive::new(from);
     // Raw: extensions of the format are entries like others, which means that they are refused.
     let entries = archive.entries().map_err(|e| unreadable(file, &e))?.raw(true);
-    let mut reader = Reader { file, into, lines: None, named: BTreeSet::new(), last_blob: None, blobs: 0, end: None };
+    let mut reader =
+        Reader { file, into, lines: None, named: BTreeSet::new(), last_blob: None, blobs: 0, end: None };
     for entry in entries {
         let mut entry = entry.map_err(|e| unreadable(file, &e))?;
         reader.entry(&mut entry)?;
@@ -87,7 +88,8 @@ impl Reader<'_> {
             }
             let begin: Begin = note(entry, &place)?;
             if begin.cccc_group > FORMAT {
-                return Err(Error::unsupported(format!("{place}: format {} is newer", begin.cccc_group)).hint("upgrade cccc"));
+                return Err(Error::unsupported(format!("{place}: format {} is newer", begin.cccc_group))
+                    .hint("upgrade cccc"));
             }
             let to = self.into.begin(&begin)?;
             self.lines = Some(Lines::new(begin, to));
@@ -112,7 +114,11 @@ impl Reader<'_> {
             }
             let hex = name.strip_prefix("blobs/").unwrap_or_default();
             if self.into.blob(hex, entry)? != hex {
-                return Err(damaged(&place, lines.at.seq, "the content does not have the digest that is its name"));
+                return Err(damaged(
+                    &place,
+                    lines.at.seq,
+                    "the content does not have the digest that is its name",
+                ));
             }
             self.last_blob = Some(digest);
             self.blobs += 1;
@@ -162,13 +168,20 @@ impl Lines {
         Self { begin, to, at, written, batch, whole: (0, 0, written) }
     }
 
-    fn read(&mut self, entry: &mut impl Read, place: &str, into: &mut dyn Contents, named: &mut BTreeSet<Digest>) -> Result<()> {
+    fn read(
+        &mut self,
+        entry: &mut impl Read,
+        place: &str,
+        into: &mut dyn Contents,
+        named: &mut BTreeSet<Digest>,
+    ) -> Result<()> {
         let mut reader = BufReader::with_capacity(256 << 10, entry);
         let (mut line, mut offset) = (Vec::new(), 0);
         loop {
             line.clear();
             let limit = u64::try_from(MAX_LINE_BYTES).unwrap_or(u64::MAX);
-            let len = (&mut reader).take(limit).read_until(b'\n', &mut line).map_err(|e| unreadable(place, &e))?;
+            let len =
+                (&mut reader).take(limit).read_until(b'\n', &mut line).map_err(|e| unreadable(place, &e))?;
             if len == 0 {
                 return Ok(());
             }
@@ -181,7 +194,9 @@ impl Lines {
             if self.batch.bytes.len() >= BATCH_BYTES {
                 self.hand_on(into)?;
                 if self.batch.bytes.len() > MAX_COMMAND_BYTES {
-                    return Err(Error::too_large(format!("{place}: one command takes more than {MAX_COMMAND_BYTES} bytes")));
+                    return Err(Error::too_large(format!(
+                        "{place}: one command takes more than {MAX_COMMAND_BYTES} bytes"
+                    )));
                 }
             }
         }
@@ -245,7 +260,8 @@ impl Lines {
     /// Checks that the ledger is whole, and hands on what is left of it.
     fn complete(&mut self, place: &str, into: &mut dyn Contents) -> Result<()> {
         if self.at != self.begin.head {
-            let reason = format!("the ledger ends at {}, and the first entry says {}", self.at, self.begin.head);
+            let reason =
+                format!("the ledger ends at {}, and the first entry says {}", self.at, self.begin.head);
             return Err(damaged(place, self.at.seq.next(), &reason));
         }
         if self.whole.0 != self.batch.bytes.len() {
@@ -272,9 +288,8 @@ fn note<T: DeserializeOwned>(entry: &mut impl Read, place: &str) -> Result<T> {
     if u64::try_from(text.len()).is_ok_and(|len| len > MAX_NOTE_BYTES) {
         return Err(Error::too_large(format!("{place}: it is longer than {MAX_NOTE_BYTES} bytes")));
     }
-    serde_json::from_slice(&text).map_err(|e| {
-        Error::invalid(format!("{place}: {e}")).hint("this is no file of `cccc group export`")
-    })
+    serde_json::from_slice(&text)
+        .map_err(|e| Error::invalid(format!("{place}: {e}")).hint("this is no file of `cccc group export`"))
 }
 
 fn damaged(place: &str, seq: Seq, reason: &str) -> Error {

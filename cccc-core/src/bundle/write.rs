@@ -17,10 +17,18 @@ const PIECE_BYTES: usize = 4 << 20;
 
 /// Writes everything durable of a group, and says how much that was. Every line and every attachment is
 /// checked on the way.
-pub(crate) async fn write(ledger: &dyn Ledger, blobs: &Blobs, now: Timestamp, to: impl Write) -> Result<Exported> {
+pub(crate) async fn write(
+    ledger: &dyn Ledger,
+    blobs: &Blobs,
+    now: Timestamp,
+    to: impl Write,
+) -> Result<Exported> {
     let head = ledger.head().await?;
     let group_id = ledger.group_id().clone();
-    let mut archive = Archive { tar: tar::Builder::new(to), seconds: u64::try_from(now.as_millis() / 1000).unwrap_or_default() };
+    let mut archive = Archive {
+        tar: tar::Builder::new(to),
+        seconds: u64::try_from(now.as_millis() / 1000).unwrap_or_default(),
+    };
     archive.note(BEGIN, &Begin { cccc_group: FORMAT, group_id: group_id.clone(), head })?;
 
     let mut named = BTreeSet::new();
@@ -71,8 +79,8 @@ impl<W: Write> Archive<W> {
     }
 
     fn note(&mut self, name: &str, note: &impl serde::Serialize) -> Result<()> {
-        let mut text =
-            serde_json::to_vec(note).map_err(|e| Error::invalid("the bundle cannot be described").source(e))?;
+        let mut text = serde_json::to_vec(note)
+            .map_err(|e| Error::invalid("the bundle cannot be described").source(e))?;
         text.push(b'\n');
         self.entry(name, text.len(), text.as_slice())
     }
@@ -83,7 +91,10 @@ impl<W: Write> Archive<W> {
         let mut content = Vec::new();
         match blobs.open(&name) {
             // At most as large as an attachment may be; a larger one is not what it was.
-            Ok(blob) => blob.take(crate::MAX_BLOB_BYTES + 1).read_to_end(&mut content).map_err(|e| failed(e, &name))?,
+            Ok(blob) => blob
+                .take(crate::MAX_BLOB_BYTES + 1)
+                .read_to_end(&mut content)
+                .map_err(|e| failed(e, &name))?,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(error),
         };

@@ -4,6 +4,7 @@
 //! - [`delivery`]: how a message reaches its recipient, and what is known about that
 //! - [`obligations`]: what is owed, by whom, until when, and how it ends
 //! - [`addressing`]: who is in a group, who may do what, and whom an address means
+//! - [`groups`]: what a group can be doing, and how it is copied, moved and tidied up
 //! - [`time`]: what happens after a while: limits of talk, waits, reminders, schedules
 //! - [`embedding`]: the library inside a program: homes, handles, threads, errors
 //!
@@ -20,6 +21,9 @@ pub mod obligations {}
 
 #[doc = include_str!("addressing.md")]
 pub mod addressing {}
+
+#[doc = include_str!("groups.md")]
+pub mod groups {}
 
 #[doc = include_str!("time.md")]
 pub mod time {}

@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::event::{Attachment, Event, Format, NotIf, Priority};
 use crate::id::{EventId, EventRef, Principal, Seq};
 use crate::ledger::{Chain, Durability, Position};
+use crate::rule::permission;
 use crate::rule::relay::RelayView;
 use crate::time::Timestamp;
 
@@ -252,6 +253,10 @@ impl<'a> SendRequest<'a> {
     pub(super) async fn ready(mut self) -> Result<(SendMessage, Durability)> {
         if let Some(error) = self.invalid {
             return Err(error);
+        }
+        if !self.files.is_empty() {
+            // A file is not stored for a message that could not be sent anyway.
+            self.group.shared.engine.query(permission::may_change).await??;
         }
         for path in std::mem::take(&mut self.files) {
             self.message.attachments.push(self.group.blobs().put_file(path).await?);

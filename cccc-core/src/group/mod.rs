@@ -2,6 +2,7 @@
 
 mod admin;
 mod awaited;
+mod collect;
 mod context;
 mod export;
 mod history;
@@ -22,6 +23,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use admin::{ActorView, AddActorRequest, GroupSummary, RemoveActorRequest, UpdateActorRequest};
+pub use collect::Collected;
 pub use context::{AgentStateRequest, SetContextRequest};
 pub use history::{History, HistoryRequest, Watch};
 pub use inbox::{Inbox, InboxRequest, Message};
@@ -109,7 +111,12 @@ impl Group {
     /// A handle over any ledger, bound to the user. A new ledger needs [`Command::CreateGroup`] first.
     #[must_use]
     pub fn over(ledger: Arc<dyn Ledger>, blobs: Blobs, clock: Arc<dyn Clock>) -> Self {
-        Self::from_shared(Arc::new(Shared { engine: Engine::new(ledger, clock), blobs, files: None, home: None }))
+        Self::from_shared(Arc::new(Shared {
+            engine: Engine::new(ledger, clock),
+            blobs,
+            files: None,
+            home: None,
+        }))
     }
 
     pub(crate) fn from_shared(shared: Arc<Shared>) -> Self {

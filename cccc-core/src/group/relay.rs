@@ -94,11 +94,7 @@ impl Group {
             Some(message) if answered.by == self.by => &message.recipients,
             _ => std::slice::from_ref(&answered.by),
         };
-        spoken_to
-            .iter()
-            .filter_map(address::of_other_group)
-            .map(|address| address.to_string())
-            .collect()
+        spoken_to.iter().filter_map(address::of_other_group).map(|address| address.to_string()).collect()
     }
 
     /// Asks another group whom an address means there.
@@ -166,8 +162,9 @@ impl Group {
 
     async fn try_copy(&self, other: &Self, event: &Event, content: &ChatMessage) -> Result<RelayOutcome> {
         let target = content.relay_to.iter().find(|target| target.group_id == *other.id());
-        let RelayTarget { seq, .. } =
-            target.cloned().ok_or_else(|| Error::invalid(format!("{} is not for {}", event.id, other.id())))?;
+        let RelayTarget { seq, .. } = target
+            .cloned()
+            .ok_or_else(|| Error::invalid(format!("{} is not for {}", event.id, other.id())))?;
         let sent: Vec<&Remote> = content
             .recipients
             .iter()
@@ -240,8 +237,11 @@ impl Group {
         for RelayTarget { group_id, .. } in message.message().map_or(&[][..], |content| &content.relay_to) {
             if let Err(error) = self.withdraw_copy(message, group_id, withdrawal).await {
                 failed.get_or_insert_with(|| {
-                    Error::new(error.kind(), format!("done here, but not with the copy in group {group_id}: {error}"))
-                        .hint("do it again when that group can be written to")
+                    Error::new(
+                        error.kind(),
+                        format!("done here, but not with the copy in group {group_id}: {error}"),
+                    )
+                    .hint("do it again when that group can be written to")
                 });
             }
         }

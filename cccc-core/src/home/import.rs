@@ -64,7 +64,11 @@ impl Home {
     /// # Errors
     /// `Invalid` for what is no such file, or was cut short; `Corrupt`, with the place, for what is damaged;
     /// `Unsupported` for what a newer version wrote; `Unavailable` if a disk refuses. Nothing has changed then.
-    pub async fn import_group(&self, from: impl Read + Send + 'static, name: impl Into<String>) -> Result<Imported> {
+    pub async fn import_group(
+        &self,
+        from: impl Read + Send + 'static,
+        name: impl Into<String>,
+    ) -> Result<Imported> {
         let (home, name) = (self.clone(), name.into());
         off_thread("cccc import", move || block_on(home.import(from, &name))).await
     }
@@ -179,7 +183,8 @@ impl Contents for Aside<'_> {
 
     fn lines(&mut self, batch: Batch) -> Result<()> {
         let ledger = self.ledger()?.clone();
-        let appended = block_on(async move { ledger.turn().await?.append(batch, Durability::Durable).await })?;
+        let appended =
+            block_on(async move { ledger.turn().await?.append(batch, Durability::Durable).await })?;
         match appended {
             Appended::New => Ok(()),
             Appended::Already | Appended::Lost => {

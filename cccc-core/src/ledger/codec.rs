@@ -191,7 +191,8 @@ impl<'a> RawLine<'a> {
         let envelope = self.envelope()?;
         let (before, old) = (self.before_data(), format!(",\"group_id\":\"{}\"", envelope.group_id));
         // Quotes within strings are escaped, so this is no part of one; `via`, which is an object, comes later.
-        let at = memchr::memmem::find(before, old.as_bytes()).ok_or("does not spell its group as this format does")?;
+        let at = memchr::memmem::find(before, old.as_bytes())
+            .ok_or("does not spell its group as this format does")?;
         let (start, rest) = before.split_at(at);
         let rest = rest.get(old.len()..).unwrap_or_default();
         let before = [start, format!(",\"group_id\":\"{to}\"").as_bytes(), rest].concat();

@@ -83,8 +83,9 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self> {
         let malformed = |reason: Error| {
-            Error::invalid(format!("{text:?} is not an address: {reason}"))
-                .hint("use @all, @peers, @foreman, user, an actor's id, or #label; with @GROUP in another group")
+            Error::invalid(format!("{text:?} is not an address: {reason}")).hint(
+                "use @all, @peers, @foreman, user, an actor's id, or #label; with @GROUP in another group",
+            )
         };
         let bare = text.strip_prefix('@').unwrap_or(text);
         if let Some((address, group)) = split_group(text) {

@@ -75,10 +75,34 @@ pub(super) fn admit(state: &GroupState, call: &Call, command: &Command) -> Resul
         return Err(unknown_actor(state, id));
     }
     if state.mode() == GroupMode::Archived && !matches!(command, Command::SetState(_)) {
-        return Err(Error::refused("the group is archived, and so read-only")
-            .hint("the user can open it again with `cccc group resume`"));
+        return Err(read_only());
     }
     Ok(())
+}
+
+/// The user or the system, in a group that may change.
+pub(crate) fn may_collect(state: &GroupState, by: &Principal) -> Result<()> {
+    if let Some((seq, kind)) = state.unsupported() {
+        return Err(
+            Error::unsupported(format!("event {seq} ({kind}) is of a newer version")).hint("upgrade cccc")
+        );
+    }
+    may_change(state)?;
+    match rank(state, by) {
+        Rank::Owner => Ok(()),
+        _ => Err(Error::refused(format!("{by} may not remove attachments: that is for the user"))
+            .hint("ask with `cccc send --to user`")),
+    }
+}
+
+/// Refuses what would change an archived group.
+pub(crate) fn may_change(state: &GroupState) -> Result<()> {
+    if state.mode() == GroupMode::Archived { Err(read_only()) } else { Ok(()) }
+}
+
+fn read_only() -> Error {
+    Error::refused("the group is archived, and so read-only")
+        .hint("the user can open it again with `cccc group resume`")
 }
 
 /// Refuses an actor that is not in the group.
@@ -126,3 +150,6 @@ pub(super) fn unknown_actor(state: &GroupState, id: &ActorId) -> Error {
         None => error.hint("`cccc actor list` shows who is there"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -137,7 +137,10 @@ impl Receipt {
     pub(crate) fn learn(&mut self, there: &Self) {
         self.read |= there.read;
         // An answer that has come here is known without asking.
-        let learn = |word: &mut ObligationWord, reason: &mut Option<String>, other: ObligationWord, why: &Option<String>| {
+        let learn = |word: &mut ObligationWord,
+                     reason: &mut Option<String>,
+                     other: ObligationWord,
+                     why: &Option<String>| {
             if matches!(word, ObligationWord::None | ObligationWord::Open) {
                 *word = other;
                 reason.clone_from(why);

@@ -34,8 +34,8 @@ use serde_json::json;
 use crate::command::{RelayCopy, RelayOutcome, SendMessage};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{
-    Body, ChatMessage, ChatRetract, DeliveryState, Event, GroupMode, NotIf, RelayTarget, RuntimeDelivery, Transport,
-    WithholdReason, key_hash,
+    Body, ChatMessage, ChatRetract, DeliveryState, Event, GroupMode, NotIf, RelayTarget, RuntimeDelivery,
+    Transport, WithholdReason, key_hash,
 };
 use crate::id::{EventId, EventRef, GroupId, Principal, Remote, Seq};
 use crate::ledger::Draft;

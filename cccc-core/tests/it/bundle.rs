@@ -171,7 +171,8 @@ fn an_archived_group_can_be_taken_along() {
 
 /// What is in a directory of groups.
 fn names(home: &Home) -> Vec<String> {
-    let entries = fs::read_dir(home.path().join("groups")).map(Iterator::collect::<Vec<_>>).unwrap_or_default();
+    let entries =
+        fs::read_dir(home.path().join("groups")).map(Iterator::collect::<Vec<_>>).unwrap_or_default();
     let mut names: Vec<String> =
         entries.into_iter().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
@@ -192,7 +193,10 @@ fn an_import_that_fails_or_dies_leaves_nothing() {
         let error = place.there.import_group(damaged, "bad.tar").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
         let text = error.to_string();
-        assert!(text.contains("bad.tar") && text.contains("event 5") && text.contains("nothing was imported"), "{text}");
+        assert!(
+            text.contains("bad.tar") && text.contains("event 5") && text.contains("nothing was imported"),
+            "{text}"
+        );
         assert_eq!(names(&place.there), [""; 0]);
 
         // As a process leaves it that dies: half of a group, and a lock that nobody holds.
@@ -314,7 +318,8 @@ async fn seen(group: &Group, sent: &[cccc_core::EventId]) -> BTreeMap<String, St
 
 fn blobs(home: &Home, id: &GroupId) -> BTreeMap<String, Vec<u8>> {
     let dir = home.group_path(id).join("blobs");
-    let read = |path: &Path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(path).unwrap());
+    let read =
+        |path: &Path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(path).unwrap());
     match fs::read_dir(dir) {
         Ok(entries) => entries.map(|entry| read(&entry.unwrap().path())).collect(),
         Err(_) => BTreeMap::new(),

@@ -7,6 +7,7 @@
 )]
 
 mod bundle;
+mod collect;
 mod conformance;
 mod coord;
 mod crowd;

@@ -24,7 +24,8 @@ impl Town {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_800_000_000_000)));
         let home = open(&dir, &clock).await;
-        let (here, there) = (home.create_group("app").await.unwrap(), home.create_group("infra").await.unwrap());
+        let (here, there) =
+            (home.create_group("app").await.unwrap(), home.create_group("infra").await.unwrap());
         here.add_actor("lead").await.unwrap();
         here.add_actor("bob").await.unwrap();
         there.add_actor("chief").await.unwrap();
@@ -151,7 +152,9 @@ fn a_question_goes_there_and_the_answer_comes_back() {
         lead.reply(&asked, "And the registry?").await.unwrap();
         let more = alice.inbox().await.unwrap().messages.pop().unwrap();
         assert_eq!(more.content.reply_to, Some(copy.event_id));
-        assert!(town.here.relays().await.unwrap().is_empty() && town.there.relays().await.unwrap().is_empty());
+        assert!(
+            town.here.relays().await.unwrap().is_empty() && town.there.relays().await.unwrap().is_empty()
+        );
     });
 }
 
@@ -592,7 +595,9 @@ fn senders_that_are_killed_leave_nothing_lost_and_nothing_doubled() {
             });
             assert!(here.relays().await.unwrap().is_empty());
         }
-        let ids = |lines: Vec<String>| lines.into_iter().map(|line| serde_json::from_str::<serde_json::Value>(&line).unwrap());
+        let ids = |lines: Vec<String>| {
+            lines.into_iter().map(|line| serde_json::from_str::<serde_json::Value>(&line).unwrap())
+        };
         let sent = here.history().kind("chat.message").limit(1000).await.unwrap().lines;
         let sent: Vec<String> = ids(sent).map(|line| line["id"].as_str().unwrap().to_owned()).collect();
         let came = there.history().kind("chat.message").limit(1000).await.unwrap().lines;

@@ -109,7 +109,8 @@ fn under_another_id_everything_but_the_chain_is_the_same() {
             text.lines().map(|line| line.split(",\"chain\"").next().unwrap().replace(&old, &new)).collect()
         };
         assert_eq!(without_chain(&kept.lines), without_chain(&lines));
-        let page = crate::ledger::Page::check(kept.lines, Position::start(&GroupId::new(to).unwrap())).unwrap();
+        let page =
+            crate::ledger::Page::check(kept.lines, Position::start(&GroupId::new(to).unwrap())).unwrap();
         assert_eq!(page.lines().last().unwrap().chain().unwrap(), whole.head.chain);
     }
 }
@@ -161,8 +162,18 @@ fn what_does_not_belong_there_is_refused() {
         ("a blob that nobody names", added(2, &nobody, plain, b""), Invalid, "no message names it"),
         ("a blob of other content", changed(2, "o", "x"), Corrupt, "digest"),
         ("a blob before the ledger", swapped(1, 2), Corrupt, "the ledger ends at 0"),
-        ("the ledger twice", added(2, "ledger/00000000000000000001.jsonl", plain, &good[1].2), Invalid, "out of order"),
-        ("a piece too far on", added(2, "ledger/00000000000000000009.jsonl", plain, b""), Invalid, "out of order"),
+        (
+            "the ledger twice",
+            added(2, "ledger/00000000000000000001.jsonl", plain, &good[1].2),
+            Invalid,
+            "out of order",
+        ),
+        (
+            "a piece too far on",
+            added(2, "ledger/00000000000000000009.jsonl", plain, b""),
+            Invalid,
+            "out of order",
+        ),
         ("a line with another word", changed(1, "\"see\"", "\"sea\""), Corrupt, "event 3 "),
         ("a line without its end", changed(1, "\"}\n", "\"}"), Corrupt, "no end"),
         ("another head", changed(0, "\"head\":\"4:", "\"head\":\"3:"), Corrupt, "the first entry says 3"),
@@ -180,7 +191,10 @@ fn what_does_not_belong_there_is_refused() {
         let error = read_into(&archive(&entries), &mut Kept::default()).expect_err(what);
         assert!(error.kind() == kind && error.to_string().contains(word), "{what}: {error}");
     }
-    let error = read_into(b"no archive at all, but long enough to be looked at".repeat(40).as_slice(), &mut Kept::default());
+    let error = read_into(
+        b"no archive at all, but long enough to be looked at".repeat(40).as_slice(),
+        &mut Kept::default(),
+    );
     assert_eq!(error.unwrap_err().kind(), Invalid);
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::relay;
 use crate::commands::{
     actor, attach, completions, doctor, group, groups, inbox, join, ledger, mark, notices, obligations,
     receipts, schema, send, show, status, tail, task, version, who, withdraw,
@@ -38,6 +39,7 @@ use crate::output::Outcome;
 
 Environment:
   CCCC_HOME, CCCC_GROUP_ID, CCCC_ACTOR_ID       as --home, --group and --as
+  (a group is named by its id, by the start of its id, or by its title)
   CCCC_ALLOW_NETWORK_FS=1                       allow a home on NFS, 9p, SMB..., for one machine only
   NO_COLOR                                      no colours, on a terminal neither"
 )]
@@ -101,6 +103,7 @@ pub(crate) enum Command {
     Task(task::TaskArgs),
     TrackedSend(task::TrackedSendArgs),
     Waits(waits::WaitsArgs),
+    Relay(relay::RelayArgs),
     Policy(policy::PolicyArgs),
     Schedule(schedule::ScheduleArgs),
     Show(show::ShowArgs),
@@ -152,6 +155,7 @@ impl Command {
             Self::Task(args) => task::cmd_task(context, args).await,
             Self::TrackedSend(args) => task::cmd_tracked_send(context, args).await,
             Self::Waits(args) => waits::cmd_waits(context, args).await,
+            Self::Relay(args) => relay::cmd_relay(context, args).await,
             Self::Policy(args) => policy::cmd_policy(context, args).await,
             Self::Schedule(args) => schedule::cmd_schedule(context, args).await,
             Self::Show(args) => show::cmd_show(context, args).await,

@@ -121,7 +121,7 @@ impl Context {
     /// The group in an open home.
     async fn find_group(&self, home: &Home) -> Result<Group> {
         let group = match self.named_group() {
-            Some(id) => home.group(&id.parse()?).await?,
+            Some(name) => home.group_named(&name).await?,
             None => match home.find(".").await? {
                 Some(group) => group,
                 None => match self.joined()? {

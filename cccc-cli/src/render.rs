@@ -87,7 +87,7 @@ pub(crate) fn who_style(by: &Principal) -> Style {
     match by {
         Principal::User => Style::Bold,
         Principal::System | Principal::Service(_) => Style::Dim,
-        Principal::Actor(_) => Style::Cyan,
+        Principal::Actor(_) | Principal::Remote(_) => Style::Cyan,
     }
 }
 

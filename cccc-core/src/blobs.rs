@@ -1,21 +1,28 @@
 //! Attachments: files under the SHA-256 of their content, next to the ledger that names them.
 
+mod collect;
+
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
 use crate::blocking::off_thread;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Attachment;
 
+pub(crate) use collect::{Candidate, Lying, digests_in};
+
 /// The largest attachment, in bytes.
 pub const MAX_BLOB_BYTES: u64 = 64 << 20;
 
 const CHUNK: usize = 256 << 10;
+
+/// The digest of a blob.
+pub(crate) type Digest = [u8; 32];
 
 /// The blobs of one group. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -64,7 +71,8 @@ impl Blobs {
         off_thread("cccc blob", move || blobs.put(io::Cursor::new(bytes), Path::new(&name), &name)).await
     }
 
-    fn put(&self, from: impl Read, source: &Path, name: &str) -> Result<Attachment> {
+    /// Stores what a reader gives, which `source` names in errors.
+    pub(crate) fn put(&self, from: impl Read, source: &Path, name: &str) -> Result<Attachment> {
         let (sha256, bytes, head) = match &self.0 {
             Store::Directory(dir) => put_in_directory(dir, from, source)?,
             Store::Memory(map) => {
@@ -76,6 +84,27 @@ impl Blobs {
         };
         let media_type = media_type(name, &head).into();
         Ok(Attachment { sha256, bytes, name: clean_name(name), media_type })
+    }
+
+    /// Copies a blob into another group's, where it may be already. When this returns, it is durable there.
+    ///
+    /// # Errors
+    /// `NotFound` if it was redacted or collected; `Corrupt` if its bytes are not those of its name.
+    pub(crate) async fn copy_to(&self, other: &Self, attachment: &Attachment) -> Result<()> {
+        let (from, to, attachment) = (self.clone(), other.clone(), attachment.clone());
+        off_thread("cccc blob", move || {
+            let Attachment { sha256, name, .. } = attachment;
+            let copied = to.put(from.open(&sha256)?, Path::new(&name), &name)?;
+            if copied.sha256 == sha256 {
+                return Ok(());
+            }
+            Err(Error::new(
+                ErrorKind::Corrupt,
+                format!("the blob {sha256} has other content than its name says"),
+            )
+            .hint("run `cccc doctor`; restore the file from a copy"))
+        })
+        .await
     }
 
     /// Opens a blob for reading.
@@ -115,12 +144,37 @@ impl Blobs {
     }
 
     /// Refuses an attachment that is malformed or whose blob is not here: a message never names bytes
-    /// that are not durable.
+    /// that are not durable. One that is here stays here long enough to be named.
     pub(crate) fn check(&self, attachment: &Attachment) -> Result<()> {
         if attachment.bytes > MAX_BLOB_BYTES {
             return Err(too_large(Path::new(&attachment.name)));
         }
+        check_digest(&attachment.sha256)?;
+        if let Store::Directory(dir) = &self.0
+            && collect::touch(dir, &attachment.sha256)?
+        {
+            return Ok(());
+        }
         self.open(&attachment.sha256).map(drop)
+    }
+
+    /// What lies here that is old enough to go.
+    pub(crate) async fn lying(&self) -> Result<Lying> {
+        let dir = self.directory()?;
+        off_thread("cccc blob", move || collect::list(&dir)).await
+    }
+
+    /// Removes those of these that nobody is about to name; answers which.
+    pub(crate) async fn remove_untouched(&self, candidates: Vec<Candidate>) -> Result<Vec<Candidate>> {
+        let dir = self.directory()?;
+        off_thread("cccc blob", move || collect::remove(&dir, candidates)).await
+    }
+
+    fn directory(&self) -> Result<Arc<Path>> {
+        match &self.0 {
+            Store::Directory(dir) => Ok(dir.clone()),
+            Store::Memory(_) => Err(Error::unsupported("these attachments are not files")),
+        }
     }
 
     /// Removes a blob; one that is gone is fine.
@@ -153,7 +207,11 @@ fn put_in_directory(dir: &Path, from: impl Read, source: &Path) -> Result<Copied
         let (sha256, bytes, head) = copy(from, source, &mut file, &temporary)?;
         file.sync_all().map_err(|e| Error::io("sync", &temporary, e))?;
         let path = dir.join(&sha256);
-        fs::rename(&temporary, &path).map_err(|e| Error::io("rename to", &path, e))?;
+        {
+            // Not between a look at what lay there and its removal.
+            let _lock = collect::lock_shared(dir)?;
+            fs::rename(&temporary, &path).map_err(|e| Error::io("rename to", &path, e))?;
+        }
         sync_directory(dir)?;
         Ok((sha256, bytes, head))
     })();
@@ -173,11 +231,15 @@ fn make_directory(dir: &Path) -> Result<()> {
 }
 
 fn create_private(path: &Path) -> Result<File> {
+    private().create_new(true).open(path).map_err(|e| Error::io("create", path, e))
+}
+
+fn private() -> fs::OpenOptions {
     let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
+    options.write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(|e| Error::io("create", path, e))
+    options
 }
 
 /// Makes a directory's names durable, where a platform has that.

@@ -2,10 +2,12 @@
 //!
 //! A command says what is wanted, never who wants it: that is the principal of the handle it is given to.
 
+mod relay;
 mod task;
 
 use std::time::Duration;
 
+pub use relay::{RelayCopy, RelayOutcome, RemoteAudience};
 pub use task::{AddTask, UpdateTask};
 
 use crate::event::{
@@ -13,7 +15,7 @@ use crate::event::{
     NotIf, Priority, Role, ScheduleAction, Transport,
 };
 use crate::event::{Choice, ContextValue};
-use crate::id::{ActorId, EventId, EventRef, Label, Principal};
+use crate::id::{ActorId, EventId, EventRef, GroupId, Label, Principal};
 use crate::id::{ContextKey, ReservationId, ScheduleId, Seq, VoteId};
 use crate::time::Timestamp;
 
@@ -171,6 +173,18 @@ pub enum Command {
         task: AddTask,
         /// The message, to exactly one recipient.
         message: SendMessage,
+    },
+    /// Takes the copy of a message from another group. Only the relay gives this command, in the name of the
+    /// message's sender there.
+    Relay(Box<RelayCopy>),
+    /// Says how the copying of a message into another group ended. Only the system gives this command.
+    SettleRelay {
+        /// The message.
+        event: EventRef,
+        /// The other group.
+        group: GroupId,
+        /// How it ended.
+        outcome: RelayOutcome,
     },
     /// Allows another try at a delivery that ended `ambiguous`.
     Retry {
@@ -447,4 +461,6 @@ pub struct SendMessage {
     pub supersedes: Option<EventRef>,
     /// Preconditions at handoff.
     pub not_if: Vec<NotIf>,
+    /// Whom the addresses in other groups mean there; [`Group::send`](crate::Group::send) fills it in.
+    pub remote: Vec<RemoteAudience>,
 }

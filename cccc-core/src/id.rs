@@ -1,12 +1,14 @@
 //! Identifiers, parsed at the boundary: whoever holds one of these types holds a well-formed value.
 
 mod numbered;
+mod remote;
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 pub use numbered::{ReservationId, TaskId, VoteId};
+pub use remote::Remote;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -137,7 +139,8 @@ name_type!(
     ScheduleId, "schedule id", check_name
 );
 
-/// Who speaks or is spoken to. Written `user`, `system`, `svc:<name>`, or as a bare actor id.
+/// Who speaks or is spoken to. Written `user`, `system`, `svc:<name>`, or as a bare actor id; where it is one
+/// of another group, with `@` and that group's id.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
 #[schemars(with = "String")]
 pub enum Principal {
@@ -149,6 +152,8 @@ pub enum Principal {
     Actor(ActorId),
     /// A service that writes to the group (a bridge, a scheduler).
     Service(Label),
+    /// Somebody in another group of the home.
+    Remote(Remote),
 }
 
 impl Principal {
@@ -157,7 +162,16 @@ impl Principal {
     pub fn actor(&self) -> Option<&ActorId> {
         match self {
             Self::Actor(id) => Some(id),
-            Self::User | Self::System | Self::Service(_) => None,
+            Self::User | Self::System | Self::Service(_) | Self::Remote(_) => None,
+        }
+    }
+
+    /// The principal in its own group: of one of another group, who it is there.
+    #[must_use]
+    pub fn at_home(&self) -> &Self {
+        match self {
+            Self::Remote(remote) => remote.who(),
+            here => here,
         }
     }
 }
@@ -169,6 +183,7 @@ impl fmt::Display for Principal {
             Self::System => f.pad("system"),
             Self::Actor(id) => f.pad(id.as_str()),
             Self::Service(name) => f.pad(&format!("svc:{name}")),
+            Self::Remote(remote) => remote.fmt(f),
         }
     }
 }
@@ -177,6 +192,9 @@ impl FromStr for Principal {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
+        if let Some((who, group)) = text.rsplit_once('@') {
+            return Remote::new(who.parse()?, GroupId::new(group)?).map(Self::Remote);
+        }
         match text {
             "user" => Ok(Self::User),
             "system" => Ok(Self::System),

@@ -70,6 +70,7 @@
 
 mod blobs;
 mod blocking;
+mod bundle;
 mod clock;
 pub mod command;
 pub mod concepts;
@@ -92,11 +93,13 @@ pub mod time;
 
 pub use blobs::{Blobs, MAX_BLOB_BYTES};
 pub use blocking::block_on;
+pub use bundle::Exported;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use command::Command;
 pub use engine::Executed;
 pub use error::{Damage, Error, ErrorKind, Result};
 pub use event::{Body, Event};
+pub use group::Collected;
 pub use group::{
     ActorView, AddActorRequest, Group, GroupSummary, History, HistoryRequest, Inbox, InboxRequest,
     IntoEventRef, JoinRequest, Joined, LiveSession, Member, Message, ObligationsRequest, RemoveActorRequest,
@@ -108,8 +111,8 @@ pub use group::{
     OpenVoteRequest, ReserveRequest, SetContextRequest,
 };
 pub use group::{ScheduleRequest, ScheduleView};
-pub use home::{Attached, FileSystem, GroupEntry, HOME_VARIABLE, Home, HomeOptions, Scope};
-pub use id::{ActorId, EventId, EventRef, GroupId, Label, Principal, Seq};
+pub use home::{Attached, FileSystem, GroupEntry, HOME_VARIABLE, Home, HomeOptions, Imported, Scope};
+pub use id::{ActorId, EventId, EventRef, GroupId, Label, Principal, Remote, Seq};
 pub use id::{ContextKey, ReservationId, ScheduleId, TaskId, VoteId};
 pub use ledger::{Durability, Ledger, Position};
 pub use presence::Process;
@@ -120,6 +123,7 @@ pub use rule::obligation::ObligationView;
 pub use rule::policy::{Effect, Keeping, PolicyView, Reminder};
 pub use rule::presence::Upkeep;
 pub use rule::receipt::{DeliveryWord, ObligationWord, Receipt};
+pub use rule::relay::{DueRelay, RelayView};
 pub use rule::reservation::ReservationView;
 pub use rule::schedule::Firing;
 pub use rule::task::Check;

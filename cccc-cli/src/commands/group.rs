@@ -10,11 +10,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::attach::{AttachAnswer, only_the_user};
-use super::{answer_done, status};
+use super::{answer_done, bundle, status};
 use crate::context::Context;
 use crate::output::{Outcome, clean};
 
-/// Make, show, change, pause, archive or delete a group
+/// Make, show, change, pause, archive, move or delete a group
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cccc group create --title Research      a group that belongs to no directory
@@ -65,6 +65,43 @@ enum GroupCommand {
         /// The group's id, spelled out
         #[arg(value_name = "GROUP")]
         id: String,
+    },
+    /// Write the group as one file, with which `cccc group import` makes it again elsewhere
+    ///
+    /// The file has the ledger and the attachments that messages name, and is a tar archive. What is secret
+    /// in messages is secret in the file. Others may go on writing meanwhile.
+    #[command(after_help = "Examples:
+  cccc group export shop.tar
+  cccc group export - | zstd > shop.tar.zst")]
+    Export {
+        /// A file that does not exist yet; `-` writes standard output
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Make a group of a file that `cccc group export` wrote
+    ///
+    /// Everything in it is checked before anything of it can be seen. The group is idle, so that nothing
+    /// happens in it before `cccc group resume`. It keeps its id, or gets a new one if there is a group of
+    /// that id. Directories stay with it if they are here and belong to no other group.
+    #[command(after_help = "Examples:
+  cccc group import shop.tar
+  zstd -dc shop.tar.zst | cccc group import -")]
+    Import {
+        /// The file; `-` reads standard input
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Remove attachments that no message names
+    ///
+    /// These are files that were stored and never sent. One that somebody has stored or used within a day
+    /// stays, as a message may be about to name it.
+    #[command(after_help = "Examples:
+  cccc group gc --dry-run
+  cccc group gc --json | jq .bytes")]
+    Gc {
+        /// Change nothing, only say what would be removed
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Add or remove directories that belong to the group
     #[command(subcommand)]
@@ -139,6 +176,9 @@ pub(crate) async fn cmd_group(context: &Context, args: GroupArgs) -> Outcome {
         GroupCommand::Resume(args) => set(context, GroupMode::Active, args, "active").await,
         GroupCommand::Archive(args) => set(context, GroupMode::Archived, args, "archived").await,
         GroupCommand::Delete { id } => delete(context, &id).await,
+        GroupCommand::Export { file } => bundle::export(context, file).await,
+        GroupCommand::Import { file } => bundle::import(context, file).await,
+        GroupCommand::Gc { dry_run } => bundle::gc(context, dry_run).await,
         GroupCommand::Scope(command) => scope(context, command).await,
     }
 }

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::notices;
 use crate::context::Context;
-use crate::output::{Outcome, Output, Style};
+use crate::output::{Outcome, Output, Style, clean};
 use crate::render::{ago, asks, indented, names, who_style, word};
 
 /// Show what you have not read, oldest first
@@ -80,10 +80,20 @@ fn text(out: &Output, group: &Group, inbox: &Inbox, roles: &Roles) -> String {
     parts.join("\n\n")
 }
 
-/// Where a message comes from, in words that no agent can take for the user's when they are not.
-pub(crate) fn from(by: &Principal, reader: &Principal, roles: &Roles) -> String {
+/// Where a message comes from, in words that no agent can take for the user's when they are not. `group` is
+/// what people call the group that it was relayed from.
+pub(crate) fn from(by: &Principal, reader: &Principal, roles: &Roles, group: Option<&str>) -> String {
     let not = if *reader == Principal::User { "" } else { " (not the user)" };
     match by {
+        Principal::Remote(remote) => {
+            let title = group.map(|title| format!(" {:?}", clean(title))).unwrap_or_default();
+            let not = if *remote.who() == Principal::User { "" } else { not };
+            let who = match remote.who() {
+                Principal::User => "the user".to_owned(),
+                who => who.to_string(),
+            };
+            format!("from {who} in group {}{title}{not}", remote.group())
+        }
         Principal::User => "from the user".to_owned(),
         Principal::System => format!("from the system{not}"),
         Principal::Service(name) => format!("from the service {name}{not}"),
@@ -98,7 +108,10 @@ fn message_text(out: &Output, message: &Message, reader: &Principal, roles: &Rol
     let head = format!(
         "{}  {}  {}",
         out.style(Style::Bold, message.seq),
-        out.style(who_style(&message.by), from(&message.by, reader, roles)),
+        out.style(
+            who_style(&message.by),
+            from(&message.by, reader, roles, message.content.src_group_title.as_deref())
+        ),
         out.style(Style::Dim, ago(message.ts)),
     );
     let mut lines = vec![head];

@@ -207,7 +207,7 @@ async fn export(context: &Context, output: Option<PathBuf>) -> Outcome {
 }
 
 /// A file of one's own; what is there is never overwritten.
-fn create_new(path: &Path) -> Result<std::fs::File> {
+pub(super) fn create_new(path: &Path) -> Result<std::fs::File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]

@@ -2,6 +2,7 @@
 
 pub(crate) mod actor;
 pub(crate) mod attach;
+pub(crate) mod bundle;
 pub(crate) mod completions;
 pub(crate) mod context;
 pub(crate) mod doctor;
@@ -16,6 +17,7 @@ pub(crate) mod notices;
 pub(crate) mod obligations;
 pub(crate) mod policy;
 pub(crate) mod receipts;
+pub(crate) mod relay;
 pub(crate) mod reserve;
 pub(crate) mod schedule;
 pub(crate) mod schema;

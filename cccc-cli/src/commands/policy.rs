@@ -176,6 +176,13 @@ fn table<'a>(context: &'a Context, effects: &[Effect]) -> Table<'a> {
                 };
                 table.row([since, plain(what), plain(""), plain(about), plain("")]);
             }
+            Effect::Relay(relay) => table.row([
+                since,
+                plain("relay"),
+                (relay.group_id.to_string(), Style::Cyan),
+                plain(relay.event_id.seq),
+                plain(relay.tries + 1),
+            ]),
             _ => table.row([since, plain("something newer"), plain(""), plain(""), plain("")]),
         }
     }

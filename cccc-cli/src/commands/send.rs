@@ -7,6 +7,7 @@ use cccc_core::event::{Format, Priority};
 use cccc_core::{SendRequest, Sent};
 use clap::{Args, ValueEnum};
 
+use super::relay;
 use crate::context::Context;
 use crate::output::Outcome;
 use crate::render::names;
@@ -15,12 +16,14 @@ use crate::{duration, input};
 /// Send a message; it is on disk when this returns
 ///
 /// An address is `@all` (every actor), `@peers`, `@foreman`, `user`, an actor's id, or `#label` for all
-/// who have that label. Without one the message goes to the group's default, which is the foreman.
+/// who have that label. Without one the message goes to the group's default, which is the foreman. Each of
+/// them with `@GROUP` (id, start of the id, or title) means whom it means in that group of the same home.
 ///
 /// A retry with the same --client-id and the same content gives the first message again.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cccc send \"Review src/auth.rs\" --to '#reviewer' --reply-within 15m
+  cccc send \"Is the cluster up?\" --to alice@infra --reply-required
   cccc send \"Deploy is blocked\" --to @all --attention
   git diff | cccc send - --to alice --intent question
   cccc send \"The findings\" --to lead --file findings.md --client-id findings-1
@@ -175,6 +178,7 @@ pub(crate) async fn cmd_reply(context: &Context, args: ReplyArgs) -> Outcome {
 fn answer_sent(context: &Context, sent: &Sent) -> Outcome {
     context.out.answer(sent, || {
         let before = if sent.duplicate { " (sent before)" } else { "" };
-        format!("{} to {}{before}", sent.event_id, names(&sent.recipients))
+        let late = relay::warnings(&sent.relays);
+        format!("{} to {}{before}{late}", sent.event_id, names(&sent.recipients))
     })
 }

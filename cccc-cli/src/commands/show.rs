@@ -56,7 +56,7 @@ fn message_text(
     let mut lines = vec![format!(
         "{}  {}  to {}  {} ({})",
         context.out.style(Style::Bold, event.id),
-        from(&event.by, &reader, roles),
+        from(&event.by, &reader, roles, message.src_group_title.as_deref()),
         names(&message.recipients),
         event.ts,
         ago(event.ts),

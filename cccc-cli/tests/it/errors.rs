@@ -23,7 +23,7 @@ fn a_refusal_names_the_nearest_and_the_next_step() {
         (&["reply", "9999", "hi"], "not_found"),
         (&["send", "hi", "--to", "bob", "--file", "none.txt"], "not_found"),
         (&["--group", "gnone", "status"], "not_found"),
-        (&["--group", "../x", "status"], "invalid"),
+        (&["--group", "../x", "status"], "not_found"),
         (&["ledger", "verify", "--expect", "12"], "invalid"),
     ] {
         let error = place.refused(args);

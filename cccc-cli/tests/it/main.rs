@@ -2,6 +2,7 @@
 //! rules decide is tested in core; here it is what is passed on, printed, and returned as exit code.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
 
+mod bundle;
 mod coord;
 mod demo;
 mod doctor;
@@ -13,6 +14,7 @@ mod ledger;
 mod life;
 mod message;
 mod outside;
+mod relay;
 mod speaking;
 mod support;
 mod task;

@@ -5,6 +5,7 @@
 //! - [`obligations`]: what is owed, by whom, until when, and how it ends
 //! - [`addressing`]: who is in a group, who may do what, and whom an address means
 //! - [`sessions`]: which running agent is which actor, who is there, and what becomes of those who go
+//! - [`groups`]: what a group can be doing, and how it is copied, moved and tidied up
 //! - [`time`]: what happens after a while: limits of talk, waits, reminders, schedules
 //! - [`embedding`]: the library inside a program: homes, handles, threads, errors
 //!
@@ -24,6 +25,9 @@ pub mod addressing {}
 
 #[doc = include_str!("sessions.md")]
 pub mod sessions {}
+
+#[doc = include_str!("groups.md")]
+pub mod groups {}
 
 #[doc = include_str!("time.md")]
 pub mod time {}

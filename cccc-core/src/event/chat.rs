@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{EventId, Principal, Seq};
+use crate::id::{EventId, GroupId, Principal, Seq};
 use crate::time::Timestamp;
 
 /// How a message's text is written.
@@ -133,12 +133,28 @@ pub struct ChatMessage {
     /// The task it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task_id: Option<String>,
+    /// The other groups that it is for, as they were found when it was sent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub relay_to: Vec<RelayTarget>,
     /// Where it was relayed from: the group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub src_group_id: Option<String>,
+    /// Where it was relayed from: what people call that group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub src_group_title: Option<String>,
     /// Where it was relayed from: the event there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub src_event_id: Option<String>,
+}
+
+/// Another group that a message is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RelayTarget {
+    /// The group.
+    pub group_id: GroupId,
+    /// The last event there when its actors were looked up: one that joins later, under the same name too,
+    /// is not meant.
+    pub seq: Seq,
 }
 
 /// `chat.read`: single messages, or everything up to a place.

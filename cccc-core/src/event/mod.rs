@@ -25,7 +25,7 @@ pub use admin::{
 };
 pub use chat::{
     Attachment, ChatAck, ChatCancel, ChatMessage, ChatMove, ChatRead, ChatRedact, ChatRetract, Format, NotIf,
-    Priority,
+    Priority, RelayTarget,
 };
 pub use context::{AgentState, ContextSet, ContextValue, Service, WaitingFor};
 pub use delivery::{DeliveryState, RuntimeDelivery, Transport, WithholdReason};

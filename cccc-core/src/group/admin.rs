@@ -105,6 +105,16 @@ impl Group {
             .await
     }
 
+    /// What people call the group.
+    pub(crate) async fn title(&self) -> Result<String> {
+        self.shared.engine.query(|state| state.title().to_owned()).await
+    }
+
+    /// The directories that belong to the group, by their keys.
+    pub(crate) async fn scopes(&self) -> Result<std::collections::BTreeMap<String, String>> {
+        self.shared.engine.query(|state| state.scopes().clone()).await
+    }
+
     /// The actors, by id.
     pub async fn actors(&self) -> Result<Vec<ActorView>> {
         Ok(self.summary().await?.actors)

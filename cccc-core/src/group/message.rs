@@ -9,12 +9,15 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::relay::Withdrawal;
 use super::{Group, Message, appended};
 use crate::command::{Command, SendMessage};
 use crate::error::{Error, Result};
 use crate::event::{Attachment, Event, Format, NotIf, Priority};
 use crate::id::{EventId, EventRef, Principal, Seq};
 use crate::ledger::{Chain, Durability, Position};
+use crate::rule::permission;
+use crate::rule::relay::RelayView;
 use crate::time::Timestamp;
 
 /// Anything that names an event: an id, a seq, a message, `"42"`.
@@ -58,6 +61,9 @@ pub struct Sent {
     pub recipients: Vec<Principal>,
     /// Whether it had been sent before under the same client_id.
     pub duplicate: bool,
+    /// The other groups it is for that it has not reached yet, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub relays: Vec<RelayView>,
     /// The chain there.
     #[serde(skip)]
     chain: Chain,
@@ -70,6 +76,7 @@ impl Sent {
             seq: event.seq,
             recipients: event.message().map(|m| m.recipients.clone()).unwrap_or_default(),
             duplicate,
+            relays: Vec::new(),
             chain: event.chain,
         }
     }
@@ -145,7 +152,8 @@ impl<'a> SendRequest<'a> {
         self
     }
 
-    /// Adds an address: `@all`, `@peers`, `@foreman`, `user`, an actor id, `#label`.
+    /// Adds an address: `@all`, `@peers`, `@foreman`, `user`, an actor id, `#label`; with `@` and the id, the
+    /// beginning of the id, or the title of another group of the home, whom it means there.
     ///
     /// Default: whoever is answered, else the group's default address, else the foreman.
     pub fn to(self, address: impl Into<String>) -> Self {
@@ -246,6 +254,10 @@ impl<'a> SendRequest<'a> {
         if let Some(error) = self.invalid {
             return Err(error);
         }
+        if !self.files.is_empty() {
+            // A file is not stored for a message that could not be sent anyway.
+            self.group.shared.engine.query(permission::may_change).await??;
+        }
         for path in std::mem::take(&mut self.files) {
             self.message.attachments.push(self.group.blobs().put_file(path).await?);
         }
@@ -257,9 +269,26 @@ impl<'a> SendRequest<'a> {
 
     async fn run(self) -> Result<Sent> {
         let group = self.group;
-        let (message, durability) = self.ready().await?;
+        let (mut message, mut durability) = self.ready().await?;
+        group.look_up_remote(&mut message).await?;
+        if !message.remote.is_empty() {
+            // A copy must not outlive what it is a copy of.
+            durability = Durability::Durable;
+        }
         let done = group.execute_with(Command::Send(message), durability).await?;
-        Ok(Sent::of(appended(&done)?, done.events.is_empty()))
+        let event = appended(&done)?;
+        let mut sent = Sent::of(event, done.events.is_empty());
+        if let Some(replaced) = event.message().and_then(|message| message.supersedes) {
+            let reason = format!("replaced by event {} in group {}", event.id, group.id());
+            let withdrawal = Withdrawal::Replace { reason, by: event.clone() };
+            // What fails here can be had by retracting the other one.
+            let _ = group.withdraw_copies(&group.event(replaced).await?, &withdrawal).await;
+        }
+        if event.message().is_some_and(|message| !message.relay_to.is_empty()) {
+            // What fails now is on the ledger to be tried again; sent it is.
+            sent.relays = group.relay_now(event.id).await.unwrap_or_default();
+        }
+        Ok(sent)
     }
 }
 

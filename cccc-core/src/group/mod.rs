@@ -2,13 +2,16 @@
 
 mod admin;
 mod awaited;
+mod collect;
 mod context;
+mod export;
 mod history;
 mod inbox;
 mod label;
 mod message;
 mod policy;
 mod query;
+mod relay;
 mod reservation;
 mod schedule;
 mod session;
@@ -21,6 +24,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use admin::{ActorView, AddActorRequest, GroupSummary, RemoveActorRequest, UpdateActorRequest};
+pub use collect::Collected;
 pub use context::{AgentStateRequest, SetContextRequest};
 pub use history::{History, HistoryRequest, Watch};
 pub use inbox::{Inbox, InboxRequest, Message};
@@ -39,6 +43,7 @@ use crate::command::Command;
 use crate::engine::{Engine, Executed};
 use crate::error::{Error, Result};
 use crate::event::{GroupCreate, Via};
+use crate::home::Home;
 use crate::id::{GroupId, Principal};
 use crate::ledger::{Durability, FileLedger, Ledger, MemoryLedger, Position};
 use crate::presence::Presence;
@@ -50,7 +55,8 @@ use crate::rule::permission;
 /// [`read_through`](Self::read_through). *To take back:* [`cancel`](Self::cancel),
 /// [`retract`](Self::retract), [`redact`](Self::redact). *To look:* [`inbox`](Self::inbox) (which hands
 /// over), [`receipts`](Self::receipts), [`obligations`](Self::obligations), [`event`](Self::event),
-/// [`history`](Self::history), [`watch`](Self::watch), [`summary`](Self::summary). *To run the group:*
+/// [`history`](Self::history), [`watch`](Self::watch), [`summary`](Self::summary), [`relays`](Self::relays)
+/// (what has not arrived in other groups). *To run the group:*
 /// [`add_actor`](Self::add_actor), [`update_actor`](Self::update_actor),
 /// [`remove_actor`](Self::remove_actor), [`set_state`](Self::set_state), [`update`](Self::update).
 ///
@@ -80,6 +86,8 @@ pub(crate) struct Shared {
     pub(crate) presence: Presence,
     /// The ledger again, where it is in files.
     pub(crate) files: Option<Arc<FileLedger>>,
+    /// Where it is, with its other groups.
+    pub(crate) home: Option<Home>,
 }
 
 impl fmt::Debug for Group {
@@ -112,6 +120,7 @@ impl Group {
             blobs,
             presence: Presence::in_memory(),
             files: None,
+            home: None,
         }))
     }
 
@@ -158,6 +167,10 @@ impl Group {
     /// does not have.
     pub async fn bind(&self, principal: impl AsRef<str>) -> Result<Self> {
         let by: Principal = principal.as_ref().parse()?;
+        if let Principal::Remote(remote) = &by {
+            return Err(Error::refused(format!("{remote} is of another group, and does not speak here"))
+                .hint(format!("speak there: `cccc --group {} --as {}`", remote.group(), remote.who())));
+        }
         if let Some(id) = by.actor() {
             self.shared.engine.query(|state| permission::member(state, id)).await??;
         }

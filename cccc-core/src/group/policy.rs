@@ -42,6 +42,7 @@ impl Group {
     /// `Refused` for actors: that is for the system, services and the user.
     pub async fn carry_out(&self, effect: &Effect) -> Result<Executed> {
         let command = match effect {
+            Effect::Relay(due) => return self.pass_on(due.event_id, &due.group_id).await,
             Effect::Notify(reminder) => Command::Notify { key: reminder.key.clone() },
             Effect::Fire(firing) => Command::FireSchedule {
                 schedule_id: firing.schedule_id.clone(),

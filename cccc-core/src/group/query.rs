@@ -6,24 +6,36 @@ use std::pin::Pin;
 use super::{Group, IntoEventRef};
 use crate::error::{Error, Result};
 use crate::event::{Body, Event};
-use crate::id::Principal;
+use crate::id::{EventRef, Principal};
 use crate::rule::obligation::{self, Filter, ObligationView};
 use crate::rule::receipt::{self, Receipt};
 
 impl Group {
     /// For each recipient of a message: how far delivery, reading, acknowledgement and reply have come.
     ///
+    /// A recipient in another group is `accepted` once the message has been copied there; what has become
+    /// of the copy is then looked up in that group.
+    ///
     /// # Errors
     /// `NotFound` for an event that does not exist; `Invalid` for one that is no message.
     pub async fn receipts(&self, message: impl IntoEventRef) -> Result<Vec<Receipt>> {
+        let (event, mut receipts) = self.receipts_here(message.into_event_ref()?).await?;
+        self.look_there(&event, &mut receipts).await?;
+        Ok(receipts)
+    }
+
+    /// Receipts by what this group knows, with the message.
+    pub(super) async fn receipts_here(&self, message: EventRef) -> Result<(Event, Vec<Receipt>)> {
         let engine = &self.shared.engine;
-        let event = engine.event(&message.into_event_ref()?).await?;
+        let event = engine.event(&message).await?;
         if event.message().is_none() && !matches!(event.body, Body::Redacted { .. }) {
             let kind = event.body.kind();
             return Err(Error::invalid(format!("event {} is a {kind}, not a message", event.id)));
         }
         let now = engine.clock().now();
-        engine.query_facts(event.seq, |state, facts| receipt::receipts(state, &event, facts, now)).await
+        let look = |state: &_, facts: &[Event]| receipt::receipts(state, &event, facts, now);
+        let receipts = engine.query_facts(event.seq, look).await?;
+        Ok((event, receipts))
     }
 
     /// What is owed: by default by and to this principal.

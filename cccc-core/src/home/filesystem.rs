@@ -40,6 +40,23 @@ pub(super) fn prepare(path: &Path, allow_network: bool) -> Result<()> {
     Ok(())
 }
 
+/// Makes a directory that nobody else may enter, if it is not there.
+pub(super) fn make_private(path: &Path) -> Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(|e| Error::io("make", path, e))
+}
+
+/// Makes a directory's names durable, where a platform has that.
+pub(super) fn sync_directory(path: &Path) -> Result<()> {
+    if cfg!(unix) {
+        fs::File::open(path).and_then(|dir| dir.sync_all()).map_err(|e| Error::io("sync", path, e))?;
+    }
+    Ok(())
+}
+
 #[cfg(unix)]
 fn check_access(path: &Path) -> Result<()> {
     use std::os::unix::fs::MetadataExt;

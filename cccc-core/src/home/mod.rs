@@ -5,9 +5,11 @@
 //! registry.lock          only ever locked
 //! groups/<group id>/     one group: its ledger (see docs/ledger-format.md) and its blobs
 //! presence/<group id>/   which sessions of its actors run (see the module `presence`)
+//! groups/.import-*       a group that is being imported, or was when its process died
 //! ```
 
 mod filesystem;
+mod import;
 mod registry;
 mod scope;
 
@@ -32,6 +34,7 @@ use crate::ledger::file::Options;
 use crate::presence::Presence;
 
 pub use filesystem::FileSystem;
+pub use import::Imported;
 pub use scope::Scope;
 pub(crate) use scope::git_branch;
 
@@ -241,6 +244,44 @@ impl Home {
         }
     }
 
+    /// A group as people name it: by its id, by the beginning of its id, or by its title; bound to the user.
+    ///
+    /// # Errors
+    /// `NotFound`, with the groups that there are; `Conflict` if several are meant, with their ids.
+    pub async fn group_named(&self, name: &str) -> Result<Group> {
+        let ids = self.group_ids()?;
+        if let Some(id) = ids.iter().find(|id| id.as_str() == name) {
+            return self.group(id).await;
+        }
+        let mut found: Vec<GroupId> =
+            ids.iter().filter(|id| !name.is_empty() && id.as_str().starts_with(name)).cloned().collect();
+        if found.is_empty() {
+            for id in &ids {
+                // A group that cannot be read is not found by its title.
+                let Ok(group) = self.group(id).await else { continue };
+                if group.title().await.is_ok_and(|title| title == name) {
+                    found.push(id.clone());
+                }
+            }
+        }
+        match found.as_slice() {
+            [one] => self.group(one).await,
+            [] => {
+                let known: Vec<&str> = ids.iter().map(GroupId::as_str).collect();
+                let hint = match known.as_slice() {
+                    [] => "there are no groups yet; `cccc attach` makes one for a directory".into(),
+                    known => format!("known: {}", known.join(", ")),
+                };
+                Err(Error::not_found(format!("there is no group {name} in {}", self.0.path.display()))
+                    .hint(hint))
+            }
+            several => {
+                let several: Vec<&str> = several.iter().map(GroupId::as_str).collect();
+                Err(Error::conflict(format!("{name} means several groups")).hint(several.join(", ")))
+            }
+        }
+    }
+
     /// Makes the group's handles share what is open. Of two that opened it at once, the first stays.
     fn register(&self, ledger: Arc<FileLedger>, id: &GroupId) -> Group {
         let mut open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -253,6 +294,7 @@ impl Home {
             blobs: Blobs::in_directory(self.group_path(id).join("blobs")),
             presence: Presence::in_directory(self.presence_path(id)),
             files: Some(ledger),
+            home: Some(self.clone()),
         });
         open.insert(id.clone(), Arc::downgrade(&shared));
         Group::from_shared(shared)

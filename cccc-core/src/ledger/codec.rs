@@ -183,6 +183,28 @@ impl<'a> RawLine<'a> {
         std::str::from_utf8(rest.get(..digits)?).ok()?.parse().ok().map(Seq)
     }
 
+    /// The same event as a line of another group's ledger, after `previous` there.
+    ///
+    /// # Errors
+    /// Why that cannot be written.
+    pub(crate) fn moved(&self, to: &GroupId, previous: Chain) -> Result<(Vec<u8>, Chain), String> {
+        let envelope = self.envelope()?;
+        let (before, old) = (self.before_data(), format!(",\"group_id\":\"{}\"", envelope.group_id));
+        // Quotes within strings are escaped, so this is no part of one; `via`, which is an object, comes later.
+        let at = memchr::memmem::find(before, old.as_bytes())
+            .ok_or("does not spell its group as this format does")?;
+        let (start, rest) = before.split_at(at);
+        let rest = rest.get(old.len()..).unwrap_or_default();
+        let before = [start, format!(",\"group_id\":\"{to}\"").as_bytes(), rest].concat();
+        let chain = next_chain(previous, &before, &self.data_hash());
+        let line = [&before, DATA, self.data(), CHAIN, chain.to_string().as_bytes(), END].concat();
+        let moved = RawLine::split(&line)?;
+        if moved.envelope()? != (Envelope { group_id: to.clone(), ..envelope }) {
+            return Err("does not spell its group as this format does".into());
+        }
+        Ok((line, chain))
+    }
+
     /// Reads the envelope, without the data.
     ///
     /// # Errors

@@ -8,7 +8,7 @@
 //! | `user` | the user |
 //! | `alice`, `@alice` | that actor |
 //! | `#label`, `role:label` | every actor with that label |
-//! | `alice@group` | somebody in another group; refused in this version |
+//! | `alice@group` | whom the address means in another group; see [`relay`](crate::rule::relay) |
 //!
 //! An address that matches nobody is refused with the nearest names. The sender is never among the
 //! recipients, and an address that means only the sender is refused if no other is given.
@@ -17,7 +17,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::error::{Error, Result};
+use crate::command::RemoteAudience;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::RelayTarget;
 use crate::id::{ActorId, GroupId, Label, Principal};
 use crate::rule::{few, permission, suggest};
 use crate::state::GroupState;
@@ -54,7 +56,11 @@ impl Address {
     /// Whether it chooses by a property instead of by name, so that the sender need not know whom.
     #[must_use]
     pub fn is_selector(&self) -> bool {
-        matches!(self, Self::All | Self::Peers | Self::Label(_))
+        match self {
+            Self::All | Self::Peers | Self::Label(_) => true,
+            Self::Remote { address, .. } => address.is_selector(),
+            Self::Foreman | Self::User | Self::Actor(_) => false,
+        }
     }
 }
 
@@ -77,15 +83,17 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self> {
         let malformed = |reason: Error| {
-            Error::invalid(format!("{text:?} is not an address: {reason}"))
-                .hint("use @all, @peers, @foreman, user, an actor's id, or #label")
+            Error::invalid(format!("{text:?} is not an address: {reason}")).hint(
+                "use @all, @peers, @foreman, user, an actor's id, or #label; with @GROUP in another group",
+            )
         };
         let bare = text.strip_prefix('@').unwrap_or(text);
-        if let Some((address, group)) = bare.rsplit_once('@') {
-            return Ok(Self::Remote {
-                address: Box::new(address.parse().map_err(malformed)?),
-                group: GroupId::new(group).map_err(malformed)?,
-            });
+        if let Some((address, group)) = split_group(text) {
+            let address = Box::new(address.parse().map_err(malformed)?);
+            if matches!(*address, Self::Remote { .. }) {
+                return Err(malformed(Error::invalid("it names two groups")));
+            }
+            return Ok(Self::Remote { address, group: GroupId::new(group).map_err(malformed)? });
         }
         if let Some(label) = text.strip_prefix('#').or_else(|| text.strip_prefix("role:")) {
             return Label::new(label).map(Self::Label).map_err(malformed);
@@ -98,6 +106,14 @@ impl FromStr for Address {
             id => ActorId::new(id).map(Self::Actor).map_err(malformed),
         }
     }
+}
+
+/// An address in another group as the address there, and how the group is called; not checked any further.
+#[must_use]
+pub fn split_group(text: &str) -> Option<(&str, &str)> {
+    // What begins with `@` is not in another group by that.
+    let at = text.char_indices().skip(1).filter(|(_, c)| *c == '@').map(|(at, _)| at).last()?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
 /// Reads a message's addresses.
@@ -113,13 +129,30 @@ pub(super) struct Audience {
     pub(super) recipients: Vec<Principal>,
     /// Whether any was found through a selector.
     pub(super) selected: bool,
+    /// The other groups that some of them are in.
+    pub(super) relay_to: Vec<RelayTarget>,
 }
 
-/// Whom `addresses` mean now, when `by` speaks.
-pub(super) fn resolve(state: &GroupState, by: &Principal, addresses: &[Address]) -> Result<Audience> {
-    let mut matched = BTreeSet::new();
+/// Whom `addresses` mean now, when `by` speaks; those in other groups as `remote` says.
+pub(super) fn resolve(
+    state: &GroupState,
+    by: &Principal,
+    addresses: &[Address],
+    remote: &[RemoteAudience],
+) -> Result<Audience> {
+    let (mut matched, mut relay_to) = (BTreeSet::new(), Vec::<RelayTarget>::new());
     for address in addresses {
-        matched.extend(matches(state, address)?);
+        let Address::Remote { group, .. } = address else {
+            matched.extend(matches(state, address)?);
+            continue;
+        };
+        let audience = of_remote(address, remote).ok_or_else(|| elsewhere(address))?;
+        matched.extend(audience.found.clone()?);
+        match relay_to.iter_mut().find(|target| target.group_id == *group) {
+            // What was looked up first was found in both.
+            Some(target) => target.seq = target.seq.min(audience.seq),
+            None => relay_to.push(RelayTarget { group_id: group.clone(), seq: audience.seq }),
+        }
     }
     matched.remove(by);
     if matched.is_empty() {
@@ -133,6 +166,7 @@ pub(super) fn resolve(state: &GroupState, by: &Principal, addresses: &[Address])
     Ok(Audience {
         recipients: matched.into_iter().collect(),
         selected: addresses.iter().any(Address::is_selector),
+        relay_to,
     })
 }
 
@@ -170,14 +204,21 @@ fn matches(state: &GroupState, address: &Address) -> Result<Vec<Principal>> {
             state.actors().keys().filter(|id| state.foreman() != Some(id)).cloned().map(Into::into).collect()
         }
         Address::Label(label) => state.with_label(label).cloned().map(Into::into).collect(),
-        Address::Remote { .. } => {
-            return Err(Error::unsupported(format!(
-                "{address}: messages to other groups are not supported yet"
-            ))
-            .hint("open that group and send there"));
-        }
+        Address::Remote { .. } => return Err(elsewhere(address)),
     };
     if found.is_empty() { Err(nobody(state, address)) } else { Ok(found) }
+}
+
+/// What was found of an address in another group.
+fn of_remote<'a>(address: &Address, remote: &'a [RemoteAudience]) -> Option<&'a RemoteAudience> {
+    let text = address.to_string();
+    remote.iter().find(|audience| audience.address == text)
+}
+
+/// An address in another group, where only one in this group will do.
+fn elsewhere(address: &Address) -> Error {
+    Error::unsupported(format!("{address} is in another group, and only messages reach other groups"))
+        .hint("name somebody in this group, or open that group and do it there")
 }
 
 /// An id that is not there, which may be a label or a word misspelt.
@@ -232,12 +273,18 @@ pub(super) fn defaults(
     state: &GroupState,
     by: &Principal,
     answered: Option<(&Principal, &[Principal])>,
+    remote: &[RemoteAudience],
 ) -> Result<Vec<Address>> {
+    // Nobody in another group who is known to have gone.
+    let is_there = |address: &Address| match of_remote(address, remote).map(|audience| &audience.found) {
+        Some(Err(error)) => error.kind() != ErrorKind::NotFound,
+        _ => true,
+    };
     if let Some((asker, recipients)) = answered {
         let spoken_to = if asker == by { recipients } else { std::slice::from_ref(asker) };
         let present = spoken_to.iter().filter(|principal| *principal != by);
         let addresses: Vec<Address> =
-            present.filter_map(|principal| of_principal(state, principal)).collect();
+            present.filter_map(|principal| of_principal(state, principal)).filter(is_there).collect();
         if !addresses.is_empty() {
             return Ok(addresses);
         }
@@ -251,7 +298,19 @@ fn of_principal(state: &GroupState, principal: &Principal) -> Option<Address> {
         Principal::User => Some(Address::User),
         Principal::Actor(id) => state.actor(id).map(|_| Address::Actor(id.clone())),
         Principal::System | Principal::Service(_) => None,
+        Principal::Remote(_) => of_other_group(principal),
     }
+}
+
+/// The address of somebody in another group who can receive, if that is there.
+pub(crate) fn of_other_group(principal: &Principal) -> Option<Address> {
+    let Principal::Remote(remote) = principal else { return None };
+    let address = match remote.who() {
+        Principal::User => Address::User,
+        Principal::Actor(id) => Address::Actor(id.clone()),
+        Principal::System | Principal::Service(_) | Principal::Remote(_) => return None,
+    };
+    Some(Address::Remote { address: Box::new(address), group: remote.group().clone() })
 }
 
 #[cfg(test)]

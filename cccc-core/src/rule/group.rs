@@ -109,7 +109,7 @@ fn check_default_to(default_to: Option<&[String]>) -> Result<()> {
     for address in address::parse_all(default_to.unwrap_or_default())? {
         if let address::Address::Remote { .. } = address {
             return Err(Error::unsupported(format!(
-                "{address}: messages to other groups are not supported yet"
+                "{address} is in another group, and the default is for this one"
             )));
         }
     }

@@ -13,7 +13,7 @@ use crate::id::{Principal, Seq, TaskId};
 use crate::ledger::Draft;
 use crate::rule::address::{self, Address};
 use crate::rule::permission::{self, Rank};
-use crate::rule::{Call, Decision, Known, Needs, Resolved, bounded, few, rate, task, withdraw};
+use crate::rule::{Call, Decision, Known, Needs, Resolved, bounded, few, rate, relay, task, withdraw};
 use crate::state::{GroupState, ObligationKind};
 use crate::time::Timestamp;
 
@@ -105,11 +105,12 @@ pub(super) fn compose(
 
     let addresses = if given.is_empty() {
         let answered = answered.map(|(known, message)| (&known.event.by, message.recipients.as_slice()));
-        address::defaults(state, &call.by, answered)?
+        address::defaults(state, &call.by, answered, &send.remote)?
     } else {
         given
     };
-    let audience = address::resolve(state, &call.by, &addresses)?;
+    let audience = address::resolve(state, &call.by, &addresses, &send.remote)?;
+    relay::may_go(state, send, &audience.relay_to)?;
     let reply_required = send.reply_required || send.reply_within.is_some();
     let obliges = reply_required || send.priority == Priority::Attention;
     if obliges {
@@ -146,7 +147,9 @@ pub(super) fn compose(
         task_id: task_id
             .map(|task| task.to_string())
             .or_else(|| answered.and_then(|(_, message)| message.task_id.clone())),
+        relay_to: audience.relay_to,
         src_group_id: None,
+        src_group_title: None,
         src_event_id: None,
     };
     check_room(state, &message)?;
@@ -330,7 +333,7 @@ fn may_oblige(state: &GroupState, call: &Call, audience: &address::Audience) -> 
 }
 
 /// Bounds on what waits for one recipient.
-fn check_room(state: &GroupState, message: &ChatMessage) -> Result<()> {
+pub(super) fn check_room(state: &GroupState, message: &ChatMessage) -> Result<()> {
     let conditional = message.expires_at.is_some() || !message.not_if.is_empty();
     let asked = usize::from(message.priority == Priority::Attention) + usize::from(message.reply_required);
     for recipient in &message.recipients {

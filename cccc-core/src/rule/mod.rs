@@ -25,6 +25,7 @@ pub mod presence;
 pub mod rate;
 pub mod reading;
 pub mod receipt;
+pub mod relay;
 pub mod reservation;
 pub mod schedule;
 pub mod session;
@@ -168,7 +169,10 @@ pub fn needs(state: &GroupState, call: &Call, command: &Command) -> Needs {
         Command::Ack { event }
         | Command::Retract { event, .. }
         | Command::Redact { event, .. }
+        | Command::Cancel { event, .. }
         | Command::Retry { event, .. } => with_facts(event.seq()),
+        Command::Relay(copy) => relay::needs_of_copy(call, copy),
+        Command::SettleRelay { event, .. } => events(std::slice::from_ref(event)),
         Command::Settle { delivery, .. } => with_facts(delivery.seq),
         Command::InSession { command, .. } => needs(state, call, command),
         Command::MarkRead { events: references } => {
@@ -178,9 +182,7 @@ pub fn needs(state: &GroupState, call: &Call, command: &Command) -> Needs {
             Needs { facts_of: read, ..events(references) }
         }
         Command::Claim { events: references, .. } => events(references),
-        Command::MarkReadThrough { event } | Command::Cancel { event, .. } => {
-            events(std::slice::from_ref(event))
-        }
+        Command::MarkReadThrough { event } => events(std::slice::from_ref(event)),
         Command::SetContext { base, .. } => {
             Needs { events: base.iter().copied().collect(), ..Needs::default() }
         }
@@ -281,6 +283,10 @@ pub fn decide(state: &GroupState, call: &Call, command: &Command, resolved: &Res
         Command::ClearSchedules => schedule::clear(state, call),
         Command::FireSchedule { schedule_id, scheduled_at } => {
             schedule::fire(state, call, schedule_id, *scheduled_at)
+        }
+        Command::Relay(copy) => relay::copy(state, call, copy, resolved),
+        Command::SettleRelay { event, group, outcome } => {
+            relay::settle(state, call, event, group, outcome, resolved)
         }
         Command::Settle { delivery, outcome } => delivery::settle(call, *delivery, outcome, resolved),
         Command::Retry { event, recipient } => delivery::retry(state, call, event, recipient, resolved),

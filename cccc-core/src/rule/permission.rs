@@ -21,7 +21,7 @@ pub enum Rank {
     Foreman,
     /// Any other actor.
     Peer,
-    /// Something that writes to the group: may send and deliver.
+    /// Something that writes to the group: may send and deliver. Also whoever speaks from another group.
     Service,
 }
 
@@ -43,7 +43,7 @@ pub fn rank(state: &GroupState, principal: &Principal) -> Rank {
         Principal::User | Principal::System => Rank::Owner,
         Principal::Actor(id) if state.role(id) == Role::Foreman => Rank::Foreman,
         Principal::Actor(_) => Rank::Peer,
-        Principal::Service(_) => Rank::Service,
+        Principal::Service(_) | Principal::Remote(_) => Rank::Service,
     }
 }
 
@@ -62,6 +62,12 @@ pub(super) fn admit(state: &GroupState, call: &Call, command: &Command) -> Resul
             _ => Err(Error::refused("the group has not been created").hint("run `cccc attach`")),
         };
     }
+    if let Principal::Remote(remote) = &call.by
+        && !matches!(command, Command::Relay(_) | Command::Cancel { .. } | Command::Retract { .. })
+    {
+        return Err(Error::refused(format!("{remote} is not in this group: its messages are relayed here"))
+            .hint(format!("`cccc --group {} send`", remote.group())));
+    }
     if let Principal::Actor(id) = &call.by
         && state.actor(id).is_none()
         && !matches!(command, Command::AddActor(add) if add.actor_id == *id)
@@ -70,10 +76,34 @@ pub(super) fn admit(state: &GroupState, call: &Call, command: &Command) -> Resul
         return Err(unknown_actor(state, id));
     }
     if state.mode() == GroupMode::Archived && !matches!(command, Command::SetState(_)) {
-        return Err(Error::refused("the group is archived, and so read-only")
-            .hint("the user can open it again with `cccc group resume`"));
+        return Err(read_only());
     }
     Ok(())
+}
+
+/// The user or the system, in a group that may change.
+pub(crate) fn may_collect(state: &GroupState, by: &Principal) -> Result<()> {
+    if let Some((seq, kind)) = state.unsupported() {
+        return Err(
+            Error::unsupported(format!("event {seq} ({kind}) is of a newer version")).hint("upgrade cccc")
+        );
+    }
+    may_change(state)?;
+    match rank(state, by) {
+        Rank::Owner => Ok(()),
+        _ => Err(Error::refused(format!("{by} may not remove attachments: that is for the user"))
+            .hint("ask with `cccc send --to user`")),
+    }
+}
+
+/// Refuses what would change an archived group.
+pub(crate) fn may_change(state: &GroupState) -> Result<()> {
+    if state.mode() == GroupMode::Archived { Err(read_only()) } else { Ok(()) }
+}
+
+fn read_only() -> Error {
+    Error::refused("the group is archived, and so read-only")
+        .hint("the user can open it again with `cccc group resume`")
 }
 
 /// Refuses an actor that is not in the group.
@@ -121,3 +151,6 @@ pub(super) fn unknown_actor(state: &GroupState, id: &ActorId) -> Error {
         None => error.hint("`cccc actor list` shows who is there"),
     }
 }
+
+#[cfg(test)]
+mod tests;

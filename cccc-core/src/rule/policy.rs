@@ -33,6 +33,7 @@ use crate::id::{ActorId, Principal, Seq};
 use crate::ledger::Draft;
 use crate::rule::permission::{self, Rank};
 use crate::rule::presence::{self, Condition, Facts, Upkeep};
+use crate::rule::relay::{self, DueRelay};
 use crate::rule::schedule::{self, Firing};
 use crate::rule::{Call, Decision, delivery, wait};
 use crate::state::{ActorMemory, GroupState, Mailbox, Obligation, ObligationKind};
@@ -68,6 +69,8 @@ pub enum Effect {
     Fire(Firing),
     /// To be carried out by [`Upkeep::command`], as the system.
     Keep(Keeping),
+    /// To be carried out by copying a message into another group, see [`relay`].
+    Relay(DueRelay),
 }
 
 /// Something to be put in order, and since when that is due.
@@ -97,6 +100,7 @@ impl Effect {
             Self::Notify(reminder) => reminder.due_at,
             Self::Fire(firing) => firing.scheduled_at,
             Self::Keep(keeping) => keeping.due_at,
+            Self::Relay(due) => due.due_at,
         }
     }
 }
@@ -157,7 +161,9 @@ pub fn due_around(state: &GroupState, around: &Around, now: Timestamp) -> Vec<Ef
     let firings = schedule::due(state, now).into_iter().map(Effect::Fire);
     let keep = |upkeep: Upkeep| Effect::Keep(Keeping { due_at: upkeep.due_at(state, now).min(now), upkeep });
     let upkeep = presence::due(state, &around.facts, now).into_iter().map(keep);
-    let mut effects: Vec<Effect> = upkeep.chain(reminders.map(Effect::Notify)).chain(firings).collect();
+    let relays = relay::due(state).into_iter().map(Effect::Relay);
+    let said = reminders.map(Effect::Notify);
+    let mut effects: Vec<Effect> = upkeep.chain(said).chain(firings).chain(relays).collect();
     effects.retain(|effect| effect.due_at() <= now);
     effects.sort_by_key(Effect::due_at);
     effects.truncate(MAX_EFFECTS);
@@ -181,7 +187,8 @@ fn is_gone(state: &GroupState, facts: &Facts, id: &ActorId) -> bool {
 pub fn next_deadline(state: &GroupState, now: Timestamp) -> Option<Timestamp> {
     let reminders = reminders(state, now).into_iter().map(|reminder| reminder.due_at).min();
     let others = schedule::next_deadline(state, now).into_iter().chain(presence::next_deadline(state, now));
-    reminders.into_iter().chain(others).min()
+    let relays = relay::due(state).into_iter().map(|due| due.due_at).min();
+    reminders.into_iter().chain(others).chain(relays).min()
 }
 
 /// A policy as it is set in a group.

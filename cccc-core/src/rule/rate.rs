@@ -23,7 +23,7 @@ pub use crate::state::{RATE, RATE_WINDOW};
 pub const MAX_DEPTH: u32 = 40;
 
 fn is_limited(by: &Principal) -> bool {
-    matches!(by, Principal::Actor(_) | Principal::Service(_))
+    matches!(by.at_home(), Principal::Actor(_) | Principal::Service(_))
 }
 
 /// The depth of an answer to the message at `answered`, which is `depth` deep.

@@ -136,6 +136,30 @@ pub struct Receipt {
     pub overdue: bool,
 }
 
+impl Receipt {
+    /// Adds what the receipt of a copy in another group says of the same recipient there.
+    pub(crate) fn learn(&mut self, there: &Self) {
+        self.read |= there.read;
+        // An answer that has come here is known without asking.
+        let learn = |word: &mut ObligationWord,
+                     reason: &mut Option<String>,
+                     other: ObligationWord,
+                     why: &Option<String>| {
+            if matches!(word, ObligationWord::None | ObligationWord::Open) {
+                *word = other;
+                reason.clone_from(why);
+            }
+        };
+        learn(&mut self.ack, &mut self.ack_reason, there.ack, &there.ack_reason);
+        learn(&mut self.reply, &mut self.reply_reason, there.reply, &there.reply_reason);
+        let open = [self.ack, self.reply].contains(&ObligationWord::Open);
+        self.overdue = open && there.overdue;
+        if open {
+            self.due_at = there.due_at;
+        }
+    }
+}
+
 /// One line for people: `alice: accepted by pull, read, ack none, reply open (overdue)`.
 impl fmt::Display for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -498,6 +522,12 @@ impl<'a> History<'a> {
                             let reason = reason_word(reason).to_owned();
                             select(&mut ends, all).for_each(|end| end.end(Cancelled, reason.clone()));
                         }
+                        // Nobody is there who could owe it.
+                        if let (DeliveryState::Bounced { reason }, Transport::Relay) =
+                            (&delivery.state, delivery.transport)
+                        {
+                            select(&mut ends, all).for_each(|end| end.end(Returned, reason.clone()));
+                        }
                     }
                     _ => {}
                 },
@@ -517,6 +547,8 @@ impl<'a> History<'a> {
                     || self.state.removal_after(id, seq).is_some()
                     || self.forgets()
             }
+            // Who is there was found out in the other group.
+            Principal::Remote(_) => true,
             Principal::System | Principal::Service(_) => false,
         }
     }
@@ -538,6 +570,9 @@ impl<'a> History<'a> {
 
     /// What the state no longer holds, for a removal that is no longer remembered, was returned.
     fn forgotten(&self, debtor: &Principal, ends: &mut [End; 2]) {
+        if matches!(debtor, Principal::Remote(_)) {
+            return;
+        }
         let mailbox = self.state.mailbox(debtor);
         for (kind, end) in ObligationKind::OF_MESSAGE.iter().zip(ends.iter_mut()) {
             let held = mailbox.is_some_and(|mailbox| mailbox.owed.contains_key(&(self.event.seq, *kind)));

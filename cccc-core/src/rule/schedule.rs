@@ -195,7 +195,7 @@ fn check_action(state: &GroupState, call: &Call, action: &ScheduleAction, trigge
                 return Err(Error::invalid("a notice is for somebody").hint("name them with `--to`"));
             }
             // The system speaks, so everybody can be meant, also who makes the schedule.
-            let audience = address::resolve(state, &Principal::System, &address::parse_all(to)?)?;
+            let audience = address::resolve(state, &Principal::System, &address::parse_all(to)?, &[])?;
             let leads = matches!(permission::rank(state, &call.by), Rank::Owner | Rank::Foreman);
             if !leads && (audience.selected || audience.recipients.len() > MAX_OBLIGED_BY_PEER) {
                 return Err(Error::refused(format!(
@@ -290,7 +290,7 @@ fn effects(
     let reason = format!("schedule {id}");
     Ok(match action {
         ScheduleAction::Notify { to, text } => {
-            let audience = address::resolve(state, &Principal::System, &address::parse_all(to)?)?;
+            let audience = address::resolve(state, &Principal::System, &address::parse_all(to)?, &[])?;
             few("recipients", audience.recipients.len(), crate::rule::actor::MAX_ACTORS + 1)?;
             let notice = |target: Principal| {
                 let notice = SystemNotify::new("schedule", target, &format!("{id},{}", at.as_millis()), 1);

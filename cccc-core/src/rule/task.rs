@@ -462,7 +462,7 @@ fn check_member(state: &GroupState, principal: &Principal) -> Result<()> {
     match principal {
         Principal::User => Ok(()),
         Principal::Actor(id) => permission::member(state, id),
-        Principal::System | Principal::Service(_) => {
+        Principal::System | Principal::Service(_) | Principal::Remote(_) => {
             Err(Error::invalid(format!("{principal} does no tasks")).hint("name an actor, or the user"))
         }
     }

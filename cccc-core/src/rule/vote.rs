@@ -327,7 +327,7 @@ fn voters(
         match voter {
             Principal::Actor(id) => permission::member(state, id)?,
             Principal::User => {}
-            Principal::System | Principal::Service(_) => {
+            Principal::System | Principal::Service(_) | Principal::Remote(_) => {
                 return Err(Error::invalid(format!("{voter} cannot vote: only actors and the user can")));
             }
         }

@@ -11,13 +11,14 @@ use crate::id::{EventRef, Principal, Seq};
 use crate::ledger::Draft;
 use crate::ledger::codec::MIN_REDACTABLE;
 use crate::rule::permission::{self, Rank};
-use crate::rule::{Call, Decision, MAX_REASON_BYTES, Resolved, bounded, obligation};
+use crate::rule::{Call, Decision, MAX_REASON_BYTES, Resolved, bounded, obligation, relay};
 use crate::state::GroupState;
 
-/// Who has not read a message.
+/// Who has not read a message, with those in other groups to whom it has not gone yet.
 pub(super) fn unread_by(state: &GroupState, seq: Seq) -> Vec<Principal> {
     let unread = state.mailboxes().iter().filter(|(_, mailbox)| mailbox.unread.contains(seq.0));
-    unread.map(|(principal, _)| principal.clone()).collect()
+    let waiting = state.relays_of(seq).flat_map(|(_, passage)| passage.recipients.iter());
+    unread.map(|(principal, _)| principal).chain(waiting).cloned().collect()
 }
 
 /// The fact by which the message at `seq` was withdrawn, and what replaced it if that was the reason.
@@ -70,11 +71,16 @@ pub(super) fn cancel(
     }
     let named: &[Principal] = if recipients.is_empty() { &message.recipients } else { recipients };
     may_withdraw(state, call, event, named)?;
+    let facts = resolved.facts_of(event.seq);
+    let elsewhere = message.recipients.iter().filter(|debtor| {
+        (recipients.is_empty() || recipients.contains(debtor)) && relay::may_owe(debtor, message, facts)
+    });
     let debtors: Vec<Principal> = state
         .mailboxes()
         .keys()
         .filter(|debtor| recipients.is_empty() || recipients.contains(debtor))
         .filter(|debtor| owes(debtor))
+        .chain(elsewhere)
         .cloned()
         .collect();
     if debtors.is_empty() {

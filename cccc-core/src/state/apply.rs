@@ -320,7 +320,7 @@ impl GroupState {
 
     /// A word of the user lets everybody talk again.
     fn user_word(&mut self, event: &Event) {
-        if event.by == Principal::User {
+        if *event.by.at_home() == Principal::User {
             self.rates.user_spoke(event.seq);
         }
     }
@@ -340,12 +340,13 @@ impl GroupState {
         let paused_ms = u64::try_from(self.paused_until(event.ts).as_millis()).unwrap_or(u64::MAX);
         let conditions = conditions(message, paused_ms);
         let kinds = asked_by(message);
+        self.send_away(event, message);
         for recipient in message.recipients.iter().filter(|recipient| **recipient != event.by) {
             let Some(mailbox) = self.mailboxes.get_mut(recipient) else { continue };
             mailbox.unread.insert(event.seq.0);
             if message.priority == Priority::Low || message.quiet.contains(recipient) {
                 mailbox.quiet.insert(event.seq.0);
-            } else if matches!(event.by, Principal::Actor(_) | Principal::Service(_)) {
+            } else if matches!(event.by.at_home(), Principal::Actor(_) | Principal::Service(_)) {
                 self.rates.count(&event.by, recipient, event.ts, event.seq);
             }
             if !conditions.is_empty() {
@@ -383,6 +384,7 @@ impl GroupState {
 
     /// Takes a message from everybody who has not read it, with what is owed for it.
     fn withdraw(&mut self, seq: Seq, superseded: bool) {
+        self.keep_here(seq);
         for mailbox in self.mailboxes.values_mut() {
             mailbox.leave(seq);
             mailbox.release(seq);
@@ -420,6 +422,9 @@ impl GroupState {
     }
 
     fn delivery(&mut self, event: &Event, delivery: &RuntimeDelivery) {
+        if let Principal::Remote(recipient) = &delivery.actor_id {
+            return self.passed(event, recipient, delivery);
+        }
         let Some(mailbox) = self.mailboxes.get_mut(&delivery.actor_id) else { return };
         for seq in delivery.event_ids.iter().map(|id| id.seq) {
             if mailbox.unread.contains(seq.0) {

@@ -11,6 +11,7 @@ mod context;
 mod mailbox;
 mod policy;
 mod rate;
+mod relay;
 mod reservation;
 mod schedule;
 mod task;
@@ -34,6 +35,7 @@ pub use mailbox::{
 pub(crate) use policy::{ActorMemory, Memory};
 pub(crate) use rate::Rates;
 pub use rate::{RATE, RATE_WINDOW};
+pub use relay::Passage;
 pub use reservation::Reservation;
 pub use schedule::Schedule;
 pub use task::{CheckItem, MAX_SETTLED_TASKS, MAX_UNCHECKED, Task, TaskStatus};
@@ -93,6 +95,8 @@ pub struct GroupState {
     tasks: BTreeMap<TaskId, Task>,
     /// Those of them for which nothing is owed any more, oldest first.
     settled_tasks: VecDeque<TaskId>,
+    /// What is to be copied into other groups, by message and group.
+    relays: BTreeMap<Seq, BTreeMap<GroupId, Passage>>,
 }
 
 impl GroupState {
@@ -130,6 +134,7 @@ impl GroupState {
             schedules: BTreeMap::new(),
             tasks: BTreeMap::new(),
             settled_tasks: VecDeque::new(),
+            relays: BTreeMap::new(),
         }
     }
 
@@ -333,12 +338,12 @@ impl GroupState {
     }
 
     /// Whether a principal was there when the event at `seq` was written, and still is, as the same
-    /// incarnation. The user, the system and services always were.
+    /// incarnation. The user, the system, services and other groups' principals always were.
     #[must_use]
     pub fn present_since(&self, principal: &Principal, seq: Seq) -> bool {
         match principal {
             Principal::Actor(id) => self.actors.get(id).is_some_and(|actor| actor.incarnation < seq),
-            Principal::User | Principal::System | Principal::Service(_) => true,
+            Principal::User | Principal::System | Principal::Service(_) | Principal::Remote(_) => true,
         }
     }
 

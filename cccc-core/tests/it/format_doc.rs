@@ -100,7 +100,9 @@ fn message(text: &str, root: Seq) -> ChatMessage {
         depth: 0,
         quiet: Vec::new(),
         task_id: None,
+        relay_to: Vec::new(),
         src_group_id: None,
+        src_group_title: None,
         src_event_id: None,
     }
 }

@@ -6,6 +6,8 @@
     reason = "tests stop where they fail"
 )]
 
+mod bundle;
+mod collect;
 mod conformance;
 mod coord;
 mod crowd;
@@ -16,6 +18,7 @@ mod life;
 mod model;
 mod processes;
 mod readme;
+mod relay;
 mod sessions;
 mod simulation;
 mod task;

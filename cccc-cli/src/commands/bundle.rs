@@ -1,0 +1,147 @@
+//! `cccc group export|import|gc`
+
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter};
+use std::path::{Path, PathBuf};
+
+use cccc_core::{Collected, Error, Exported, Imported, Principal};
+use schemars::{JsonSchema, schema_for};
+use serde::Serialize;
+
+use super::attach::only_the_user;
+use super::ledger::create_new;
+use super::schema::{Answers, one};
+use crate::context::Context;
+use crate::output::{Failure, Outcome, clean};
+use crate::progress::Progress;
+use crate::render::size;
+
+/// What `cccc group export` prints, unless it writes standard output.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ExportedAnswer {
+    file: PathBuf,
+    #[serde(flatten)]
+    exported: Exported,
+}
+
+/// What `cccc group gc` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct GcAnswer {
+    dry_run: bool,
+    #[serde(flatten)]
+    collected: Collected,
+}
+
+pub(super) async fn export(context: &Context, file: PathBuf) -> Outcome {
+    let group = context.group_to_look().await?;
+    if is_standard(&file) {
+        group.export(BufWriter::new(io::stdout())).await.map_err(Failure::of_writing)?;
+        return Ok(());
+    }
+    let target = create_new(&file)?;
+    let progress = Progress::start("exporting");
+    let written = async {
+        let exported =
+            group.export(BufWriter::new(target.try_clone().map_err(|e| failed(&file, e))?)).await?;
+        target.sync_all().map_err(|e| failed(&file, e))?;
+        Ok::<_, Error>(exported)
+    };
+    let exported = match written.await {
+        Ok(exported) => exported,
+        Err(error) => {
+            // What is not whole must not be taken for a copy.
+            let _ = std::fs::remove_file(&file);
+            return Err(error.into());
+        }
+    };
+    drop(progress);
+    let answer = ExportedAnswer { file, exported };
+    context.out.answer(&answer, || {
+        let ExportedAnswer { file, exported } = &answer;
+        let missing = match exported.missing_blobs {
+            0 => String::new(),
+            missing => format!(" ({missing} had been redacted)"),
+        };
+        format!(
+            "{} events and {} attachments{missing} to {}",
+            exported.events,
+            exported.blobs,
+            file.display()
+        )
+    })
+}
+
+pub(super) async fn import(context: &Context, file: PathBuf) -> Outcome {
+    match context.speaker()?.principal {
+        Principal::User => {}
+        other => return Err(only_the_user(&other, "imports groups").into()),
+    }
+    let home = context.home().await?;
+    let progress = Progress::start("importing");
+    let imported = if is_standard(&file) {
+        home.import_group(io::stdin(), "standard input").await?
+    } else {
+        let source = File::open(&file).map_err(|e| Error::io("open", &file, e))?;
+        home.import_group(BufReader::new(source), file.display().to_string()).await?
+    };
+    drop(progress);
+    context.out.answer(&imported, || text(&imported))
+}
+
+fn text(imported: &Imported) -> String {
+    let Imported { group_id, events, blobs, .. } = imported;
+    let mut lines =
+        vec![format!("{group_id}  {}: {events} events and {blobs} attachments", clean(&imported.title))];
+    if let Some(was) = &imported.was {
+        lines.push(format!("there is a group {was} already, so this copy of it has an id of its own"));
+    }
+    lines.extend(imported.scopes.iter().map(|path| format!("belongs to {}", path.display())));
+    lines.extend(
+        imported
+            .detached
+            .iter()
+            .map(|path| format!("{} is not here, or belongs to another group", clean(path))),
+    );
+    lines.push(format!("it is idle; next: `cccc --group {group_id} group resume`"));
+    lines.join("\n")
+}
+
+pub(super) async fn gc(context: &Context, dry_run: bool) -> Outcome {
+    let collected = if dry_run {
+        context.group_to_look().await?.collectable_blobs().await?
+    } else {
+        context.group().await?.collect_blobs().await?
+    };
+    let answer = GcAnswer { dry_run, collected };
+    context.out.answer(&answer, || {
+        let Collected { removed, bytes, named, young, .. } = &answer.collected;
+        let verb = if dry_run { "would be removed" } else { "removed" };
+        let mut lines: Vec<String> = removed.iter().take(20).cloned().collect();
+        if removed.len() > 20 {
+            lines.push("...".into());
+        }
+        lines.push(format!(
+            "{} attachments, {} {verb}; {named} are named by messages, {young} are younger than a day",
+            removed.len(),
+            size(*bytes)
+        ));
+        lines.join("\n")
+    })
+}
+
+fn is_standard(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+fn failed(path: &Path, source: io::Error) -> Error {
+    Error::io("write", path, source)
+}
+
+/// What the commands of this family print.
+pub(crate) fn answers() -> Answers {
+    vec![
+        ("group export", one(schema_for!(ExportedAnswer))),
+        ("group import", one(schema_for!(Imported))),
+        ("group gc", one(schema_for!(GcAnswer))),
+    ]
+}

@@ -1,0 +1,134 @@
+//! Blobs that no message names, and when they may go.
+//!
+//! A blob is stored before the message that names it is sent, and somebody may be about to name one that has
+//! lain there for long. So a blob goes only when it has not been touched for [`GRACE`], and whoever is about
+//! to name one touches it first; a lock orders the two. What was touched after the ledger was read for names is
+//! young, so it does not matter that the ledger has grown since.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::{Digest, private};
+use crate::error::{Error, Result};
+use crate::ledger::codec::parse_hex;
+
+/// For how long a blob stays that no message names: whoever stored it may be about to send it.
+pub(super) const GRACE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The name of the lock in a directory of blobs.
+const LOCK: &str = ".lock";
+
+/// A file in a directory of blobs that may go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Candidate {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its digest; `None` for what a process that died has left of a copy.
+    pub(crate) digest: Option<Digest>,
+    /// How large it is.
+    pub(crate) bytes: u64,
+}
+
+/// What lies in a directory of blobs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Lying {
+    /// Old enough to go, in order of names.
+    pub(crate) old: Vec<Candidate>,
+    /// How many are too young, whoever names them.
+    pub(crate) young: u64,
+}
+
+/// Looks for what is old enough to go.
+pub(super) fn list(dir: &Path) -> Result<Lying> {
+    let mut lying = Lying::default();
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(lying),
+        Err(e) => return Err(Error::io("list", dir, e)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(|e| Error::io("list", dir, e))?;
+        let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
+        let digest = parse_hex(name.as_bytes());
+        // Nothing is removed that was not put there by this module.
+        if digest.is_none() && !(name.starts_with('.') && name.ends_with(".tmp")) {
+            continue;
+        }
+        match entry.metadata() {
+            Ok(meta) if !meta.is_file() => {}
+            Ok(meta) if is_old(&meta) => lying.old.push(Candidate { name, digest, bytes: meta.len() }),
+            Ok(_) => lying.young += 1,
+            // Gone meanwhile.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(Error::io("look at", &entry.path(), e)),
+        }
+    }
+    lying.old.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(lying)
+}
+
+/// Removes those of these that nobody has touched since; answers which.
+pub(super) fn remove(dir: &Path, candidates: Vec<Candidate>) -> Result<Vec<Candidate>> {
+    let mut removed = Vec::new();
+    for candidate in candidates {
+        let path = dir.join(&candidate.name);
+        // One lock a file, so that nobody who sends waits for all of them.
+        let lock = lock_file(dir)?;
+        lock.lock().map_err(|e| Error::io("lock", &dir.join(LOCK), e))?;
+        match fs::metadata(&path) {
+            Ok(meta) if is_old(&meta) => {}
+            _ => continue,
+        }
+        match fs::remove_file(&path) {
+            Ok(()) => removed.push(candidate),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(Error::io("remove", &path, e)),
+        }
+    }
+    Ok(removed)
+}
+
+/// Makes a blob young, because a message is about to name it; whether it is there.
+pub(super) fn touch(dir: &Path, name: &str) -> Result<bool> {
+    let path = dir.join(name);
+    let failed = |e| Error::io("touch", &path, e);
+    if !path.exists() {
+        return Ok(false);
+    }
+    let _lock = lock_shared(dir)?;
+    match OpenOptions::new().write(true).open(&path) {
+        Ok(file) => file.set_modified(now()).map(|()| true).map_err(failed),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(failed(e)),
+    }
+}
+
+/// Keeps [`remove`] from removing anything, until dropped.
+pub(super) fn lock_shared(dir: &Path) -> Result<File> {
+    let lock = lock_file(dir)?;
+    lock.lock_shared().map_err(|e| Error::io("lock", &dir.join(LOCK), e))?;
+    Ok(lock)
+}
+
+fn lock_file(dir: &Path) -> Result<File> {
+    let path: PathBuf = dir.join(LOCK);
+    private().create(true).truncate(false).open(&path).map_err(|e| Error::io("open", &path, e))
+}
+
+/// What was touched in the future was touched before the clock was set back: young.
+fn is_old(meta: &fs::Metadata) -> bool {
+    meta.modified().is_ok_and(|at| now().duration_since(at).is_ok_and(|age| age >= GRACE))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the age of files is by the clock of the operating system")]
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+/// The digests that stand in a text, wherever.
+pub(crate) fn digests_in(text: &str) -> BTreeSet<Digest> {
+    let words = text.split(|c: char| !c.is_ascii_hexdigit());
+    words.filter_map(|word| parse_hex(word.as_bytes())).collect()
+}

@@ -1,0 +1,307 @@
+//! Reading a bundle: nothing in it is believed.
+//!
+//! Entries must be the ones of the format, in its order; every line must follow the one before it by its
+//! chain, from the group's id to the head that the first entry names; every attachment must have the digest
+//! that is its name, and a message that names it. Memory is bounded by the longest line and by the digests
+//! of the attachments, whatever the file says of itself.
+
+use std::collections::BTreeSet;
+use std::io::{self, BufRead, BufReader, Read};
+
+use serde::de::DeserializeOwned;
+
+use super::{BEGIN, Begin, Digest, END, End, FORMAT, MAX_NOTE_BYTES, named_by};
+use crate::error::{Damage, Error, Result};
+use crate::event::Body;
+use crate::id::{GroupId, Seq};
+use crate::ledger::{Batch, MAX_LINE_BYTES, Position, RawLine, codec};
+
+/// How much is handed on at a time, unless one command takes more.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// The most that the events of one command may take.
+const MAX_COMMAND_BYTES: usize = 64 << 20;
+
+/// Where a bundle goes, piece by piece, each of them checked. What was handed over counts only when
+/// [`read`] has succeeded.
+pub(crate) trait Contents {
+    /// What it begins with; answers with the id that the group shall have.
+    fn begin(&mut self, begin: &Begin) -> Result<GroupId>;
+    /// Whole commands, which follow those before.
+    fn lines(&mut self, batch: Batch) -> Result<()>;
+    /// An attachment; answers with the digest of what it read.
+    fn blob(&mut self, name: &str, content: &mut dyn Read) -> Result<String>;
+}
+
+/// What was read.
+#[derive(Clone, Debug)]
+pub(crate) struct Whole {
+    pub(crate) begin: Begin,
+    /// The end of the ledger, under the id it has now.
+    pub(crate) head: Position,
+    pub(crate) blobs: u64,
+    pub(crate) missing_blobs: u64,
+}
+
+/// Reads a bundle to its end. `file` names it in errors.
+pub(crate) fn read(from: impl Read, file: &str, into: &mut dyn Contents) -> Result<Whole> {
+    let mut archive = tar::Archive::new(from);
+    // Raw: extensions of the format are entries like others, which means that they are refused.
+    let entries = archive.entries().map_err(|e| unreadable(file, &e))?.raw(true);
+    let mut reader =
+        Reader { file, into, lines: None, named: BTreeSet::new(), last_blob: None, blobs: 0, end: None };
+    for entry in entries {
+        let mut entry = entry.map_err(|e| unreadable(file, &e))?;
+        reader.entry(&mut entry)?;
+    }
+    reader.finish()
+}
+
+struct Reader<'a> {
+    file: &'a str,
+    into: &'a mut dyn Contents,
+    /// The ledger so far; `None` before the first entry.
+    lines: Option<Lines>,
+    named: BTreeSet<Digest>,
+    last_blob: Option<Digest>,
+    blobs: u64,
+    end: Option<End>,
+}
+
+impl Reader<'_> {
+    fn entry(&mut self, entry: &mut tar::Entry<'_, impl Read>) -> Result<()> {
+        let path = entry.path_bytes().into_owned();
+        let name = String::from_utf8_lossy(&path).into_owned();
+        let place = format!("{}, entry {name:?}", self.file);
+        let stray = |what: &str| {
+            Err(Error::invalid(format!("{place}: {what}")).hint("this is no file of `cccc group export`"))
+        };
+        if entry.header().entry_type() != tar::EntryType::Regular {
+            return stray("only plain files belong into such a file");
+        }
+        if self.end.is_some() {
+            return stray("something follows the last entry");
+        }
+        let Some(lines) = &mut self.lines else {
+            if name != BEGIN {
+                return stray("the first entry must be cccc-group.json");
+            }
+            let begin: Begin = note(entry, &place)?;
+            if begin.cccc_group > FORMAT {
+                return Err(Error::unsupported(format!("{place}: format {} is newer", begin.cccc_group))
+                    .hint("upgrade cccc"));
+            }
+            let to = self.into.begin(&begin)?;
+            self.lines = Some(Lines::new(begin, to));
+            return Ok(());
+        };
+        if let Some(first) = segment(&name) {
+            if self.last_blob.is_some() || first != lines.at.seq.next() {
+                return stray("it is out of order");
+            }
+            return lines.read(entry, &place, self.into, &mut self.named);
+        }
+        if let Some(digest) = name.strip_prefix("blobs/").and_then(|hex| codec::parse_hex(hex.as_bytes())) {
+            lines.complete(&place, self.into)?;
+            if self.last_blob.is_some_and(|last| last >= digest) {
+                return stray("it is out of order, or there twice");
+            }
+            if !self.named.contains(&digest) {
+                return stray("no message names it");
+            }
+            if entry.header().entry_size().map_err(|e| unreadable(self.file, &e))? > crate::MAX_BLOB_BYTES {
+                return stray("it is larger than an attachment may be");
+            }
+            let hex = name.strip_prefix("blobs/").unwrap_or_default();
+            if self.into.blob(hex, entry)? != hex {
+                return Err(damaged(
+                    &place,
+                    lines.at.seq,
+                    "the content does not have the digest that is its name",
+                ));
+            }
+            self.last_blob = Some(digest);
+            self.blobs += 1;
+            return Ok(());
+        }
+        if name == END {
+            lines.complete(&place, self.into)?;
+            self.end = Some(note(entry, &place)?);
+            return Ok(());
+        }
+        stray("such an entry does not belong into such a file")
+    }
+
+    fn finish(self) -> Result<Whole> {
+        let cut = || {
+            Error::invalid(format!("{}: the file ends before its last entry", self.file))
+                .hint("it was cut short on the way: copy or export it again")
+        };
+        let (Some(lines), Some(end)) = (self.lines, self.end) else { return Err(cut()) };
+        if (end.events, end.blobs) != (lines.at.seq, self.blobs) {
+            return Err(cut());
+        }
+        let missing = u64::try_from(self.named.len()).unwrap_or(u64::MAX).saturating_sub(self.blobs);
+        Ok(Whole { begin: lines.begin, head: lines.written, blobs: self.blobs, missing_blobs: missing })
+    }
+}
+
+/// The ledger of a bundle, as far as it was read.
+struct Lines {
+    begin: Begin,
+    /// The id it shall have.
+    to: GroupId,
+    /// How far the lines were followed, under the id they have in the file.
+    at: Position,
+    /// How far they were made, under the id they shall have.
+    written: Position,
+    /// Lines that were not handed on yet.
+    batch: Batch,
+    /// Up to where the batch has whole commands: bytes, lines, position.
+    whole: (usize, usize, Position),
+}
+
+impl Lines {
+    fn new(begin: Begin, to: GroupId) -> Self {
+        let (at, written) = (Position::start(&begin.group_id), Position::start(&to));
+        let batch = Batch { after: written, end: written, bytes: Vec::new(), lens: Vec::new() };
+        Self { begin, to, at, written, batch, whole: (0, 0, written) }
+    }
+
+    fn read(
+        &mut self,
+        entry: &mut impl Read,
+        place: &str,
+        into: &mut dyn Contents,
+        named: &mut BTreeSet<Digest>,
+    ) -> Result<()> {
+        let mut reader = BufReader::with_capacity(256 << 10, entry);
+        let (mut line, mut offset) = (Vec::new(), 0);
+        loop {
+            line.clear();
+            let limit = u64::try_from(MAX_LINE_BYTES).unwrap_or(u64::MAX);
+            let len =
+                (&mut reader).take(limit).read_until(b'\n', &mut line).map_err(|e| unreadable(place, &e))?;
+            if len == 0 {
+                return Ok(());
+            }
+            self.line(&line, named).map_err(|reason| {
+                let seq = self.at.seq.next();
+                let damage = Damage { file: place.to_owned(), offset, seq, reason };
+                Error::corrupt(damage).hint("nothing was imported; export it again, or take another copy")
+            })?;
+            offset += u64::try_from(len).unwrap_or(u64::MAX);
+            if self.batch.bytes.len() >= BATCH_BYTES {
+                self.hand_on(into)?;
+                if self.batch.bytes.len() > MAX_COMMAND_BYTES {
+                    return Err(Error::too_large(format!(
+                        "{place}: one command takes more than {MAX_COMMAND_BYTES} bytes"
+                    )));
+                }
+            }
+        }
+    }
+
+    fn line(&mut self, bytes: &[u8], named: &mut BTreeSet<Digest>) -> Result<(), String> {
+        if !bytes.ends_with(b"\n") {
+            return Err("the line has no end, or is longer than a line may be".into());
+        }
+        let line = RawLine::split(bytes)?;
+        let next = line.check(self.at)?;
+        let event = line.parse()?;
+        if event.group_id != self.begin.group_id {
+            return Err(format!("it belongs to group {}", event.group_id));
+        }
+        if event.id.seq != event.seq {
+            return Err("its id has another number".into());
+        }
+        if (event.seq == Seq(1)) != matches!(event.body, Body::GroupCreate(_)) {
+            return Err("a ledger begins with group.create, and that comes once".into());
+        }
+        named.extend(named_by(&event));
+        let following = line.envelope()?.b;
+        let len = self.batch.bytes.len();
+        if self.to == self.begin.group_id {
+            self.batch.bytes.extend_from_slice(bytes);
+            self.written = next;
+        } else {
+            let (moved, chain) = line.moved(&self.to, self.written.chain)?;
+            self.batch.bytes.extend_from_slice(&moved);
+            self.written = Position { seq: next.seq, chain };
+        }
+        self.batch.lens.push(u32::try_from(self.batch.bytes.len() - len).unwrap_or(u32::MAX));
+        self.batch.end = self.written;
+        self.at = next;
+        if following == 0 {
+            self.whole = (self.batch.bytes.len(), self.batch.lens.len(), self.written);
+        }
+        Ok(())
+    }
+
+    /// Hands on the commands that are whole.
+    fn hand_on(&mut self, into: &mut dyn Contents) -> Result<()> {
+        let (bytes, lines, end) = self.whole;
+        if bytes == 0 {
+            return Ok(());
+        }
+        let rest = Batch {
+            after: end,
+            end: self.batch.end,
+            bytes: self.batch.bytes.split_off(bytes),
+            lens: self.batch.lens.split_off(lines),
+        };
+        self.batch.end = end;
+        self.whole = (0, 0, end);
+        into.lines(std::mem::replace(&mut self.batch, rest))
+    }
+}
+
+impl Lines {
+    /// Checks that the ledger is whole, and hands on what is left of it.
+    fn complete(&mut self, place: &str, into: &mut dyn Contents) -> Result<()> {
+        if self.at != self.begin.head {
+            let reason =
+                format!("the ledger ends at {}, and the first entry says {}", self.at, self.begin.head);
+            return Err(damaged(place, self.at.seq.next(), &reason));
+        }
+        if self.whole.0 != self.batch.bytes.len() {
+            return Err(damaged(place, self.at.seq.next(), "the ledger ends within a command"));
+        }
+        if self.at.seq == Seq(0) {
+            return Err(damaged(place, Seq(1), "there is no event"));
+        }
+        self.hand_on(into)
+    }
+}
+
+/// The first seq of a piece of the ledger, from its name.
+fn segment(name: &str) -> Option<Seq> {
+    let digits = name.strip_prefix("ledger/")?.strip_suffix(".jsonl")?;
+    let plain = digits.len() == 20 && digits.bytes().all(|b| b.is_ascii_digit());
+    plain.then(|| digits.parse().ok().map(Seq))?
+}
+
+/// A small entry of JSON.
+fn note<T: DeserializeOwned>(entry: &mut impl Read, place: &str) -> Result<T> {
+    let mut text = Vec::new();
+    entry.take(MAX_NOTE_BYTES + 1).read_to_end(&mut text).map_err(|e| unreadable(place, &e))?;
+    if u64::try_from(text.len()).is_ok_and(|len| len > MAX_NOTE_BYTES) {
+        return Err(Error::too_large(format!("{place}: it is longer than {MAX_NOTE_BYTES} bytes")));
+    }
+    serde_json::from_slice(&text)
+        .map_err(|e| Error::invalid(format!("{place}: {e}")).hint("this is no file of `cccc group export`"))
+}
+
+fn damaged(place: &str, seq: Seq, reason: &str) -> Error {
+    let damage = Damage { file: place.to_owned(), offset: 0, seq, reason: reason.to_owned() };
+    Error::corrupt(damage).hint("nothing was imported; export it again, or take another copy")
+}
+
+/// A file that cannot be read, or that is no tar archive.
+fn unreadable(place: &str, source: &io::Error) -> Error {
+    let error = Error::invalid(format!("cannot read {place}: {source}"));
+    error.hint("give a file that `cccc group export` wrote; a compressed one must be unpacked first")
+}
+
+#[cfg(test)]
+mod tests;

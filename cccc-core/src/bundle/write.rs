@@ -1,0 +1,116 @@
+//! Writing a bundle.
+
+use std::collections::BTreeSet;
+use std::io::{self, Read, Write};
+
+use sha2::{Digest as _, Sha256};
+
+use super::{BEGIN, Begin, Digest, END, End, Exported, FORMAT, hex, named_by};
+use crate::blobs::Blobs;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::Seq;
+use crate::ledger::{Ledger, ReadLimit};
+use crate::time::Timestamp;
+
+/// How much of the ledger goes into one entry, and into memory.
+const PIECE_BYTES: usize = 4 << 20;
+
+/// Writes everything durable of a group, and says how much that was. Every line and every attachment is
+/// checked on the way.
+pub(crate) async fn write(
+    ledger: &dyn Ledger,
+    blobs: &Blobs,
+    now: Timestamp,
+    to: impl Write,
+) -> Result<Exported> {
+    let head = ledger.head().await?;
+    let group_id = ledger.group_id().clone();
+    let mut archive = Archive {
+        tar: tar::Builder::new(to),
+        seconds: u64::try_from(now.as_millis() / 1000).unwrap_or_default(),
+    };
+    archive.note(BEGIN, &Begin { cccc_group: FORMAT, group_id: group_id.clone(), head })?;
+
+    let mut named = BTreeSet::new();
+    let (mut piece, mut first, mut next) = (Vec::new(), Seq(1), Seq(1));
+    while next <= head.seq {
+        let page = ledger.read(next, ReadLimit::CHUNK).await?;
+        if page.is_empty() {
+            return Err(Error::unavailable("the ledger ends before its head").hint("try again"));
+        }
+        for (event, line) in page.events().zip(page.lines()) {
+            if next > head.seq {
+                break;
+            }
+            named.extend(named_by(&event?));
+            piece.extend_from_slice(line.bytes());
+            next = next.next();
+        }
+        if piece.len() >= PIECE_BYTES || next > head.seq {
+            archive.entry(&format!("ledger/{:020}.jsonl", first.0), piece.len(), piece.as_slice())?;
+            (first, piece) = (next, Vec::new());
+        }
+    }
+    let (mut written, mut missing) = (0, 0);
+    for digest in &named {
+        if archive.blob(blobs, digest)? { written += 1 } else { missing += 1 }
+    }
+    archive.note(END, &End { events: head.seq, blobs: written })?;
+    archive.tar.into_inner().and_then(|mut to| to.flush()).map_err(|e| failed(e, "the end"))?;
+    Ok(Exported { group_id, head, events: head.seq.0, blobs: written, missing_blobs: missing })
+}
+
+struct Archive<W: Write> {
+    tar: tar::Builder<W>,
+    /// When the bundle was made; what its entries say.
+    seconds: u64,
+}
+
+impl<W: Write> Archive<W> {
+    fn entry(&mut self, name: &str, bytes: usize, content: impl Read) -> Result<()> {
+        let mut header = tar::Header::new_ustar();
+        header.set_path(name).map_err(|e| failed(e, name))?;
+        header.set_entry_type(tar::EntryType::Regular);
+        header.set_size(u64::try_from(bytes).unwrap_or(u64::MAX));
+        header.set_mode(0o600);
+        header.set_mtime(self.seconds);
+        header.set_cksum();
+        self.tar.append(&header, content).map_err(|e| failed(e, name))
+    }
+
+    fn note(&mut self, name: &str, note: &impl serde::Serialize) -> Result<()> {
+        let mut text = serde_json::to_vec(note)
+            .map_err(|e| Error::invalid("the bundle cannot be described").source(e))?;
+        text.push(b'\n');
+        self.entry(name, text.len(), text.as_slice())
+    }
+
+    /// Whether it was there.
+    fn blob(&mut self, blobs: &Blobs, digest: &Digest) -> Result<bool> {
+        let name = hex(digest);
+        let mut content = Vec::new();
+        match blobs.open(&name) {
+            // At most as large as an attachment may be; a larger one is not what it was.
+            Ok(blob) => blob
+                .take(crate::MAX_BLOB_BYTES + 1)
+                .read_to_end(&mut content)
+                .map_err(|e| failed(e, &name))?,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        if <[u8; 32]>::from(Sha256::digest(&content)) != *digest {
+            return Err(Error::new(
+                ErrorKind::Corrupt,
+                format!("the attachment {name} has other content than its name says"),
+            )
+            .hint("restore the file from a copy, or redact the message that names it"));
+        }
+        self.entry(&format!("blobs/{name}"), content.len(), content.as_slice())?;
+        Ok(true)
+    }
+}
+
+/// A failure to write, which may be a pipe that nobody reads any more.
+fn failed(source: io::Error, what: &str) -> Error {
+    Error::unavailable(format!("cannot write {what}: {source}")).source(source)
+}

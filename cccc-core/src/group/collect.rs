@@ -1,0 +1,92 @@
+//! Removing attachments that no message names.
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::Group;
+use crate::blobs::{Candidate, Digest, digests_in};
+use crate::bundle::named_by;
+use crate::error::Result;
+use crate::event::Body;
+use crate::id::Seq;
+use crate::ledger::ReadLimit;
+use crate::rule::permission;
+
+/// What was found of attachments that no message names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[non_exhaustive]
+pub struct Collected {
+    /// Those that were removed, or would be, by their SHA-256.
+    pub removed: Vec<String>,
+    /// How many bytes that is, with what copies had left behind that were broken off.
+    pub bytes: u64,
+    /// How many old ones stay because messages name them.
+    pub named: u64,
+    /// How many stay because somebody has stored or used them within a day.
+    pub young: u64,
+}
+
+impl Group {
+    /// Removes the attachments that no message names and nobody has touched for a day: files that were stored
+    /// and never sent. What a message names stays, also if the message was retracted.
+    ///
+    /// Others may go on storing and sending: what is about to be named is not removed.
+    ///
+    /// # Errors
+    /// `Refused` for anyone but the user, and in an archived group; `Corrupt` if the ledger is damaged, as then
+    /// nobody knows what is named; `Unsupported` if a newer version wrote to it, or if attachments are not
+    /// files.
+    pub async fn collect_blobs(&self) -> Result<Collected> {
+        self.collect(true).await
+    }
+
+    /// What [`collect_blobs`](Self::collect_blobs) would remove. Anybody may ask.
+    ///
+    /// # Errors
+    /// As for it, but for who may.
+    pub async fn collectable_blobs(&self) -> Result<Collected> {
+        self.collect(false).await
+    }
+
+    async fn collect(&self, remove: bool) -> Result<Collected> {
+        if remove {
+            let by = self.by.clone();
+            self.shared.engine.query(|state| permission::may_collect(state, &by)).await??;
+        }
+        let lying = self.blobs().lying().await?;
+        let named = self.named_blobs().await?;
+        let is_named = |one: &Candidate| one.digest.is_some_and(|digest| named.contains(&digest));
+        let (stay, mut go): (Vec<Candidate>, Vec<Candidate>) = lying.old.into_iter().partition(is_named);
+        if remove {
+            go = self.blobs().remove_untouched(go).await?;
+        }
+        Ok(Collected {
+            bytes: go.iter().map(|one| one.bytes).sum(),
+            removed: go.into_iter().filter(|one| one.digest.is_some()).map(|one| one.name).collect(),
+            named: u64::try_from(stay.len()).unwrap_or(u64::MAX),
+            young: lying.young,
+        })
+    }
+
+    /// The attachments that anything on the ledger names.
+    async fn named_blobs(&self) -> Result<BTreeSet<Digest>> {
+        let (ledger, mut next, mut named) = (self.ledger(), Seq(1), BTreeSet::new());
+        loop {
+            let page = ledger.read(next, ReadLimit::CHUNK).await?;
+            if page.is_empty() {
+                return Ok(named);
+            }
+            for event in page.events() {
+                let event = event?;
+                named.extend(named_by(&event));
+                // Whatever a newer version means by it.
+                if let Body::Unknown { data, .. } = &event.body {
+                    named.extend(digests_in(data.get()));
+                }
+                next = event.seq.next();
+            }
+        }
+    }
+}

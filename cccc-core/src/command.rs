@@ -250,7 +250,8 @@ pub enum Command {
         /// Why, for people.
         reason: String,
     },
-    /// Puts a question to a vote. `release <actor>` is the question whether to remove that actor.
+    /// Puts a question to a vote. `release <actor>` is the question whether to remove that actor, and
+    /// `release <actor> to <successor>` names who takes over what it leaves.
     OpenVote {
         /// The question.
         subject: String,

@@ -32,7 +32,7 @@ pub(crate) struct VoteArgs {
 
 #[derive(Debug, Subcommand)]
 enum VoteCommand {
-    /// Put a question to a vote; `release ID` is the question whether to remove a peer
+    /// Put a question to a vote; `release ID [to SUCCESSOR]` is the question whether to remove a peer
     #[command(after_help = "Examples:
   cccc --as alice vote open 'Tabs?' --voter alice --voter bob --for 10m")]
     Open {

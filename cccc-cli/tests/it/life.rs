@@ -18,7 +18,7 @@ fn what_an_actor_leaves_is_shown() {
     let told = place.lines(&["--as", "lead", "notices"]);
     assert_eq!((told.len(), &told[0]["notice"]), (1, &json!("returned")));
     has(&told[0], &["seq", "ts", "notice", "level", "related", "words"]);
-    assert_eq!(place.lines(&["--as", "lead", "notices"]), [json!({}); 0]);
+    assert!(place.lines(&["--as", "lead", "notices"]).is_empty());
 }
 
 #[test]

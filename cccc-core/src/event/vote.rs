@@ -20,6 +20,9 @@ pub struct VoteOpen {
     /// Who is removed from the group if it is accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<ActorId>,
+    /// Who takes over what that one leaves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub successor: Option<ActorId>,
     /// Who may vote, in order of id.
     pub voters: Vec<Principal>,
     /// How many must say yes.

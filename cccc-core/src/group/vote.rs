@@ -18,7 +18,8 @@ impl Group {
     /// Puts a question to a vote: `group.open_vote("Merge now?").within(hour).await?`. Of two voters both
     /// must agree, of more the majority of all; it is decided as soon as it can be.
     ///
-    /// The question `release <actor>` is whether to remove that peer: every other actor votes, and when it is
+    /// The question `release <actor>` (or `release <actor> to <successor>`) is whether to remove that peer: every
+    /// other actor votes, and when it is
     /// accepted the actor is removed in the same append.
     ///
     /// # Errors

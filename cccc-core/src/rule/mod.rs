@@ -188,8 +188,10 @@ pub fn needs(state: &GroupState, call: &Call, command: &Command) -> Needs {
         }
         Command::CastVote { vote, .. } => {
             let mut needs = with_facts(vote.seq());
-            if let Some(released) = state.votes().get(vote).and_then(|vote| vote.release.as_ref()) {
-                estate::needs(state, released, None, &mut needs);
+            if let Some(vote) = state.votes().get(vote)
+                && let Some(released) = &vote.release
+            {
+                estate::needs(state, released, vote.successor.as_ref(), &mut needs);
             }
             needs
         }

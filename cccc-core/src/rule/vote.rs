@@ -1,14 +1,15 @@
 //! Votes: a question, voters that stay the same whoever comes or goes, one decision.
 //!
-//! Of two voters both must say yes, of three and more the majority of all voters, not of those that
-//! voted. A vote is decided as soon as enough said yes or enough can no longer say it, and the event that
-//! decides it stands in the same append as the voice that did. What is undecided when its time is over
-//! decides nothing; pauses of the group do not count. A voice stands once it is given. Each voter owes its
-//! voice to whoever asked, and is told so by a notice, as the asker is of the end. That is an obligation like any other, except that it is the voter's own: it
-//! goes to no successor, and a voter that was removed can no longer say yes.
+//! Of two voters both must say yes, of three and more the majority of all voters, not of those that voted.
+//! A vote is decided as soon as enough said yes or enough can no longer say it, and the event that decides
+//! it stands in the same append as the voice that did. What is undecided when its time is over decides
+//! nothing; pauses of the group do not count. A voice stands once it is given. Each voter owes its voice to
+//! whoever asked, and is told so by a notice, as the asker is of the end. That is an obligation like any
+//! other, except that it is the voter's own: it goes to no successor, and a voter that was removed can no
+//! longer say yes.
 //!
-//! A vote to `release <actor>` is of all actors but that one, and removes it when it is accepted. The
-//! foreman is not released by vote: that role is the user's to give.
+//! A vote to `release <actor>`, or `release <actor> to <successor>`, is of all actors but that one, and
+//! removes it when it is accepted. The foreman is not released by vote: that role is the user's to give.
 
 use std::time::Duration;
 
@@ -107,6 +108,9 @@ pub struct VoteView {
     /// Who is removed if it is accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<ActorId>,
+    /// Who takes over what that one leaves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub successor: Option<ActorId>,
     /// Who asked.
     pub opener: Principal,
     /// The voters, by name.
@@ -141,6 +145,7 @@ fn view(state: &GroupState, vote: &Vote, now: Timestamp) -> VoteView {
         vote_id: vote.id(),
         subject: vote.subject.clone(),
         release: vote.release.clone(),
+        successor: vote.successor.clone(),
         opener: vote.opener.clone(),
         voices: voices.collect(),
         threshold: vote.threshold,
@@ -171,6 +176,7 @@ pub fn show(state: &GroupState, opened: &Event, facts: &[Event], now: Timestamp)
         vote_id: open.vote_id,
         subject: open.subject.clone(),
         release: open.release.clone(),
+        successor: open.successor.clone(),
         opener: opened.by.clone(),
         voices: open.voters.iter().map(voice).collect(),
         threshold: open.threshold,
@@ -252,7 +258,13 @@ pub(super) fn open(state: &GroupState, call: &Call, question: &Question<'_>) -> 
     if rank == Rank::Service {
         return Err(Error::refused(format!("{} is a service, and services ask for no votes", call.by)));
     }
-    let release = subject.strip_prefix("release ").and_then(|id| ActorId::new(id.trim()).ok());
+    let (release, successor) = released(subject);
+    if let Some(successor) = &successor {
+        permission::member(state, successor)?;
+        if release.as_ref() == Some(successor) {
+            return Err(Error::invalid(format!("{successor} cannot succeed itself")));
+        }
+    }
     let voters = voters(state, call, release.as_ref(), question.voters)?;
     // What has ended undecided makes room, and is closed for good whatever the clock says later.
     let (over, live): (Vec<&Vote>, Vec<&Vote>) =
@@ -284,6 +296,7 @@ pub(super) fn open(state: &GroupState, call: &Call, question: &Question<'_>) -> 
         vote_id,
         subject: subject.to_owned(),
         release,
+        successor,
         threshold: threshold(voters.len()),
         voters,
         until: call.now.after(question.within),
@@ -291,6 +304,16 @@ pub(super) fn open(state: &GroupState, call: &Call, question: &Question<'_>) -> 
     drafts.extend(asked);
     drafts.extend(over.iter().filter_map(|vote| tell_opener(state, call, vote)));
     Ok(Decision::write(drafts))
+}
+
+/// Whom a question is about to release, and who would take over what that one leaves.
+fn released(subject: &str) -> (Option<ActorId>, Option<ActorId>) {
+    let id = |text: &str| ActorId::new(text.trim()).ok();
+    let Some(rest) = subject.strip_prefix("release ") else { return (None, None) };
+    match rest.split_once(" to ").map(|(gone, heir)| (id(gone), id(heir))) {
+        Some((Some(gone), Some(heir))) => (Some(gone), Some(heir)),
+        _ => (id(rest), None),
+    }
 }
 
 /// Who votes, in order: whoever is named, else every actor; of a release every actor but the one concerned.
@@ -477,8 +500,11 @@ fn ended(
     if state.role(actor_id) == Role::Foreman {
         return vec![close_draft(id, VoteOutcome::Cancelled, format!("{actor_id} had become the foreman"))];
     }
+    // A successor that has left meanwhile takes nothing over.
+    let there = |heir: &&ActorId| state.present_since(&(*heir).clone().into(), id.seq());
+    let successor = vote.successor.as_ref().filter(there).cloned();
     let remove =
-        ActorRemove { actor_id: actor_id.clone(), reason: format!("released by vote {id}"), successor: None };
+        ActorRemove { actor_id: actor_id.clone(), reason: format!("released by vote {id}"), successor };
     let mut drafts = vec![close_draft(id, outcome, format!("{actor_id} is released"))];
     drafts.extend(actor::departure(state, call, remove, Some(id), resolved));
     drafts

@@ -24,6 +24,8 @@ pub struct Vote {
     pub subject: String,
     /// Who is removed from the group if it is accepted.
     pub release: Option<ActorId>,
+    /// Who takes over what that one leaves.
+    pub successor: Option<ActorId>,
     /// Who may vote, and what they have said.
     pub voters: BTreeMap<Principal, Option<Choice>>,
     /// How many must say yes.
@@ -56,6 +58,7 @@ impl GroupState {
             opener: event.by.clone(),
             subject: open.subject.clone(),
             release: open.release.clone(),
+            successor: open.successor.clone(),
             voters: open.voters.iter().map(|voter| (voter.clone(), None)).collect(),
             threshold: open.threshold,
             until: open.until,

@@ -176,6 +176,24 @@ fn whoever_is_retired_or_voted_out_leaves_the_same_way() {
 }
 
 #[test]
+fn a_vote_may_name_the_successor() {
+    let mut desk = Desk::with(&["lead", "alice", "bob", "carol"]);
+    let sent = desk.send("carol", SendMessage { reply_required: true, ..message("x", &["bob"]) });
+    let within = std::time::Duration::from_secs(60);
+    let open = |subject: &str| Command::OpenVote { subject: subject.into(), voters: vec![], within };
+    for wrong in ["release bob to bob", "release bob to nobody"] {
+        assert!(desk.run("lead", open(wrong)).is_err(), "{wrong}");
+    }
+    let vote = crate::id::VoteId(desk.run("lead", open("release bob to alice")).unwrap().seq());
+    for by in ["lead", "carol"] {
+        let choice = crate::event::Choice::Yes;
+        desk.run(by, Command::CastVote { vote, choice, reason: String::new() }).unwrap();
+    }
+    assert_eq!((desk.unread("alice"), desk.owed()), (vec![sent.0], vec![format!("alice reply {sent}")]));
+    assert!(desk.receipt(sent, "bob").starts_with("bob: moved to alice"));
+}
+
+#[test]
 fn the_newest_thousand_pass_and_the_others_bounce() {
     let mut desk = Desk::with(&["lead", "alice", "bob"]);
     let sent: Vec<Seq> = (0..MAX_MOVED + 3).map(|_| desk.send("lead", message("x", &["alice"]))).collect();

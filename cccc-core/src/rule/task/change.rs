@@ -106,8 +106,12 @@ pub(super) fn is_needed(
             bounded("what was found", found, MAX_NOTE_BYTES)?;
             policy::host(state, call, "say whether evidence holds")?;
             let given = resolved.events.get(evidence).map(|known| &known.event.body);
-            let here = matches!(given, Some(Body::TaskUpdate(TaskUpdate { task_id, change: TaskOp::Evidence(_), .. }))
-                if *task_id == task.id);
+            let here = match given {
+                Some(Body::TaskUpdate(TaskUpdate { task_id, change: TaskOp::Evidence(_), .. })) => {
+                    *task_id == task.id
+                }
+                _ => false,
+            };
             if !here {
                 return Err(Error::not_found(format!(
                     "event {evidence} gave no evidence for task {}",

@@ -15,6 +15,7 @@ mod home;
 mod model;
 mod processes;
 mod readme;
+mod scenario;
 mod sessions;
 mod simulation;
 mod task;

@@ -3,9 +3,10 @@
 //! Flags come before the environment, the environment before what is found around.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use cccc_core::presence::{self, Record};
-use cccc_core::{Error, Group, GroupId, Home, HomeOptions, Process, Result};
+use cccc_core::{Clock, Error, Group, GroupId, Home, HomeOptions, Process, Result};
 
 use crate::cli::Globals;
 use crate::output::Output;
@@ -21,14 +22,16 @@ const NETWORK_VARIABLE: &str = "CCCC_ALLOW_NETWORK_FS";
 #[derive(Debug)]
 pub(crate) struct Context {
     globals: Globals,
+    /// What groups go by.
+    clock: Arc<dyn Clock>,
     /// Where it prints.
     pub(crate) out: Output,
 }
 
 impl Context {
-    pub(crate) fn new(globals: Globals) -> Self {
+    pub(crate) fn new(globals: Globals, clock: Arc<dyn Clock>) -> Self {
         let out = Output::new(globals.json);
-        Self { globals, out }
+        Self { globals, clock, out }
     }
 
     /// Where the home is, or would be.
@@ -42,6 +45,7 @@ impl Context {
     /// The home, made if it is not there.
     pub(crate) async fn home(&self) -> Result<Home> {
         let mut options = HomeOptions::default();
+        options.clock = self.clock.clone();
         options.allow_network_file_system = variable(NETWORK_VARIABLE).is_some_and(|value| value == "1");
         Home::open_with(self.home_path()?, options).await
     }

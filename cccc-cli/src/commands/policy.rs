@@ -1,10 +1,9 @@
 //! `cccc policy ...`
 
-use cccc_core::{Effect, Timestamp};
+use cccc_core::Effect;
+use cccc_core::answer::DueAnswer;
 use clap::{Args, Subcommand};
-use schemars::JsonSchema;
 use schemars::schema_for;
-use serde::Serialize;
 
 use super::schema::{Answers, one};
 use crate::context::Context;
@@ -34,19 +33,10 @@ enum PolicyCommand {
     Due,
 }
 
-/// What is due, and when more may be.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct DueAnswer {
-    /// What is to be done now.
-    effects: Vec<Effect>,
-    /// When to look again if nothing happens before; absent if only an event can bring something about.
-    next_at: Option<Timestamp>,
-}
-
 pub(crate) async fn cmd_policy(context: &Context, args: PolicyArgs) -> Outcome {
     let PolicyCommand::Due = args.command;
     let group = context.group_to_look().await?;
-    let answer = DueAnswer { effects: group.due().await?, next_at: group.next_deadline().await? };
+    let answer = DueAnswer::of(&group).await?;
     context.out.answer(&answer, || {
         let mut table = Table::new(&context.out, &["SINCE", "WHAT", "FOR", "ABOUT", "LEVEL"]);
         for effect in &answer.effects {

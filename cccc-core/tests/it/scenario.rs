@@ -44,12 +44,12 @@ fn run_all(scenarios: &[Scenario]) -> Vec<String> {
 #[test]
 fn every_scenario_holds_and_every_refusal_is_in_one() {
     let scenarios = Scenario::all(&directory()).unwrap_or_else(|error| panic!("{error}"));
-    assert!(scenarios.len() >= 60, "there are {} scenarios", scenarios.len());
     let through: Vec<Scenario> =
         scenarios.iter().filter(|one| !one.not_through.contains_key("library")).cloned().collect();
     let messages = run_all(&through);
     let missing = refusals_left_out(&messages);
     assert!(missing.is_empty(), "no scenario meets these refusals:\n{}", missing.join("\n"));
+    assert!(scenarios.len() >= 60, "there are {} scenarios", scenarios.len());
 }
 
 #[test]

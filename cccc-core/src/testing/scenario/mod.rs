@@ -167,7 +167,7 @@ impl Scenario {
     /// Runs it through a door.
     ///
     /// # Errors
-    /// Names file and step, what was expected and what came.
+    /// For every step that is wrong: file and step, what was expected and what came.
     pub fn run(&self, door: &mut dyn Door) -> Result<Seen, String> {
         let start: Timestamp = START.parse().map_err(|e| format!("{e}"))?;
         let mut values = Values::new(start);
@@ -177,12 +177,14 @@ impl Scenario {
         for (name, actors) in &self.groups {
             self.prepare(door, start, name, actors, &mut values)?;
         }
-        let mut seen = Seen::default();
+        let (mut seen, mut wrong) = (Seen::default(), Vec::new());
         for (n, step) in self.steps.iter().enumerate() {
-            let place = self.place(n, step);
-            step.run(door, start, &mut values, &mut seen).map_err(|why| format!("{place}{why}"))?;
+            // The steps after a wrong one may be wrong because of it; still they are worth seeing.
+            if let Err(why) = step.run(door, start, &mut values, &mut seen) {
+                wrong.push(format!("{}{why}", self.place(n, step)));
+            }
         }
-        Ok(seen)
+        if wrong.is_empty() { Ok(seen) } else { Err(wrong.join("\n")) }
     }
 
     fn place(&self, n: usize, step: &Step) -> String {

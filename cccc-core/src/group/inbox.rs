@@ -108,16 +108,16 @@ impl<'a> InboxRequest<'a> {
     }
 
     async fn run(self) -> Result<Inbox> {
-        let look = self.look().await?;
-        let takes = look.messages.iter().any(|m| m.delivery != DeliveryWord::Accepted);
+        let (look, over) = self.look().await?;
+        let takes = look.messages.iter().any(|m| m.delivery != DeliveryWord::Accepted) || !over.is_empty();
         if !self.peek && (takes || (self.mark_read && !look.messages.is_empty())) {
-            return self.take(look).await;
+            return self.take(look, over).await;
         }
         Ok(look)
     }
 
-    /// The page as it is, nothing handed over.
-    async fn look(&self) -> Result<Inbox> {
+    /// The page as it is, nothing handed over; and what may no longer be handed over, which is not in it.
+    async fn look(&self) -> Result<(Inbox, Vec<EventId>)> {
         let (by, engine) = (&self.group.by, &self.group.shared.engine);
         let now = engine.clock().now();
         let look = |state: &GroupState| {
@@ -132,9 +132,10 @@ impl<'a> InboxRequest<'a> {
             let facts = seqs
                 .into_iter()
                 .map(|seq| (seq, of_unread(state, by, seq), obligation::owed_by(state, by, seq)));
-            Ok((facts.collect::<Vec<_>>(), reading::unread_count(state, by, now), next))
+            let over = reading::withheld(state, by, self.limit, now);
+            Ok((facts.collect::<Vec<_>>(), over, reading::unread_count(state, by, now), next))
         };
-        let (facts, unread, next) = engine.query(look).await??;
+        let (facts, over, unread, next) = engine.query(look).await??;
         let mut messages = Vec::with_capacity(facts.len());
         for (seq, delivery, owed) in facts {
             if let Some(event) = engine.event_at(seq).await?
@@ -144,12 +145,18 @@ impl<'a> InboxRequest<'a> {
                 messages.push(Message { event_id, seq, ts, by, delivery, owed, content });
             }
         }
-        Ok(Inbox { messages, unread, next })
+        let mut over_ids = Vec::new();
+        for seq in over {
+            over_ids.extend(engine.event_at(seq).await?.map(|event| event.id));
+        }
+        Ok((Inbox { messages, unread, next }, over_ids))
     }
 
-    /// Hands the page over, and keeps of it what really was.
-    async fn take(&self, mut inbox: Inbox) -> Result<Inbox> {
-        let events = inbox.messages.iter().map(|m| m.event_id).collect();
+    /// Hands the page over, and keeps of it what really was. What came too late is said to be withheld, so
+    /// that its sender learns of it.
+    async fn take(&self, mut inbox: Inbox, over: Vec<EventId>) -> Result<Inbox> {
+        let events =
+            inbox.messages.iter().map(|m| m.event_id).chain(over).take(reading::MAX_EVENTS).collect();
         let done = self.group.execute(Command::Pull { events, mark_read: self.mark_read }).await?;
         // Withheld, or another door's: neither is the caller's to have.
         let refused: Vec<EventId> = done

@@ -25,7 +25,7 @@ pub async fn perform(group: &Group, call: &Call<'_>) -> Result<Value> {
             let events = call.arguments.get("events").and_then(Value::as_array).into_iter().flatten();
             let events = events.filter_map(Value::as_str).map(str::parse).collect::<Result<_>>()?;
             let transport = match text("transport") {
-                "" => json!("process"),
+                "" => json!("push"),
                 name => json!(name),
             };
             let transport = serde_json::from_value(transport).map_err(|e| unknown("transport", &e))?;

@@ -3,6 +3,7 @@
 mod arguments;
 mod door;
 mod message;
+mod page;
 mod together;
 
 use std::collections::{BTreeMap, BTreeSet};

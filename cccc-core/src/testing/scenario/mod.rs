@@ -31,6 +31,9 @@ pub const START: &str = "2026-01-05T09:00:00Z";
 /// The group that is meant where a step names none.
 pub const MAIN: &str = "main";
 
+/// The name under which a step that happens several times finds which time it is, from 1.
+pub const COUNT: &str = "n";
+
 /// A story and what is expected of it.
 #[derive(Clone, Debug)]
 pub struct Scenario {
@@ -224,13 +227,16 @@ impl Step {
         seen: &mut Seen,
     ) -> Result<(), String> {
         let group = values.text(&format!("${}", self.group))?;
-        let arguments = values.arguments(&self.with, self.verb)?;
-        let call =
-            Call { now: start.after(self.at), by: &self.by, group: &group, verb: self.verb, arguments };
-        for earlier in 1..self.times {
-            door.perform(&call).map_err(|error| format!("refused the {earlier}th time: {error}"))?;
+        let mut perform = |n: u64, values: &mut Values| -> Result<Result<Value, Value>, String> {
+            values.save(COUNT, json!(n));
+            let arguments = values.arguments(&self.with, self.verb)?;
+            let (now, by, group) = (start.after(self.at), self.by.as_str(), group.as_str());
+            Ok(door.perform(&Call { now, by, group, verb: self.verb, arguments }))
+        };
+        for n in 1..self.times {
+            perform(n, values)?.map_err(|error| format!("refused, as number {n}: {error}"))?;
         }
-        match (&self.expect, door.perform(&call)) {
+        match (&self.expect, perform(self.times, values)?) {
             (Expectation::Answer(expected), Ok(answer)) => {
                 if let Some(expected) = expected {
                     values.check(expected, &answer)?;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::values::{names, repetition};
 use super::verbs::Verb;
-use super::{Expectation, MAIN, Newcomer, Scenario, Step, matching};
+use super::{COUNT, Expectation, MAIN, Newcomer, Scenario, Step, matching};
 
 /// The doors that `not_through` may name.
 const DOORS: [&str; 5] = ["library", "cli", "mcp", "python", "node"];
@@ -76,7 +76,8 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Scenario, String> {
     if groups.insert(MAIN.into(), file.actors).is_some() {
         return Err(wrong(format!("the actors of {MAIN} are said by `actors`")));
     }
-    let mut reader = Reader { known: groups.keys().cloned().collect(), at: Duration::ZERO };
+    let mut reader =
+        Reader { known: groups.keys().cloned().chain([COUNT.to_owned()]).collect(), at: Duration::ZERO };
     let mut steps = Vec::new();
     for (n, step) in file.steps.into_iter().enumerate() {
         let step = reader.step(step, &groups, &file.files);

@@ -96,6 +96,7 @@ impl Values {
         let saved = self.saved.get(name).ok_or_else(|| format!("nothing was saved as {name:?}"))?;
         let path: Vec<&str> = parts.collect();
         let found = match path.as_slice() {
+            [] if !saved.is_object() => Some(saved),
             [] => IDENTITIES.iter().find_map(|identity| saved.get(identity)),
             path => path.iter().try_fold(saved, |at, part| matching::step(at, part)),
         };

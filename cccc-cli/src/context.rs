@@ -100,8 +100,10 @@ impl Context {
         let speaker = self.speaker()?;
         let group = self.find_group(home).await?;
         let bound = group.bind(speaker.principal.to_string()).await?;
-        match self.joined()? {
-            Some((id, record)) if speaker.source == Source::Session => {
+        // Who is named need not be the only one whom the program above has joined as.
+        let joined = if speaker.source == Source::Session { self.joined()? } else { None };
+        match joined {
+            Some((id, record)) => {
                 // The same name in another group is somebody else.
                 if id != *bound.id() {
                     return Err(Error::refused(format!(
@@ -113,7 +115,7 @@ impl Context {
                 }
                 Ok(bound.in_session(&record.session))
             }
-            _ => Ok(bound),
+            None => Ok(bound),
         }
     }
 
@@ -128,9 +130,10 @@ impl Context {
             Some(id) => home.group(&id.parse()?).await?,
             None => match home.find(".").await? {
                 Some(group) => group,
+                None if self.named_speaker().is_some() => self.active(home).await?,
                 None => match self.joined()? {
-                    Some((id, _)) if self.named_speaker().is_none() => home.group(&id).await?,
-                    _ => self.active(home).await?,
+                    Some((id, _)) => home.group(&id).await?,
+                    None => self.active(home).await?,
                 },
             },
         };

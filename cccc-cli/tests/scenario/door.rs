@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use cccc_core::testing::scenario::{Answer, Call, Door, Shape, host};
 use cccc_core::{Home, HomeOptions, ManualClock, Timestamp, block_on};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// The variable that makes this test the program, with the time that it is.
 pub(crate) const AS_PROGRAM: &str = "CCCC_TEST_AS_PROGRAM_AT";
@@ -73,7 +73,10 @@ impl CommandDoor {
                 let error: Value = read(&err);
                 Err(error.get("error").cloned().unwrap_or_else(|| panic!("{arguments:?}: {error}")))
             }
-            code => panic!("{arguments:?} ended with {code:?}: {err}"),
+            // Wrong usage is no refusal: the scenario asks for what the command line cannot say.
+            code => {
+                Err(json!({"kind": "usage", "message": format!("{arguments:?} ended with {code:?}: {err}")}))
+            }
         }
     }
 

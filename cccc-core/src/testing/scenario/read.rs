@@ -141,6 +141,9 @@ impl Reader {
             (Some(_), Some(_)) => return Err("`expect` and `refused` do not go together".into()),
             (expect, None) => Expectation::Answer(expect),
             (None, Some(_)) if form.save.is_some() => return Err("a refusal leaves nothing to save".into()),
+            (None, Some(refusal)) if refusal.message.is_empty() || refusal.hint.as_deref() == Some("") => {
+                return Err("a refusal says a piece of its message, and of its hint or null".into());
+            }
             (None, Some(RefusalForm { kind, message, hint })) => {
                 Expectation::Refusal { kind, message: message.into(), hint: hint.into() }
             }
@@ -244,6 +247,10 @@ mod tests {
             (json!({"as": "user", "do": "send", "with": {"text": "x", "file": ["f"]}}), "not among `files`"),
             (json!({"as": "user", "do": "ack", "with": {"event": "$m"}}), "nothing was saved as \"m\""),
             (json!({"as": "user", "do": "who", "expect": [{"x": {"$is": 1}}]}), "there is no $is"),
+            (
+                json!({"as": "user", "do": "who", "refused": {"kind": "x", "message": "y", "hint": ""}}),
+                "a piece of its message, and of its hint",
+            ),
             (json!({"as": "user", "do": "who", "at": "soon"}), "is no time"),
             (json!({"as": "user", "do": "who", "in": "b"}), "no group \"b\""),
             (

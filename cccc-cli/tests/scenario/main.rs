@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     if let Ok(now) = std::env::var(AS_PROGRAM) {
         return cccc_cli::run(Arc::new(ManualClock::at(now.parse().unwrap())));
     }
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let wanted = wanted(std::env::args().skip(1));
     if std::env::args().any(|arg| arg == "--list") {
         return ExitCode::SUCCESS;
     }
@@ -31,6 +31,22 @@ fn main() -> ExitCode {
         Ok(scenarios) => run(&scenarios, &wanted),
         Err(error) => fail(&[error]),
     }
+}
+
+/// Options of a test harness that are followed by a value, which is no name.
+const WITH_VALUE: [&str; 6] = ["--test-threads", "--skip", "--format", "--color", "--logfile", "-Z"];
+
+/// Pieces of the names of those that shall run; none: all. Options for harnesses are passed over.
+fn wanted(mut arguments: impl Iterator<Item = String>) -> Vec<String> {
+    let mut wanted = Vec::new();
+    while let Some(argument) = arguments.next() {
+        if WITH_VALUE.contains(&argument.as_str()) {
+            arguments.next();
+        } else if !argument.starts_with('-') {
+            wanted.push(argument);
+        }
+    }
+    wanted
 }
 
 /// Runs those whose names are wanted, side by side.

@@ -76,8 +76,16 @@ fn refusals_left_out(messages: &[String]) -> Vec<String> {
     let elsewhere: BTreeMap<String, BTreeMap<String, String>> = serde_json::from_str(&listed).unwrap();
     let mut left_out = Vec::new();
     let mut excused: BTreeSet<(String, String)> = BTreeSet::new();
-    for site in all_sites() {
-        let met = !site.template.is_empty() && messages.iter().any(|message| site.may_have_said(message));
+    let all_sites = all_sites();
+    let mut met_sites = BTreeSet::new();
+    for message in messages {
+        // A message counts for the places that fit it best, so that a broad template is not met by others.
+        let fitting = all_sites.iter().filter(|site| site.may_have_said(message));
+        let best = fitting.clone().map(Site::fixed_bytes).max().unwrap_or_default();
+        met_sites.extend(fitting.filter(|site| site.fixed_bytes() == best).cloned());
+    }
+    for site in all_sites {
+        let met = met_sites.contains(&site);
         let excuse = elsewhere.get(&site.file).is_some_and(|file| file.contains_key(&site.template));
         match (met, excuse) {
             (false, false) => left_out.push(site.to_string()),

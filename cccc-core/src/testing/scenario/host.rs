@@ -20,7 +20,7 @@ pub async fn perform(group: &Group, call: &Call<'_>) -> Result<Value> {
     let text = |name: &str| call.arguments.get(name).and_then(Value::as_str).unwrap_or_default();
     match call.verb.name {
         "host due" => due(group).await,
-        "host upkeep" => Ok(json!(group.upkeep().await?.len())),
+        "host upkeep" => Ok(json!(group.upkeep().await?)),
         "host claim" => {
             let events = call.arguments.get("events").and_then(Value::as_array).into_iter().flatten();
             let events = events.filter_map(Value::as_str).map(str::parse).collect::<Result<_>>()?;

@@ -86,7 +86,8 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Scenario, String> {
     if !steps.iter().any(|step| !matches!(step.expect, Expectation::Answer(None))) {
         return Err(wrong("nothing is expected of any step".into()));
     }
-    let groups = groups.into_iter().map(|(name, actors)| (name, actors.iter().map(newcomer).collect()));
+    let groups =
+        groups.into_iter().map(|(name, actors)| (name, actors.iter().map(|actor| newcomer(actor)).collect()));
     Ok(Scenario {
         name: name.to_owned(),
         title: file.title,
@@ -99,7 +100,7 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Scenario, String> {
 }
 
 /// `alice #reviewer #docs`
-fn newcomer(text: &String) -> Newcomer {
+fn newcomer(text: &str) -> Newcomer {
     let mut words = text.split_whitespace();
     let id = words.next().unwrap_or_default().to_owned();
     let label = |word: &str| word.strip_prefix('#').unwrap_or(word).to_owned();

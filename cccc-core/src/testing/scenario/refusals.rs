@@ -36,6 +36,15 @@ impl Site {
     }
 }
 
+impl Site {
+    /// How many bytes of its messages are fixed: of two places that may have said something, the one with
+    /// more of them is the more likely.
+    #[must_use]
+    pub fn fixed_bytes(&self) -> usize {
+        pieces(&self.template).iter().map(String::len).sum()
+    }
+}
+
 impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}: {}", self.file, self.line, self.template)

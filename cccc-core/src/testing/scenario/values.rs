@@ -46,8 +46,8 @@ impl Values {
                 .argument(name)
                 .is_some_and(|argument| matches!(argument.shape, Shape::Texts | Shape::Files));
             let value = match repetition(value) {
-                Some((text, times)) if listed => json!(vec![text; times]),
-                Some((text, times)) => json!(text.repeat(times)),
+                Some((text, times)) if listed => json!(vec![self.put_into_text(text)?; times]),
+                Some((text, times)) => json!(self.put_into_text(text)?.repeat(times)),
                 None => self.put_in(value)?,
             };
             Ok((name.clone(), value))

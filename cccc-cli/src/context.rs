@@ -3,9 +3,10 @@
 //! Flags come before the environment, the environment before what is found around.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use cccc_core::presence::{self, Record};
-use cccc_core::{Error, Group, GroupId, Home, HomeOptions, Process, Result};
+use cccc_core::{Clock, Error, Group, GroupId, Home, HomeOptions, Process, Result};
 
 use crate::cli::Globals;
 use crate::output::Output;
@@ -21,14 +22,16 @@ const NETWORK_VARIABLE: &str = "CCCC_ALLOW_NETWORK_FS";
 #[derive(Debug)]
 pub(crate) struct Context {
     globals: Globals,
+    /// What groups go by.
+    clock: Arc<dyn Clock>,
     /// Where it prints.
     pub(crate) out: Output,
 }
 
 impl Context {
-    pub(crate) fn new(globals: Globals) -> Self {
+    pub(crate) fn new(globals: Globals, clock: Arc<dyn Clock>) -> Self {
         let out = Output::new(globals.json);
-        Self { globals, out }
+        Self { globals, clock, out }
     }
 
     /// Where the home is, or would be.
@@ -42,6 +45,7 @@ impl Context {
     /// The home, made if it is not there.
     pub(crate) async fn home(&self) -> Result<Home> {
         let mut options = HomeOptions::default();
+        options.clock = self.clock.clone();
         options.allow_network_file_system = variable(NETWORK_VARIABLE).is_some_and(|value| value == "1");
         Home::open_with(self.home_path()?, options).await
     }
@@ -96,8 +100,10 @@ impl Context {
         let speaker = self.speaker()?;
         let group = self.find_group(home).await?;
         let bound = group.bind(speaker.principal.to_string()).await?;
-        match self.joined()? {
-            Some((id, record)) if speaker.source == Source::Session => {
+        // Who is named need not be the only one whom the program above has joined as.
+        let joined = if speaker.source == Source::Session { self.joined()? } else { None };
+        match joined {
+            Some((id, record)) => {
                 // The same name in another group is somebody else.
                 if id != *bound.id() {
                     return Err(Error::refused(format!(
@@ -109,7 +115,7 @@ impl Context {
                 }
                 Ok(bound.in_session(&record.session))
             }
-            _ => Ok(bound),
+            None => Ok(bound),
         }
     }
 
@@ -124,9 +130,10 @@ impl Context {
             Some(name) => home.group_named(&name).await?,
             None => match home.find(".").await? {
                 Some(group) => group,
+                None if self.named_speaker().is_some() => self.active(home).await?,
                 None => match self.joined()? {
-                    Some((id, _)) if self.named_speaker().is_none() => home.group(&id).await?,
-                    _ => self.active(home).await?,
+                    Some((id, _)) => home.group(&id).await?,
+                    None => self.active(home).await?,
                 },
             },
         };

@@ -68,6 +68,7 @@
 //! - No database for anything else. What stands on a ledger is what agents said and did to coordinate.
 #![forbid(unsafe_code)]
 
+pub mod answer;
 mod blobs;
 mod blocking;
 mod bundle;

@@ -1,10 +1,8 @@
 //! `cccc actor ...`
 
-use cccc_core::ActorId;
+use cccc_core::answer::ActorAnswer;
 use cccc_core::event::Role;
 use clap::{Args, Subcommand, ValueEnum};
-use schemars::JsonSchema;
-use serde::Serialize;
 
 use super::{answer_done, who};
 use crate::context::Context;
@@ -98,13 +96,6 @@ impl From<RoleArg> for Role {
     }
 }
 
-/// What `cccc actor add` prints.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct ActorAnswer {
-    actor_id: ActorId,
-    role: Role,
-}
-
 pub(crate) async fn cmd_actor(context: &Context, args: ActorArgs) -> Outcome {
     match args.command {
         ActorCommand::Add { id, labels, title, runtime, role } => {
@@ -119,8 +110,7 @@ pub(crate) async fn cmd_actor(context: &Context, args: ActorArgs) -> Outcome {
             if let Some(role) = role {
                 request = request.role(role.into());
             }
-            let actor = request.await?;
-            let answer = ActorAnswer { actor_id: actor.actor_id, role: actor.role };
+            let answer = ActorAnswer::from(request.await?);
             context.out.answer(&answer, || format!("{} joined as {}", answer.actor_id, word(&answer.role)))
         }
         ActorCommand::List => who::cmd_who(context, who::WhoArgs {}).await,

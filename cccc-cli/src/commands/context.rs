@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use cccc_core::answer::DigestAnswer;
 use cccc_core::event::{ContextValue, Service};
 use cccc_core::{AgentView, EntryView, Seq};
 use clap::{Args, Subcommand};
-use schemars::{JsonSchema, schema_for};
-use serde::Serialize;
+use schemars::schema_for;
 
 use super::answer_done;
 use super::schema::{Answers, done, lines, one};
@@ -90,12 +90,6 @@ enum ContextCommand {
     },
 }
 
-/// What `cccc context show --digest` prints.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct DigestAnswer {
-    text: String,
-}
-
 pub(crate) async fn cmd_context(context: &Context, args: ContextArgs) -> Outcome {
     match args.command {
         ContextCommand::Show { key, digest } => show(context, key, digest).await,
@@ -127,7 +121,7 @@ pub(crate) async fn cmd_context(context: &Context, args: ContextArgs) -> Outcome
 async fn show(context: &Context, key: Option<String>, digest: Option<usize>) -> Outcome {
     let group = context.group_to_look().await?;
     if let Some(max_bytes) = digest {
-        let answer = DigestAnswer { text: group.context_digest(max_bytes).await? };
+        let answer = DigestAnswer::of(&group, max_bytes).await?;
         return context.out.answer(&answer, || clean(answer.text.trim_end()));
     }
     match key {

@@ -2,10 +2,9 @@
 
 use std::io::Read;
 
-use cccc_core::{ActorId, Error, GroupId, Process};
+use cccc_core::answer::JoinAnswer;
+use cccc_core::{Error, Process};
 use clap::Args;
-use schemars::JsonSchema;
-use serde::Serialize;
 
 use super::answer_done;
 use crate::context::{Context, variable};
@@ -58,20 +57,6 @@ pub(crate) struct LeaveArgs {
     reason: String,
 }
 
-/// What `cccc join` prints.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct JoinAnswer {
-    actor_id: ActorId,
-    group_id: GroupId,
-    /// Whether the actor was added just now.
-    added: bool,
-    session: String,
-    /// Counts the actor's sessions from 1.
-    generation: u64,
-    /// The session that ran until now and no longer receives.
-    replaced: Option<String>,
-}
-
 pub(crate) async fn cmd_join(context: &Context, args: JoinArgs) -> Outcome {
     let group = context.group_to_look().await?;
     let here = std::env::current_dir()
@@ -94,14 +79,7 @@ pub(crate) async fn cmd_join(context: &Context, args: JoinArgs) -> Outcome {
         request = request.process(process);
     }
     let joined = request.await?;
-    let answer = JoinAnswer {
-        actor_id: joined.actor_id,
-        group_id: group.id().clone(),
-        added: joined.added,
-        session: joined.session.id().to_owned(),
-        generation: joined.generation,
-        replaced: joined.replaced.map(|session| session.session),
-    };
+    let answer = JoinAnswer::of(&joined);
     context.out.answer(&answer, || {
         let replaced = answer.replaced.as_deref().map(|session| {
             format!("\nthe session that ran until now ({}) no longer receives", clean(session))

@@ -32,34 +32,11 @@ pub(crate) mod waits;
 pub(crate) mod who;
 pub(crate) mod withdraw;
 
-use cccc_core::{EventId, Executed, Seq};
-use schemars::JsonSchema;
-use serde::Serialize;
+use cccc_core::Executed;
+use cccc_core::answer::Done;
 
 use crate::context::Context;
 use crate::output::Outcome;
-
-/// What became of a command that writes at most one fact.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Done {
-    /// The event that says so; absent if it was so already and no single event made it so.
-    event_id: Option<EventId>,
-    /// Its place.
-    seq: Option<Seq>,
-    /// Whether anything was written now.
-    changed: bool,
-}
-
-impl Done {
-    pub(crate) fn of(done: &Executed) -> Self {
-        let event = done.event();
-        Self {
-            event_id: event.map(|event| event.id),
-            seq: event.map(|event| event.seq),
-            changed: !done.events.is_empty(),
-        }
-    }
-}
 
 /// Prints what became of such a command.
 pub(crate) fn answer_done(context: &Context, done: &Executed, what: &str) -> Outcome {

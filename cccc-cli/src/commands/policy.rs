@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
+use cccc_core::answer::DueAnswer;
 use cccc_core::rule::task::Check;
-use cccc_core::{Effect, PolicyView, Timestamp, Upkeep};
+use cccc_core::{Effect, PolicyView, Upkeep};
 use clap::{Args, Subcommand};
-use schemars::JsonSchema;
 use schemars::schema_for;
-use serde::Serialize;
 
 use super::answer_done;
 use super::schema::{Answers, done, lines, one};
@@ -76,17 +75,6 @@ fn period(text: &str) -> Result<Period, String> {
     }
 }
 
-/// What is due, and when more may be.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct DueAnswer {
-    /// What is to be done now.
-    effects: Vec<Effect>,
-    /// Evidence for tasks that somebody may look at; nothing waits for it.
-    checks: Vec<Check>,
-    /// When to look again if nothing happens before; absent if only an event can bring something about.
-    next_at: Option<Timestamp>,
-}
-
 pub(crate) async fn cmd_policy(context: &Context, args: PolicyArgs) -> Outcome {
     match args.command {
         PolicyCommand::Show => {
@@ -103,8 +91,7 @@ pub(crate) async fn cmd_policy(context: &Context, args: PolicyArgs) -> Outcome {
         }
         PolicyCommand::Due => {
             let group = context.group_to_look().await?;
-            let (effects, checks) = (group.due().await?, group.checks().await?);
-            let answer = DueAnswer { effects, checks, next_at: group.next_deadline().await? };
+            let answer = DueAnswer::of(&group).await?;
             context.out.answer(&answer, || text_of_due(context, &answer))
         }
         PolicyCommand::Run => {

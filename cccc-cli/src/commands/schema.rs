@@ -1,5 +1,6 @@
 //! `cccc schema`
 
+use cccc_core::answer::{ActorAnswer, Done, JoinAnswer};
 use cccc_core::event::Body;
 use cccc_core::ledger::file::Stats;
 use cccc_core::{ErrorKind, GroupSummary, Member, Message, ObligationView, Receipt, Sent};
@@ -8,13 +9,10 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::Done;
-use super::actor::ActorAnswer;
 use super::attach::AttachAnswer;
 use super::doctor::DoctorAnswer;
 use super::group::{DeleteAnswer, ScopeAnswer};
 use super::groups::{GroupLine, UseAnswer};
-use super::join::JoinAnswer;
 use super::ledger::{DamageAnswer, ExportAnswer, PathAnswer, RepairAnswer, VerifyAnswer};
 use super::version::VersionAnswer;
 use super::who::WhoamiAnswer;

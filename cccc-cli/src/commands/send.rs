@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use cccc_core::event::{Format, Priority};
-use cccc_core::{SendRequest, Sent};
+use cccc_core::{Result, SendRequest, Sent};
 use clap::{Args, ValueEnum};
 
 use super::relay;
@@ -103,6 +103,10 @@ struct MessageOptions {
     /// After this time it is no longer handed over
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     expires: Option<Duration>,
+    /// When not to hand it over: `task-closed:T`, `superseded:EVENT`, `retracted:EVENT` (the full id),
+    /// `deadline-over` (of --reply-within). Repeatable
+    #[arg(long, value_name = "WHEN")]
+    not_if: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -112,7 +116,7 @@ enum FormatArg {
 }
 
 impl MessageOptions {
-    fn apply(self, mut request: SendRequest<'_>) -> SendRequest<'_> {
+    fn apply(self, mut request: SendRequest<'_>) -> Result<SendRequest<'_>> {
         for address in self.to {
             request = request.to(address);
         }
@@ -150,13 +154,16 @@ impl MessageOptions {
         if let Some(time) = self.expires {
             request = request.expires_in(time);
         }
-        request
+        for condition in self.not_if {
+            request = request.not_if(condition.parse()?);
+        }
+        Ok(request)
     }
 }
 
 pub(crate) async fn cmd_send(context: &Context, args: SendArgs) -> Outcome {
     let group = context.group().await?;
-    let mut request = args.options.apply(group.send(input::text(args.text)?));
+    let mut request = args.options.apply(group.send(input::text(args.text)?))?;
     if let Some(event) = &args.reply_to {
         request = request.reply_to(event.as_str());
     }
@@ -168,7 +175,7 @@ pub(crate) async fn cmd_send(context: &Context, args: SendArgs) -> Outcome {
 
 pub(crate) async fn cmd_reply(context: &Context, args: ReplyArgs) -> Outcome {
     let group = context.group().await?;
-    let mut request = args.options.apply(group.reply(args.event.as_str(), input::text(args.text)?));
+    let mut request = args.options.apply(group.reply(args.event.as_str(), input::text(args.text)?))?;
     if args.progress {
         request = request.progress();
     }

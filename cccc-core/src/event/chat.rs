@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{EventId, GroupId, Principal, Seq};
+use crate::error::{Error, Result};
+use crate::id::{EventId, GroupId, Principal, Seq, TaskId};
 use crate::time::Timestamp;
 
 /// How a message's text is written.
@@ -66,6 +67,25 @@ pub enum NotIf {
     },
     /// The message's own deadline is over.
     DeadlineOver,
+}
+
+/// As people write it: `task-closed:t5`, `superseded:5-bcdfghjk`, `retracted:5-bcdfghjk`, `deadline-over`.
+impl std::str::FromStr for NotIf {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (when, what) = text.split_once(':').unwrap_or((text, ""));
+        Ok(match when {
+            "task-closed" => Self::TaskClosed { task_id: what.parse::<TaskId>()?.to_string() },
+            "superseded" => Self::Superseded { event_id: what.parse()? },
+            "retracted" => Self::Retracted { event_id: what.parse()? },
+            "deadline-over" if what.is_empty() => Self::DeadlineOver,
+            _ => {
+                return Err(Error::invalid(format!("{text:?} is no precondition"))
+                    .hint("write task-closed:T, superseded:EVENT, retracted:EVENT or deadline-over"));
+            }
+        })
+    }
 }
 
 /// `chat.message`: somebody says something to somebody.

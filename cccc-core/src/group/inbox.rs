@@ -144,13 +144,13 @@ impl<'a> InboxRequest<'a> {
     }
 
     async fn run(self) -> Result<Inbox> {
-        let mut inbox = self.look().await?;
+        let (mut inbox, over) = self.look().await?;
         if self.peek {
             return Ok(inbox);
         }
-        let takes = inbox.messages.iter().any(|m| m.delivery != DeliveryWord::Accepted);
+        let takes = inbox.messages.iter().any(|m| m.delivery != DeliveryWord::Accepted) || !over.is_empty();
         if takes || (self.mark_read && !inbox.messages.is_empty()) {
-            inbox = self.take(inbox).await?;
+            inbox = self.take(inbox, over).await?;
         }
         if let Some(newest) = inbox.notices.last() {
             self.group.execute(Command::SeeNotices { through: newest.seq }).await?;
@@ -158,8 +158,8 @@ impl<'a> InboxRequest<'a> {
         Ok(inbox)
     }
 
-    /// The page as it is, nothing handed over.
-    async fn look(&self) -> Result<Inbox> {
+    /// The page as it is, nothing handed over; and what may no longer be handed over, which is not in it.
+    async fn look(&self) -> Result<(Inbox, Vec<EventId>)> {
         let (by, engine) = (&self.group.by, &self.group.shared.engine);
         let now = engine.clock().now();
         let look = |state: &GroupState| {
@@ -175,9 +175,10 @@ impl<'a> InboxRequest<'a> {
                 .into_iter()
                 .map(|seq| (seq, of_unread(state, by, seq), obligation::owed_by(state, by, seq)));
             let notices = if self.notices { notice::unseen(state, by) } else { Vec::new() };
-            Ok((facts.collect::<Vec<_>>(), reading::unread_count(state, by, now), next, notices))
+            let over = reading::withheld(state, by, self.limit, now);
+            Ok((facts.collect::<Vec<_>>(), over, reading::unread_count(state, by, now), next, notices))
         };
-        let (facts, unread, next, told) = engine.query(look).await??;
+        let (facts, over, unread, next, told) = engine.query(look).await??;
         let mut messages = Vec::with_capacity(facts.len());
         for (seq, delivery, owed) in facts {
             if let Some(event) = engine.event_at(seq).await?
@@ -191,12 +192,18 @@ impl<'a> InboxRequest<'a> {
         for seq in told {
             notices.extend(engine.event_at(seq).await?.as_ref().and_then(notice::view));
         }
-        Ok(Inbox { messages, unread, notices, next })
+        let mut over_ids = Vec::new();
+        for seq in over {
+            over_ids.extend(engine.event_at(seq).await?.map(|event| event.id));
+        }
+        Ok((Inbox { messages, unread, notices, next }, over_ids))
     }
 
-    /// Hands the page over, and keeps of it what really was.
-    async fn take(&self, mut inbox: Inbox) -> Result<Inbox> {
-        let events = inbox.messages.iter().map(|m| m.event_id).collect();
+    /// Hands the page over, and keeps of it what really was. What came too late is said to be withheld, so
+    /// that its sender learns of it.
+    async fn take(&self, mut inbox: Inbox, over: Vec<EventId>) -> Result<Inbox> {
+        let events =
+            inbox.messages.iter().map(|m| m.event_id).chain(over).take(reading::MAX_EVENTS).collect();
         let done = self.group.execute(Command::Pull { events, mark_read: self.mark_read }).await?;
         // Withheld, or another door's: neither is the caller's to have.
         let refused: Vec<EventId> = done

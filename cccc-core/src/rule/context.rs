@@ -234,8 +234,10 @@ fn check_room(state: &GroupState, key: &ContextKey, value: &ContextValue) -> Res
     let others = || state.context().iter().filter(|(other, _)| *other != key);
     let hint = "remove what is no longer needed: `cccc context set KEY --remove`";
     if others().count() >= MAX_ENTRIES {
-        let most = format!("the shared context has {MAX_ENTRIES} entries, which is the most");
-        return Err(Error::too_large(most).hint(hint));
+        return Err(Error::too_large(format!(
+            "the shared context has {MAX_ENTRIES} entries, which is the most"
+        ))
+        .hint(hint));
     }
     let size = EntryValue::from(value).len() + others().map(|(_, entry)| entry.value.len()).sum::<usize>();
     if size > MAX_CONTEXT_BYTES {

@@ -305,6 +305,10 @@ impl On<'_> {
     fn obligations(&self, reminders: &mut Vec<Reminder>) {
         for (debtor, mailbox) in self.state.mailboxes() {
             for ((source, kind), owed) in &mailbox.owed {
+                // Nobody is reminded of what it will never be shown.
+                if delivery::withheld(self.state, mailbox, *source, self.now).is_some() {
+                    continue;
+                }
                 let batch = format!("{source},{},{debtor}", kind.as_str());
                 let found = match (kind, debtor) {
                     (ObligationKind::Ack, Principal::Actor(id)) => self.attention(id, owed, batch),

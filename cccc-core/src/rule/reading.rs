@@ -34,6 +34,14 @@ pub fn unread(
         .collect()
 }
 
+/// What a principal has not read and [`unread`] leaves out, oldest first, at most `limit`.
+pub(crate) fn withheld(state: &GroupState, principal: &Principal, limit: usize, now: Timestamp) -> Vec<Seq> {
+    let Some(mailbox) = state.mailbox(principal) else { return Vec::new() };
+    let over =
+        |seq: &Seq| mailbox.unread.contains(seq.0) && delivery::withheld(state, mailbox, *seq, now).is_some();
+    mailbox.waiting.keys().copied().filter(over).take(limit).collect()
+}
+
 /// How many messages [`unread`] would list.
 #[must_use]
 pub fn unread_count(state: &GroupState, principal: &Principal, now: Timestamp) -> u64 {

@@ -1,5 +1,6 @@
 //! What proves ledgers right: a simulated machine that fails in every way a disk can, and one suite of
-//! checks for every implementation of [`Ledger`](crate::ledger::Ledger).
+//! checks for every implementation of [`Ledger`](crate::ledger::Ledger). And what proves frontends alike:
+//! [`scenario`], stories that all of them must answer in the same way.
 //!
 //! Nothing here is used by the library itself. It is compiled with the feature `testing`, so that other
 //! crates (a ledger in a database, a runtime) test against the same things.
@@ -7,6 +8,7 @@
 
 pub mod conformance;
 mod random;
+pub mod scenario;
 pub mod sim;
 
 pub use random::Random;

@@ -19,6 +19,7 @@ mod model;
 mod processes;
 mod readme;
 mod relay;
+mod scenario;
 mod sessions;
 mod simulation;
 mod task;

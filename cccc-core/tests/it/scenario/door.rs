@@ -1,0 +1,222 @@
+//! The library as a door: a real home in a directory of its own, and a clock that stands where it is set.
+
+use std::sync::Arc;
+
+use cccc_core::answer::{ActorAnswer, Done, DueAnswer, JoinAnswer};
+use cccc_core::command::When;
+use cccc_core::event::{GroupMode, GroupUpdate, JoinPolicy, Role, Wish};
+use cccc_core::testing::scenario::{Call, Door, host};
+use cccc_core::{Error, Group, Home, HomeOptions, ManualClock, Process, Timestamp, block_on};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::arguments::Arguments;
+use super::{message, together};
+
+/// What an operation gives: its answer in JSON.
+pub(super) type Answered = Result<Value, Error>;
+
+pub(super) struct LibraryDoor {
+    dir: tempfile::TempDir,
+    clock: Arc<ManualClock>,
+    home: Home,
+}
+
+impl LibraryDoor {
+    pub(super) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::default());
+        let mut options = HomeOptions::default();
+        options.clock = clock.clone();
+        let home = block_on(Home::open_with(dir.path().join("home"), options)).unwrap();
+        Self { dir, clock, home }
+    }
+
+    async fn carry_out(&self, call: &Call<'_>) -> Answered {
+        let group = self.home.group(&call.group.parse()?).await?;
+        // Who only looks need not say who it is.
+        let looks = matches!(
+            call.verb.name,
+            "status" | "who" | "receipts" | "show" | "tail" | "waits" | "policy due" | "reservations"
+        ) || call.verb.name.ends_with(" list")
+            || call.verb.name.ends_with(" show")
+            || matches!(call.verb.name, "context digest" | "agent-states" | "join")
+            || call.arguments.contains_key("all");
+        let group = if looks { group } else { group.bind(call.by).await? };
+        match call.verb.command {
+            None => host::perform(&group, call).await,
+            Some(_) => self.dispatch(&group, call).await,
+        }
+    }
+
+    async fn dispatch(&self, group: &Group, call: &Call<'_>) -> Answered {
+        let with = Arguments::of(call);
+        if let Some(answer) = message::perform(group, call.verb.name, with, self.dir.path()).await {
+            return answer;
+        }
+        if let Some(answer) = together::perform(group, call.verb.name, with, self.dir.path()).await {
+            return answer;
+        }
+        match call.verb.name {
+            "status" => of(&group.summary().await?),
+            "who" => of(&group.who().await?),
+            "group update" => done(group.update(update(with)).await),
+            "group pause" => set(group, GroupMode::Paused, with).await,
+            "group resume" => set(group, GroupMode::Active, with).await,
+            "group archive" => set(group, GroupMode::Archived, with).await,
+            "actor add" => {
+                let mut request = group.add_actor(with.needed("id"));
+                for label in with.texts("label") {
+                    request = request.label(label);
+                }
+                if let Some(title) = with.text("title") {
+                    request = request.title(title);
+                }
+                if let Some(runtime) = with.text("runtime") {
+                    request = request.runtime(runtime);
+                }
+                if let Some(role) = with.text("role") {
+                    request = request.role(role_named(role));
+                }
+                of(&ActorAnswer::from(request.await?))
+            }
+            "actor update" => {
+                let mut request = group.update_actor(with.needed("id"));
+                if with.value("label").is_some() {
+                    request = request.labels(with.texts("label"));
+                }
+                if let Some(title) = with.text("title") {
+                    request = request.title(title);
+                }
+                if let Some(runtime) = with.text("runtime") {
+                    request = request.runtime(runtime);
+                }
+                if let Some(role) = with.text("role") {
+                    request = request.role(role_named(role));
+                }
+                done(request.await)
+            }
+            "actor remove" => {
+                let request = group.remove_actor(with.needed("id"));
+                let request = request.reason(with.text("reason").unwrap_or_default());
+                done(match with.text("successor") {
+                    Some(successor) => request.successor(successor).await,
+                    None => request.await,
+                })
+            }
+            "join" => {
+                let mut request = group.join().title(with.text("title").unwrap_or_default());
+                request = request.directory(self.dir.path());
+                for label in with.texts("label") {
+                    request = request.label(label);
+                }
+                if let Some(id) = with.text("id").or((call.by != "nobody").then_some(call.by)) {
+                    request = request.id(id);
+                }
+                if let Some(runtime) = with.text("runtime") {
+                    request = request.runtime(runtime);
+                }
+                if let Some(session) = with.text("agent_session") {
+                    request = request.agent_session(session);
+                }
+                // As with `cccc join`, the session lasts as long as the process that asked: this one.
+                if let Some(process) = Process::of(std::process::id()) {
+                    request = request.process(process);
+                }
+                let joined = request.await?;
+                let answer = of(&JoinAnswer::of(&joined));
+                joined.session.hand_over()?;
+                answer
+            }
+            "leave" => done(group.leave(with.text("reason").unwrap_or_default()).await),
+            "policy due" => of(&DueAnswer::of(group).await?),
+            "waits" => of(&group.waits().await?),
+            "schedule add" => schedule(group, with).await,
+            "schedule list" => of(&group.schedules().await?),
+            "schedule enable" => done(group.enable_schedule(with.needed("id")).await),
+            "schedule disable" => done(group.disable_schedule(with.needed("id")).await),
+            "schedule remove" => done(group.remove_schedule(with.needed("id")).await),
+            "schedule clear" => done(group.clear_schedules().await),
+            other => panic!("the library's door lacks {other}"),
+        }
+    }
+}
+
+impl Door for LibraryDoor {
+    fn name(&self) -> &'static str {
+        "library"
+    }
+
+    fn create_group(&mut self, now: Timestamp, title: &str) -> Result<String, Value> {
+        self.clock.set(now);
+        let group = block_on(self.home.create_group(title)).map_err(|error| error.to_json())?;
+        Ok(group.id().to_string())
+    }
+
+    fn write_file(&mut self, name: &str, text: &str) {
+        let path = self.dir.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    fn perform(&mut self, call: &Call<'_>) -> Result<Value, Value> {
+        self.clock.set(call.now);
+        block_on(self.carry_out(call)).map_err(|error| error.to_json())
+    }
+}
+
+pub(super) fn of<T: Serialize + ?Sized>(answer: &T) -> Answered {
+    Ok(serde_json::to_value(answer).unwrap())
+}
+
+pub(super) fn done(executed: cccc_core::Result<cccc_core::Executed>) -> Answered {
+    of(&Done::of(&executed?))
+}
+
+async fn set(group: &Group, mode: GroupMode, with: Arguments<'_>) -> Answered {
+    done(group.set_state(mode, with.text("reason").unwrap_or_default()).await)
+}
+
+fn role_named(name: &str) -> Role {
+    serde_json::from_value(json!(name)).unwrap()
+}
+
+fn mode_named(name: &str) -> GroupMode {
+    serde_json::from_value(json!(name)).unwrap()
+}
+
+fn update(with: Arguments<'_>) -> GroupUpdate {
+    let addresses = || with.texts("default_to").into_iter().filter(|text| !text.is_empty());
+    let settings = with.value("set").and_then(Value::as_object).cloned().unwrap_or_default();
+    let mut update = GroupUpdate::default();
+    update.title = with.text("title").map(str::to_owned);
+    update.default_to = with.value("default_to").map(|_| addresses().map(str::to_owned).collect());
+    update.join = with.text("join").map(|join| serde_json::from_value::<JoinPolicy>(json!(join)).unwrap());
+    update.settings = settings.into_iter().collect();
+    update
+}
+
+async fn schedule(group: &Group, with: Arguments<'_>) -> Answered {
+    let wishes = [("start", Wish::Start), ("stop", Wish::Stop), ("restart", Wish::Restart)];
+    let wish = wishes.into_iter().find_map(|(name, wish)| Some((with.text(name)?, wish)));
+    let mut request = match (with.text("set_state"), wish) {
+        (Some(state), _) => group.schedule_state(mode_named(state)),
+        (None, Some((actor, wish))) => group.schedule_control(actor, wish),
+        (None, None) => group.schedule_notice(with.needed("text")),
+    };
+    for address in with.texts("to") {
+        request = request.to(address);
+    }
+    if let Some(id) = with.text("id") {
+        request = request.named(id);
+    }
+    let tz = || Some(with.text("tz").unwrap_or("UTC").to_owned());
+    let when = match (with.time("every"), with.text("cron"), with.text("at")) {
+        (Some(every), ..) => When::Every(every),
+        (_, Some(expr), _) => When::Cron { expr: expr.to_owned(), tz: tz() },
+        (.., Some(time)) if time.len() <= 5 => When::AtTime { time: time.to_owned(), tz: tz() },
+        (.., Some(time)) => When::At(time.parse()?),
+        (None, None, None) => panic!("a schedule needs a time"),
+    };
+    of(&request.when(when).await?)
+}

@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::relay;
 use crate::commands::{
-    actor, attach, completions, doctor, group, groups, inbox, ledger, mark, obligations, receipts, schema,
-    send, show, status, tail, task, version, who, withdraw,
+    actor, attach, completions, doctor, group, groups, inbox, join, ledger, mark, obligations, receipts,
+    schema, send, show, status, tail, task, version, who, withdraw,
 };
 use crate::commands::{context as context_command, label, reserve, vote};
 use crate::commands::{policy, schedule, waits};
@@ -75,6 +75,8 @@ pub(crate) enum Command {
     Status(status::StatusArgs),
     Who(who::WhoArgs),
     Whoami(who::WhoamiArgs),
+    Join(join::JoinArgs),
+    Leave(join::LeaveArgs),
     Version(version::VersionArgs),
     Groups(groups::GroupsArgs),
     Use(groups::UseArgs),
@@ -124,6 +126,8 @@ impl Command {
             Self::Status(args) => status::cmd_status(context, args).await,
             Self::Who(args) => who::cmd_who(context, args).await,
             Self::Whoami(args) => who::cmd_whoami(context, args).await,
+            Self::Join(args) => join::cmd_join(context, args).await,
+            Self::Leave(args) => join::cmd_leave(context, args).await,
             Self::Version(args) => version::cmd_version(context, &args),
             Self::Groups(args) => groups::cmd_groups(context, args).await,
             Self::Use(args) => groups::cmd_use(context, args).await,

@@ -4,11 +4,12 @@
 
 use std::path::PathBuf;
 
-use cccc_core::{Error, Group, Home, HomeOptions, Result};
+use cccc_core::presence::{self, Record};
+use cccc_core::{Error, Group, GroupId, Home, HomeOptions, Process, Result};
 
 use crate::cli::Globals;
 use crate::output::Output;
-use crate::speaker::{self, Speaker};
+use crate::speaker::{self, ACTOR_VARIABLE, Source, Speaker};
 
 /// The variable that names the group.
 const GROUP_VARIABLE: &str = "CCCC_GROUP_ID";
@@ -47,7 +48,40 @@ impl Context {
 
     /// Who speaks.
     pub(crate) fn speaker(&self) -> Result<Speaker> {
+        if self.named_speaker().is_none()
+            && let Some((_, record)) = self.joined()?
+        {
+            return Ok(Speaker { principal: record.principal, source: Source::Session });
+        }
         speaker::speaker(self.globals.speaker.as_deref(), &variable)
+    }
+
+    /// Who is said to speak, by a flag or the environment.
+    pub(crate) fn named_speaker(&self) -> Option<String> {
+        self.globals.speaker.clone().or_else(|| variable(ACTOR_VARIABLE))
+    }
+
+    /// The session that the nearest process above this one is, in the group that is named, else in any.
+    fn joined(&self) -> Result<Option<(GroupId, Record)>> {
+        let mut found = presence::embodied(&self.home_path()?, &Process::ancestors())?;
+        if let Some(named) = self.named_group() {
+            found.retain(|(id, _)| id.as_str().starts_with(&named));
+        }
+        let Some(first) = found.pop() else { return Ok(None) };
+        if let Some((id, other)) =
+            found.iter().find(|(id, record)| (id, &record.principal) != (&first.0, &first.1.principal))
+        {
+            return Err(Error::refused(format!(
+                "the program that runs this joined as {} in {} and as {} in {id}",
+                first.1.principal, first.0, other.principal
+            ))
+            .hint(format!("say which: --group ID or --as ID, or {ACTOR_VARIABLE}=ID")));
+        }
+        Ok(Some(first))
+    }
+
+    fn named_group(&self) -> Option<String> {
+        self.globals.group.clone().or_else(|| variable(GROUP_VARIABLE))
     }
 
     /// The group, bound to whoever speaks: for all that is done in somebody's name.
@@ -60,7 +94,23 @@ impl Context {
     /// As [`group`](Self::group), in a home that is open already.
     pub(crate) async fn group_in(&self, home: &Home) -> Result<Group> {
         let speaker = self.speaker()?;
-        self.find_group(home).await?.bind(speaker.principal.to_string()).await
+        let group = self.find_group(home).await?;
+        let bound = group.bind(speaker.principal.to_string()).await?;
+        match self.joined()? {
+            Some((id, record)) if speaker.source == Source::Session => {
+                // The same name in another group is somebody else.
+                if id != *bound.id() {
+                    return Err(Error::refused(format!(
+                        "this is {} of group {id}, and the directory belongs to group {}",
+                        record.principal,
+                        bound.id()
+                    ))
+                    .hint(format!("name the group: --group {id}, or `cccc join` this one")));
+                }
+                Ok(bound.in_session(&record.session))
+            }
+            _ => Ok(bound),
+        }
     }
 
     /// The group, for looking only: nobody needs to speak.
@@ -70,12 +120,14 @@ impl Context {
 
     /// The group in an open home.
     async fn find_group(&self, home: &Home) -> Result<Group> {
-        let named = self.globals.group.clone().or_else(|| variable(GROUP_VARIABLE));
-        let group = match named {
+        let group = match self.named_group() {
             Some(name) => home.group_named(&name).await?,
             None => match home.find(".").await? {
                 Some(group) => group,
-                None => self.active(home).await?,
+                None => match self.joined()? {
+                    Some((id, _)) if self.named_speaker().is_none() => home.group(&id).await?,
+                    _ => self.active(home).await?,
+                },
             },
         };
         Ok(group.through("cli"))

@@ -5,6 +5,7 @@
 //!
 //! Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
 #![forbid(unsafe_code)]
+#![recursion_limit = "256"] // for the one large `json!` of `cccc schema`
 
 mod cli;
 mod commands;

@@ -61,6 +61,8 @@ pub(crate) enum Source {
     Flag,
     /// `CCCC_ACTOR_ID` said so.
     Environment,
+    /// A process above this one has joined the group.
+    Session,
     /// Nothing said so, and no agent is at work.
     Assumed,
 }
@@ -93,6 +95,13 @@ pub(crate) fn is_person(variable: &Lookup<'_>) -> bool {
     variable(ACTOR_VARIABLE).is_none() && found(variable).is_none()
 }
 
+/// The agent's program, as far as the environment tells, in one word.
+pub(crate) fn program(variable: &Lookup<'_>) -> Option<String> {
+    let program = found(variable)?.program;
+    let word = program.split(' ').next().filter(|word| *word != "an")?;
+    Some(word.to_lowercase())
+}
+
 /// The first mark of an agent in the environment.
 fn found(variable: &Lookup<'_>) -> Option<&'static Mark> {
     MARKS.iter().find(|mark| match (variable(mark.variable), mark.value) {
@@ -118,6 +127,7 @@ mod tests {
         let by_environment = speaker(None, &with(&set)).unwrap();
         assert_eq!(by_environment.principal.to_string(), "bob");
         assert_eq!(by_environment.source, Source::Environment);
+        assert_eq!(program(&with(&set)).as_deref(), Some("claude"));
     }
 
     #[test]
@@ -128,6 +138,7 @@ mod tests {
             assert_eq!(error.kind(), cccc_core::ErrorKind::Refused);
             assert!(error.to_string().contains("--as"), "{error}");
             assert!(!is_person(&with(&set)));
+            assert_ne!(program(&with(&set)).as_deref(), Some("an"));
         }
         let set = [("CODEX_HOME", "x"), ("AGENT", "x"), ("ANTHROPIC_API_KEY", "x")];
         assert_eq!(speaker(None, &with(&set)).unwrap().source, Source::Assumed);

@@ -44,6 +44,21 @@ pub enum Command {
     RemoveActor(ActorRemove),
     /// Begins a session of the calling actor.
     OpenSession(OpenSession),
+    /// Brings the calling actor in: adds it if it is not there, and opens its session.
+    Join(JoinGroup),
+    /// Removes an ephemeral actor that stayed away; of one that came back, nothing is written.
+    RetireActor {
+        /// Which.
+        actor_id: ActorId,
+    },
+    /// Does something in the name of a session: what hands messages over is refused to one that a newer
+    /// session of the same actor has replaced.
+    InSession {
+        /// The session.
+        session: String,
+        /// What it asks for.
+        command: Box<Self>,
+    },
     /// Ends the calling actor's current session.
     CloseSession {
         /// Which one.
@@ -377,6 +392,31 @@ pub struct OpenSession {
     pub cwd: String,
     /// The git branch there.
     pub branch: Option<String>,
+}
+
+/// See [`Command::Join`].
+#[derive(Clone, Debug, Default)]
+pub struct JoinGroup {
+    /// The session that embodies it from now on.
+    pub session: OpenSession,
+    /// What people call it, if it is added now.
+    pub title: String,
+    /// Its labels, if it is added now.
+    pub labels: Vec<Label>,
+    /// How it came to its id.
+    pub arrival: Arrival,
+}
+
+/// How an actor that joins came to its id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Arrival {
+    /// It says who it is; that actor may be there or not.
+    #[default]
+    Named,
+    /// It was recognised as an actor that is there.
+    Returning,
+    /// It was given a name that nobody has.
+    New,
 }
 
 /// See [`Command::Send`]. The fields are those of [`ChatMessage`](crate::event::ChatMessage).

@@ -83,6 +83,7 @@ mod home;
 pub mod id;
 pub mod index;
 pub mod ledger;
+pub mod presence;
 pub mod rule;
 pub mod state;
 #[cfg(any(test, feature = "testing"))]
@@ -101,8 +102,8 @@ pub use event::{Body, Event};
 pub use group::Collected;
 pub use group::{
     ActorView, AddActorRequest, Group, GroupSummary, History, HistoryRequest, Inbox, InboxRequest,
-    IntoEventRef, Message, ObligationsRequest, RemoveActorRequest, SendRequest, Sent, UpdateActorRequest,
-    Watch,
+    IntoEventRef, JoinRequest, Joined, LiveSession, Member, Message, ObligationsRequest, RemoveActorRequest,
+    SendRequest, Sent, SessionView, UpdateActorRequest, Watch,
 };
 pub use group::{AddTaskRequest, IntoTaskId, TasksRequest, Tracked, TrackedSendRequest, UpdateTaskRequest};
 pub use group::{
@@ -114,6 +115,7 @@ pub use home::{Attached, FileSystem, GroupEntry, HOME_VARIABLE, Home, HomeOption
 pub use id::{ActorId, EventId, EventRef, GroupId, Label, Principal, Remote, Seq};
 pub use id::{ContextKey, ReservationId, ScheduleId, TaskId, VoteId};
 pub use ledger::{Durability, Ledger, Position};
+pub use presence::Process;
 pub use rule::context::{AgentView, EntryView};
 pub use rule::label::LabelView;
 pub use rule::obligation::ObligationView;

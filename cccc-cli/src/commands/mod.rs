@@ -9,6 +9,7 @@ pub(crate) mod doctor;
 pub(crate) mod group;
 pub(crate) mod groups;
 pub(crate) mod inbox;
+pub(crate) mod join;
 pub(crate) mod label;
 pub(crate) mod ledger;
 pub(crate) mod mark;

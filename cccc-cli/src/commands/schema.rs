@@ -2,7 +2,7 @@
 
 use cccc_core::event::Body;
 use cccc_core::ledger::file::Stats;
-use cccc_core::{ActorView, ErrorKind, GroupSummary, Message, ObligationView, Receipt, Sent};
+use cccc_core::{ActorView, ErrorKind, GroupSummary, Member, Message, ObligationView, Receipt, Sent};
 use clap::Args;
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::Serialize;
@@ -14,6 +14,7 @@ use super::attach::AttachAnswer;
 use super::doctor::DoctorAnswer;
 use super::group::{DeleteAnswer, ScopeAnswer};
 use super::groups::{GroupLine, UseAnswer};
+use super::join::JoinAnswer;
 use super::ledger::{DamageAnswer, ExportAnswer, PathAnswer, RepairAnswer, VerifyAnswer};
 use super::version::VersionAnswer;
 use super::who::WhoamiAnswer;
@@ -66,7 +67,9 @@ fn document() -> Value {
         "answers": {
             "attach": one(schema_for!(AttachAnswer)),
             "status": one(schema_for!(GroupSummary)),
-            "who": lines(schema_for!(ActorView)),
+            "who": lines(schema_for!(Member)),
+            "join": one(schema_for!(JoinAnswer)),
+            "leave": done(),
             "whoami": one(schema_for!(WhoamiAnswer)),
             "version": one(schema_for!(VersionAnswer)),
             "groups": lines(schema_for!(GroupLine)),

@@ -1,18 +1,22 @@
 //! `cccc who`, `cccc whoami`
 
 use cccc_core::event::Role;
-use cccc_core::{ActorView, GroupId, Principal};
+use cccc_core::rule::presence::Condition;
+use cccc_core::{ActorView, GroupId, Member, Principal};
 use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::context::Context;
 use crate::output::{Outcome, Output, Style, clean};
-use crate::render::{names, word};
+use crate::render::{ago, names, word};
 use crate::speaker::{ACTOR_VARIABLE, Source};
 use crate::table::{Table, plain};
 
-/// List the actors of the group, with what each has not read and owes
+/// List the actors of the group: whether each is there, where it works, what it has not read and owes
+///
+/// An actor is present while its newest session runs, absent when that has ended, and unknown where nothing
+/// on this machine tells.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cccc who
@@ -44,9 +48,9 @@ pub(crate) struct WhoamiAnswer {
 }
 
 pub(crate) async fn cmd_who(context: &Context, _: WhoArgs) -> Outcome {
-    let actors = context.group_to_look().await?.actors().await?;
-    context.out.answers(&actors, || {
-        let table = actor_table(&context.out, &actors);
+    let members = context.group_to_look().await?.who().await?;
+    context.out.answers(&members, || {
+        let table = member_table(&context.out, &members);
         if table.is_empty() { "no actors yet; see `cccc actor add --help`".into() } else { table.text() }
     })
 }
@@ -65,12 +69,52 @@ pub(crate) async fn cmd_whoami(context: &Context, _: WhoamiArgs) -> Outcome {
     context.out.answer(&answer, || {
         let source = match answer.source {
             Source::Flag => "--as says so".to_owned(),
+            Source::Session => "the program that runs this has joined".to_owned(),
             Source::Environment => format!("{ACTOR_VARIABLE} says so"),
             Source::Assumed => "nothing says otherwise, and no agent is at work here".to_owned(),
         };
         let role = answer.role.map(|role| format!(", {}", word(&role))).unwrap_or_default();
         format!("{}{role} in group {}: {source}", answer.principal, answer.group_id)
     })
+}
+
+/// Actors with their sessions, for people.
+fn member_table<'a>(out: &'a Output, members: &[Member]) -> Table<'a> {
+    let columns = [
+        "ACTOR",
+        "ROLE",
+        "PRESENCE",
+        "SEEN",
+        "UNREAD",
+        "OWES",
+        "RUNTIME",
+        "BRANCH",
+        "DIRECTORY",
+        "LABELS",
+        "TITLE",
+    ];
+    let mut table = Table::new(out, &columns);
+    for Member { actor, presence, session, last_seen, .. } in members {
+        let count = |n: u64| if n == 0 { plain(n) } else { (n.to_string(), Style::Yellow) };
+        let labels: Vec<String> = actor.labels.iter().map(|label| format!("#{label}")).collect();
+        let style = if *presence == Condition::Present { Style::Green } else { Style::Dim };
+        let session = session.as_ref().filter(|session| session.open);
+        let running = session.map(|session| session.runtime.as_str()).filter(|runtime| !runtime.is_empty());
+        table.row([
+            (actor.actor_id.to_string(), Style::Cyan),
+            plain(word(&actor.role)),
+            (word(presence), style),
+            plain(ago(*last_seen)),
+            count(actor.unread),
+            count(actor.owed),
+            plain(running.or(actor.runtime.as_deref()).map(clean).unwrap_or_default()),
+            plain(session.and_then(|session| session.branch.as_deref()).map(clean).unwrap_or_default()),
+            plain(session.map(|session| clean(&session.cwd)).unwrap_or_default()),
+            plain(names(&labels)),
+            plain(clean(&actor.title)),
+        ]);
+    }
+    table
 }
 
 /// Actors for people.

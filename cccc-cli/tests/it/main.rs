@@ -9,6 +9,7 @@ mod doctor;
 mod errors;
 mod group;
 mod help;
+mod join;
 mod ledger;
 mod message;
 mod outside;

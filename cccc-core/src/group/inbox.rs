@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::event::{Body, ChatMessage, DeliveryState, Event, RuntimeDelivery};
 use crate::id::{EventId, Principal, Seq};
 use crate::rule::receipt::DeliveryWord;
-use crate::rule::{delivery, obligation, reading};
+use crate::rule::{delivery, obligation, reading, session};
 use crate::state::{FlightState, GroupState, ObligationKind};
 use crate::time::Timestamp;
 
@@ -123,6 +123,9 @@ impl<'a> InboxRequest<'a> {
         let look = |state: &GroupState| {
             if !self.peek {
                 delivery::open_group(state, *by != Principal::User)?;
+                if let Some(session) = self.group.via.as_ref().and_then(|via| via.session.as_deref()) {
+                    session::current(state, by, session)?;
+                }
             }
             let seqs = reading::unread(state, by, self.after.next(), self.limit, now);
             let next = seqs.last().copied().filter(|_| seqs.len() == self.limit);

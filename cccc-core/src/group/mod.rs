@@ -14,6 +14,7 @@ mod query;
 mod relay;
 mod reservation;
 mod schedule;
+mod session;
 mod task;
 mod vote;
 mod wait;
@@ -32,6 +33,7 @@ pub use message::{IntoEventRef, SendRequest, Sent};
 pub use query::ObligationsRequest;
 pub use reservation::{DEFAULT_LEASE, IntoReservationId, ReserveRequest};
 pub use schedule::{ScheduleRequest, ScheduleView};
+pub use session::{JoinRequest, Joined, LiveSession, Member, SessionView};
 pub use task::{AddTaskRequest, IntoTaskId, TasksRequest, Tracked, TrackedSendRequest, UpdateTaskRequest};
 pub use vote::{DEFAULT_VOTE, IntoVoteId, OpenVoteRequest};
 
@@ -44,6 +46,7 @@ use crate::event::{GroupCreate, Via};
 use crate::home::Home;
 use crate::id::{GroupId, Principal};
 use crate::ledger::{Durability, FileLedger, Ledger, MemoryLedger, Position};
+use crate::presence::Presence;
 use crate::rule::permission;
 
 /// A group, bound to the principal in whose name everything is done. Cheap to clone.
@@ -80,6 +83,7 @@ pub struct Group {
 pub(crate) struct Shared {
     pub(crate) engine: Engine,
     pub(crate) blobs: Blobs,
+    pub(crate) presence: Presence,
     /// The ledger again, where it is in files.
     pub(crate) files: Option<Arc<FileLedger>>,
     /// Where it is, with its other groups.
@@ -114,6 +118,7 @@ impl Group {
         Self::from_shared(Arc::new(Shared {
             engine: Engine::new(ledger, clock),
             blobs,
+            presence: Presence::in_memory(),
             files: None,
             home: None,
         }))
@@ -175,7 +180,8 @@ impl Group {
     /// The same handle, with the door that commands come in by (`cli`, `mcp`...) put on the ledger.
     #[must_use]
     pub fn through(self, door: impl Into<String>) -> Self {
-        Self { via: Some(Via { door: door.into(), session: None }), ..self }
+        let session = self.via.as_ref().and_then(|via| via.session.clone());
+        Self { via: Some(Via { door: door.into(), session }), ..self }
     }
 
     /// The same handle, writing from a scope of the group.
@@ -196,11 +202,22 @@ impl Group {
 
     /// As [`execute`](Self::execute), with a choice of when to return.
     pub async fn execute_with(&self, command: Command, durability: Durability) -> Result<Executed> {
+        let command = self.fenced(command);
         let engine = &self.shared.engine;
         let done = engine
             .execute(self.by.clone(), self.via.clone(), self.scope_key.clone(), command, durability)
             .await?;
         Ok(done)
+    }
+
+    /// What hands messages over is decided in the name of the handle's session, if it has one.
+    fn fenced(&self, command: Command) -> Command {
+        match (self.via.as_ref().and_then(|via| via.session.clone()), command) {
+            (Some(session), command @ (Command::Pull { .. } | Command::Claim { .. })) => {
+                Command::InSession { session, command: Box::new(command) }
+            }
+            (_, command) => command,
+        }
     }
 
     /// The end of what is durable: where a [`watch`](Self::watch) for news begins.

@@ -23,6 +23,7 @@ use crate::event::{GroupMode, GroupSetState};
 use crate::group::{Group, Shared};
 use crate::id::{GroupId, Principal};
 use crate::ledger::{Appended, Batch, Durability, FileLedger, Ledger, Position};
+use crate::presence::Presence;
 
 /// What the names of groups that are being made begin with: no group's id does.
 const ASIDE: &str = ".import-";
@@ -119,6 +120,7 @@ impl<'a> Aside<'a> {
         let group = Group::from_shared(Arc::new(Shared {
             engine: Engine::new(ledger.clone(), self.home.0.options.clock.clone()),
             blobs: self.blobs.clone(),
+            presence: Presence::in_memory(),
             files: Some(ledger),
             home: None,
         }));

@@ -5,6 +5,7 @@
 //! registry.lock          only ever locked
 //! groups/<group id>/     one group: its ledger (see docs/ledger-format.md) and its blobs
 //! groups/.import-*       a group that is being imported, or was when its process died
+//! presence/<group id>/   which sessions of its actors run (see the module `presence`)
 //! ```
 
 mod filesystem;
@@ -30,10 +31,12 @@ use crate::group::{Group, Shared};
 use crate::id::{GroupId, Nonce};
 use crate::ledger::FileLedger;
 use crate::ledger::file::Options;
+use crate::presence::Presence;
 
 pub use filesystem::FileSystem;
 pub use import::Imported;
 pub use scope::Scope;
+pub(crate) use scope::git_branch;
 
 use registry::Registry;
 
@@ -146,6 +149,10 @@ impl Home {
     #[must_use]
     pub fn group_path(&self, id: &GroupId) -> PathBuf {
         self.0.path.join("groups").join(id.as_str())
+    }
+
+    fn presence_path(&self, id: &GroupId) -> PathBuf {
+        self.0.path.join("presence").join(id.as_str())
     }
 
     /// The group of a directory, made if there is none; bound to the user.
@@ -285,6 +292,7 @@ impl Home {
         let shared = Arc::new(Shared {
             engine: Engine::new(ledger.clone(), self.0.options.clock.clone()),
             blobs: Blobs::in_directory(self.group_path(id).join("blobs")),
+            presence: Presence::in_directory(self.presence_path(id)),
             files: Some(ledger),
             home: Some(self.clone()),
         });
@@ -392,8 +400,15 @@ impl Home {
         let mut registry = Registry::lock(&self.0.path)?;
         registry.forget(id);
         registry.save()?;
-        let dir = self.group_path(id);
-        std::fs::remove_dir_all(&dir).map_err(|e| Error::io("remove", &dir, e))
+        for dir in [self.presence_path(id), self.group_path(id)] {
+            match std::fs::remove_dir_all(&dir) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::io("remove", &dir, e));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     fn registry(&self) -> Result<Registry> {
@@ -402,10 +417,16 @@ impl Home {
 }
 
 /// A name that nothing else has: 80 random bits.
-#[expect(clippy::disallowed_methods, reason = "a home is where groups get their ids")]
 pub(crate) fn random_name() -> Result<String> {
-    let random = || getrandom::u64().map_err(|e| Error::unavailable(format!("no source of randomness: {e}")));
-    Ok([random()?, random()?].map(|bits| Nonce::from_bits(bits).as_str().replace('_', "0")).concat())
+    Ok([random_bits()?, random_bits()?]
+        .map(|bits| Nonce::from_bits(bits).as_str().replace('_', "0"))
+        .concat())
+}
+
+/// 64 random bits.
+#[expect(clippy::disallowed_methods, reason = "a home is where groups and sessions get their names")]
+pub(crate) fn random_bits() -> Result<u64> {
+    getrandom::u64().map_err(|e| Error::unavailable(format!("no source of randomness: {e}")))
 }
 
 /// A new group's id.

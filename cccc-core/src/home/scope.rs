@@ -71,6 +71,20 @@ fn main_repository(dir: &Path) -> Option<PathBuf> {
     (common.file_name()? == ".git").then(|| common.parent().map(Path::to_owned))?
 }
 
+/// The git branch that a directory is on: of the repository or linked worktree at or above it.
+pub(crate) fn git_branch(dir: &Path) -> Option<String> {
+    let dir = fs::canonicalize(dir).ok()?;
+    let git_dir = dir.ancestors().find_map(|dir| {
+        let git = dir.join(".git");
+        match fs::read_to_string(&git) {
+            Ok(text) => Some(dir.join(text.trim().strip_prefix("gitdir:")?.trim())),
+            Err(_) => git.is_dir().then_some(git),
+        }
+    })?;
+    let head = fs::read_to_string(git_dir.join("HEAD")).ok()?;
+    head.trim().strip_prefix("ref: refs/heads/").map(str::to_owned)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,6 +101,11 @@ mod tests {
         assert_eq!(Scope::of(&tree).unwrap().path(), main);
         assert!(Scope::of(&tree.join("src")).unwrap().ancestors().any(|path| path == main));
         assert_eq!(Scope::of(&main).unwrap().path(), main);
+        fs::write(main.join(".git/HEAD"), "ref: refs/heads/main\n").unwrap();
+        fs::write(main.join(".git/worktrees/tree/HEAD"), "ref: refs/heads/feature/x\n").unwrap();
+        assert_eq!(git_branch(&main).as_deref(), Some("main"));
+        assert_eq!(git_branch(&tree.join("src")).as_deref(), Some("feature/x"));
+        assert_eq!(git_branch(&base), None);
     }
 
     #[test]

@@ -13,11 +13,13 @@ pub mod desk;
 pub mod digest;
 pub mod glob;
 pub mod group;
+pub mod join;
 pub mod label;
 pub mod message;
 pub mod obligation;
 pub mod permission;
 pub mod policy;
+pub mod presence;
 pub mod rate;
 pub mod reading;
 pub mod receipt;
@@ -170,6 +172,7 @@ pub fn needs(state: &GroupState, call: &Call, command: &Command) -> Needs {
         Command::Relay(copy) => relay::needs_of_copy(call, copy),
         Command::SettleRelay { event, .. } => events(std::slice::from_ref(event)),
         Command::Settle { delivery, .. } => with_facts(delivery.seq),
+        Command::InSession { command, .. } => needs(state, call, command),
         Command::MarkRead { events: references } => events(references),
         Command::Claim { events: references, .. } => events(references),
         Command::MarkReadThrough { event } => events(std::slice::from_ref(event)),
@@ -194,6 +197,8 @@ pub fn needs(state: &GroupState, call: &Call, command: &Command) -> Needs {
         | Command::RemoveActor(_)
         | Command::OpenSession(_)
         | Command::CloseSession { .. }
+        | Command::Join(_)
+        | Command::RetireActor { .. }
         | Command::Notify { .. }
         | Command::AddSchedule(_)
         | Command::EnableSchedule { .. }
@@ -212,6 +217,10 @@ pub fn needs(state: &GroupState, call: &Call, command: &Command) -> Needs {
 /// else or a place that is taken, `Unavailable` while the group hands nothing over, `Unsupported` where
 /// a newer version wrote to the group. Nothing is to be written then.
 pub fn decide(state: &GroupState, call: &Call, command: &Command, resolved: &Resolved) -> Result<Decision> {
+    if let Command::InSession { session, command } = command {
+        session::fence(state, call, session, command)?;
+        return decide(state, call, command, resolved);
+    }
     permission::admit(state, call, command)?;
     match command {
         Command::CreateGroup(create) => group::create(state, call, create),
@@ -224,6 +233,10 @@ pub fn decide(state: &GroupState, call: &Call, command: &Command, resolved: &Res
         Command::RemoveActor(remove) => actor::remove(state, call, remove),
         Command::OpenSession(open) => session::open(state, call, open),
         Command::CloseSession { session, reason } => session::close(state, call, session, reason.as_deref()),
+        Command::Join(join) => join::join(state, call, join),
+        Command::RetireActor { actor_id } => presence::retire(state, call, actor_id),
+        // Taken off above.
+        Command::InSession { .. } => Ok(Decision::nothing()),
         Command::Send(send) => message::send(state, call, send, resolved),
         Command::Ack { event } => obligation::ack(state, call, event, resolved),
         Command::MarkRead { events } => reading::mark(state, call, events, resolved),

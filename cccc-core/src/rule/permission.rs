@@ -71,6 +71,7 @@ pub(super) fn admit(state: &GroupState, call: &Call, command: &Command) -> Resul
     if let Principal::Actor(id) = &call.by
         && state.actor(id).is_none()
         && !matches!(command, Command::AddActor(add) if add.actor_id == *id)
+        && !matches!(command, Command::Join(_))
     {
         return Err(unknown_actor(state, id));
     }

@@ -3,10 +3,10 @@
 //! Of two live sessions of one actor the newest receives. Whether a session still runs is not on the
 //! ledger: it holds a lock of the operating system.
 
-use crate::command::OpenSession;
+use crate::command::{Command, OpenSession};
 use crate::error::{Error, Result};
 use crate::event::{SessionClose, SessionOpen};
-use crate::id::ActorId;
+use crate::id::{ActorId, Principal};
 use crate::ledger::Draft;
 use crate::rule::permission::{self, Rank};
 use crate::rule::{Call, Decision, MAX_REASON_BYTES, bounded};
@@ -17,9 +17,14 @@ pub const MAX_SESSION_BYTES: usize = 256;
 
 /// An actor begins a session, which is its next generation. Beginning the current one again writes nothing.
 pub(super) fn open(state: &GroupState, call: &Call, open: &OpenSession) -> Result<Decision> {
-    let Some((actor_id, actor)) = call.by.actor().and_then(|id| Some((id, state.actor(id)?))) else {
+    let Some(actor_id) = call.by.actor() else {
         return Err(Error::refused(format!("{} is no actor, and only actors have sessions", call.by)));
     };
+    Ok(Decision::write(open_of(state, actor_id, open)?))
+}
+
+/// Opens a session of an actor, which may be added by the same decision.
+pub(super) fn open_of(state: &GroupState, actor_id: &ActorId, open: &OpenSession) -> Result<Vec<Draft>> {
     if open.session.is_empty() {
         return Err(Error::invalid("a session needs an id"));
     }
@@ -29,15 +34,17 @@ pub(super) fn open(state: &GroupState, call: &Call, open: &OpenSession) -> Resul
     bounded("the working directory", &open.cwd, 4096)?;
     bounded("the branch", open.branch.as_deref().unwrap_or_default(), 1024)?;
     let current = |session: &&Session| session.open && session.session == open.session;
-    if actor.session.as_ref().filter(current).is_some() {
-        return Ok(Decision::nothing());
-    }
     let holder = state.actors().iter().find(|(_, other)| other.session.as_ref().filter(current).is_some());
-    if let Some((holder, _)) = holder {
-        return Err(Error::conflict(format!("session {} belongs to {holder}", open.session)));
+    match holder {
+        Some((holder, _)) if holder == actor_id => return Ok(Vec::new()),
+        Some((holder, _)) => {
+            return Err(Error::conflict(format!("session {} belongs to {holder}", open.session)));
+        }
+        None => {}
     }
-    let generation = state.mailbox(&call.by).map_or(0, |mailbox| mailbox.generation);
-    Ok(Decision::write([Draft::from(SessionOpen {
+    let mailbox = state.mailbox(&Principal::Actor(actor_id.clone()));
+    let generation = mailbox.map_or(0, |mailbox| mailbox.generation);
+    Ok(vec![Draft::from(SessionOpen {
         actor_id: actor_id.clone(),
         session: open.session.clone(),
         generation: generation.saturating_add(1),
@@ -45,7 +52,33 @@ pub(super) fn open(state: &GroupState, call: &Call, open: &OpenSession) -> Resul
         agent_session_id: open.agent_session_id.clone(),
         cwd: open.cwd.clone(),
         branch: open.branch.clone(),
-    })]))
+    })])
+}
+
+/// Refuses what hands messages over to a session that is not its actor's newest any more: of two live
+/// sessions the newest receives, and the older is told so.
+pub(super) fn fence(state: &GroupState, call: &Call, session: &str, command: &Command) -> Result<()> {
+    match command {
+        Command::Pull { .. } | Command::Claim { .. } => current(state, &call.by, session),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a session that is not its actor's newest any more. Services are not counted in generations.
+pub(crate) fn current(state: &GroupState, by: &Principal, session: &str) -> Result<()> {
+    let Some((id, actor)) = by.actor().and_then(|id| Some((id, state.actor(id)?))) else { return Ok(()) };
+    match &actor.session {
+        Some(newest) if newest.session == session => Ok(()),
+        Some(newest) if newest.open => Err(Error::refused(format!(
+            "session {session} of {id} was replaced by a newer one ({} in {})",
+            newest.session, newest.cwd
+        ))
+        .hint("messages go to the newest session; `cccc join` here makes this the newest again")),
+        _ => {
+            Err(Error::refused(format!("session {session} of {id} is over"))
+                .hint("`cccc join` begins a new one"))
+        }
+    }
 }
 
 /// An actor ends its session; the user or the system ends any, for example of a process that died.
@@ -80,7 +113,7 @@ mod tests {
     use crate::command::Command;
     use crate::error::ErrorKind;
     use crate::event::Body;
-    use crate::rule::desk::Desk;
+    use crate::rule::desk::{Desk, message};
 
     #[test]
     fn sessions_are_counted_and_the_newest_is_the_actors() {
@@ -102,6 +135,15 @@ mod tests {
             assert_eq!(desk.run(by, closing(name)).unwrap_err().kind(), kind, "{by} {name}");
         }
         assert_eq!(desk.clone().run("user", closing("s2")).unwrap().kinds(), ["session.close"]);
+        let within = |session: &str, command: Command| Command::InSession {
+            session: session.into(),
+            command: Box::new(command),
+        };
+        let pull = || Command::Pull { events: Vec::new(), mark_read: false };
+        let error = desk.run("alice", within("s1", pull())).unwrap_err();
+        assert!(error.to_string().contains("replaced by a newer one (s2"), "{error}");
+        assert!(desk.run("alice", within("s2", pull())).is_ok());
+        assert!(desk.run("alice", within("s1", Command::Send(message("x", &["lead"])))).is_ok());
         desk.run("alice", closing("s2")).unwrap();
         assert!(desk.run("alice", closing("s2")).unwrap().events.is_empty());
         assert_eq!(generation(desk.run("alice", opening("s2")).unwrap()), 3, "opened again, it is a new one");

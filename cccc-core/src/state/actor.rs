@@ -6,6 +6,7 @@ use roaring::RoaringTreemap;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ActorId, Label, Seq};
+use crate::time::Timestamp;
 
 /// An actor of the group. Its role is the group's to say: [`role`](super::GroupState::role).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +30,8 @@ pub struct Actor {
     pub ephemeral: bool,
     /// Its newest session, open or not.
     pub session: Option<Session>,
+    /// When it was added, last wrote something, or last began or ended a session.
+    pub last_seen: Timestamp,
 }
 
 /// A running process that embodies an actor, or the last one that did.

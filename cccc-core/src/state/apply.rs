@@ -44,17 +44,17 @@ impl GroupState {
                 self.scopes.remove(&scope.scope_key);
             }
             Body::GroupSetState(GroupSetState { state, .. }) => self.set_mode(*state, event.ts),
-            Body::ActorAdd(add) => self.add_actor(event.seq, add),
+            Body::ActorAdd(add) => self.add_actor(event, add),
             Body::ActorUpdate(update) => self.update_actor(update),
             Body::ActorRemove(remove) => {
                 self.note_time(event.seq, event.ts);
                 self.remove_actor(event.seq, remove);
             }
             Body::SessionOpen(open) => {
-                self.open_session(open);
+                self.open_session(event.ts, open);
                 self.session_began(&open.actor_id, event.ts);
             }
-            Body::SessionClose(close) => self.close_session(close),
+            Body::SessionClose(close) => self.close_session(event.ts, close),
             Body::ChatMessage(message) => self.message(event, message),
             Body::ChatRead(read) => {
                 if let Some(mailbox) = self.mailboxes.get_mut(&read.actor_id) {
@@ -121,6 +121,9 @@ impl GroupState {
                 }
             }
         }
+        if let Some(actor) = event.by.actor().and_then(|id| self.actors.get_mut(id)) {
+            actor.last_seen = actor.last_seen.max(event.ts);
+        }
     }
 
     fn set_settings(&mut self, settings: &std::collections::BTreeMap<String, serde_json::Value>) {
@@ -160,11 +163,11 @@ impl GroupState {
         self.mode = mode;
     }
 
-    fn add_actor(&mut self, seq: Seq, add: &ActorAdd) {
+    fn add_actor(&mut self, event: &Event, add: &ActorAdd) {
         let previous = self.actors.get(&add.actor_id);
         let actor = Actor {
             // Added twice without a removal, it stays who it is and keeps its mail.
-            incarnation: previous.map_or(seq, |actor| actor.incarnation),
+            incarnation: previous.map_or(event.seq, |actor| actor.incarnation),
             title: add.title.clone(),
             labels: add.labels.iter().cloned().collect(),
             runtime: add.runtime.clone(),
@@ -173,6 +176,7 @@ impl GroupState {
             wake: add.wake.clone(),
             ephemeral: add.ephemeral,
             session: previous.and_then(|actor| actor.session.clone()),
+            last_seen: event.ts,
         };
         self.actors.insert(add.actor_id.clone(), actor);
         self.mailboxes.entry(add.actor_id.clone().into()).or_default();
@@ -253,7 +257,7 @@ impl GroupState {
     }
 
     /// In a new session nothing was handed over yet, and how earlier deliveries ended will not be known.
-    fn open_session(&mut self, open: &SessionOpen) {
+    fn open_session(&mut self, at: Timestamp, open: &SessionOpen) {
         let Some(actor) = self.actors.get_mut(&open.actor_id) else { return };
         let Some(mailbox) = self.mailboxes.get_mut(&Principal::Actor(open.actor_id.clone())) else { return };
         if open.generation <= mailbox.generation {
@@ -266,6 +270,7 @@ impl GroupState {
                 flight.state = FlightState::Ambiguous;
             }
         }
+        actor.last_seen = actor.last_seen.max(at);
         actor.session = Some(Session {
             session: open.session.clone(),
             generation: open.generation,
@@ -277,10 +282,11 @@ impl GroupState {
         });
     }
 
-    fn close_session(&mut self, close: &SessionClose) {
-        let session = self.actors.get_mut(&close.actor_id).and_then(|actor| actor.session.as_mut());
-        if let Some(session) = session.filter(|session| session.session == close.session) {
+    fn close_session(&mut self, at: Timestamp, close: &SessionClose) {
+        let Some(actor) = self.actors.get_mut(&close.actor_id) else { return };
+        if let Some(session) = actor.session.as_mut().filter(|session| session.session == close.session) {
             session.open = false;
+            actor.last_seen = actor.last_seen.max(at);
         }
     }
 
@@ -410,6 +416,7 @@ fn deliver(mailbox: &mut Mailbox, event: &Event, delivery: &RuntimeDelivery, seq
                 generation: delivery.generation,
                 transport: delivery.transport,
                 by: event.by.clone(),
+                session: event.via.as_ref().and_then(|via| via.session.clone()),
             };
             mailbox.flights.insert(seq, flight);
         }

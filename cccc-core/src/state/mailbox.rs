@@ -44,6 +44,8 @@ pub struct Flight {
     pub transport: Transport,
     /// Who claimed it.
     pub by: Principal,
+    /// The session that claimed it, whose lock tells whether it is still at it.
+    pub session: Option<String>,
 }
 
 /// How far a delivery got.

@@ -18,6 +18,7 @@ mod model;
 mod processes;
 mod readme;
 mod relay;
+mod sessions;
 mod simulation;
 mod task;
 mod time;

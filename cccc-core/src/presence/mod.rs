@@ -1,0 +1,405 @@
+//! Presence: which sessions really run, told by locks of the operating system.
+//!
+//! A session holds a lock on a file of its own for as long as it runs; when its process ends, however it
+//! ends, the system lets go of it. So nothing beats on the ledger, and nobody has to guess after how much
+//! silence a process is dead. Beside the lock lies a record of whose session it is. This module finds facts;
+//! what follows from them is [`rule::presence`](crate::rule::presence)'s to say.
+//!
+//! ```text
+//! presence/<group id>/<principal>/<random>.lock    locked while the session runs
+//! presence/<group id>/<principal>/<random>.json    whose session it is; written after locking
+//! ```
+//!
+//! A program that only runs for a moment, like `cccc join`, cannot hold a lock for the agent that called it.
+//! It leaves the agent's process in the record instead, by number and starting time.
+
+mod process;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+pub use process::Process;
+
+use crate::error::{Error, Result};
+use crate::id::{GroupId, Principal};
+use crate::rule::presence::{Condition, Facts};
+
+/// How often a lock is tried that others may be looking at just now.
+const LOCK_TRIES: usize = 1_000;
+
+/// Whose session a lock is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Whom the session embodies: an actor, or a service that delivers.
+    pub principal: Principal,
+    /// The session's id.
+    pub session: String,
+    /// The process that the session is, if it is not the one that holds the lock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<Process>,
+}
+
+/// A session that was found, and whether it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    /// Whose it is.
+    pub record: Record,
+    /// Whether it runs.
+    pub condition: Condition,
+}
+
+/// The presence of one group's sessions. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Presence(Store);
+
+#[derive(Clone, Debug)]
+enum Store {
+    Directory(Arc<Path>),
+    Memory(Arc<Mutex<Remembered>>),
+}
+
+/// Sessions of a group that is in memory, by a number of their own, and whether they are held.
+#[derive(Debug, Default)]
+struct Remembered {
+    next: u64,
+    sessions: BTreeMap<u64, (Record, bool)>,
+}
+
+/// A lock that says that a session runs. Dropping it lets go, as the end of the process does.
+#[derive(Debug)]
+pub struct Held(Hold);
+
+#[derive(Debug)]
+enum Hold {
+    File(File),
+    Memory(Arc<Mutex<Remembered>>, u64),
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        match &self.0 {
+            // Closing is not enough: a program that this process is just starting has the file open, too,
+            // until it has begun.
+            Hold::File(file) => drop(file.unlock()),
+            Hold::Memory(memory, number) => {
+                if let Some((_, held)) = locked(memory).sessions.get_mut(number) {
+                    *held = false;
+                }
+            }
+        }
+    }
+}
+
+fn locked(memory: &Mutex<Remembered>) -> std::sync::MutexGuard<'_, Remembered> {
+    memory.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Presence {
+    /// Presence in a directory, which is made when the first session comes.
+    #[must_use]
+    pub fn in_directory(dir: impl AsRef<Path>) -> Self {
+        Self(Store::Directory(dir.as_ref().into()))
+    }
+
+    /// Presence within this process.
+    #[must_use]
+    pub fn in_memory() -> Self {
+        Self(Store::Memory(Arc::default()))
+    }
+
+    /// Says that a session runs, until what is returned is dropped.
+    ///
+    /// # Errors
+    /// `Unavailable` if the disk refuses.
+    pub fn hold(&self, record: Record) -> Result<Held> {
+        match &self.0 {
+            Store::Directory(dir) => hold_file(dir, &record).map(|file| Held(Hold::File(file))),
+            Store::Memory(memory) => {
+                let mut remembered = locked(memory);
+                remembered.next += 1;
+                let number = remembered.next;
+                remembered.sessions.insert(number, (record, true));
+                Ok(Held(Hold::Memory(memory.clone(), number)))
+            }
+        }
+    }
+
+    /// Every session that left a record.
+    ///
+    /// # Errors
+    /// `Unavailable` if the disk refuses. A record that cannot be understood is passed over: it may be of
+    /// a newer version, and of it nothing follows.
+    pub fn look(&self) -> Result<Vec<Sighting>> {
+        match &self.0 {
+            Store::Directory(dir) => {
+                let mut sightings = Vec::new();
+                each_record(dir, |path, record| {
+                    let condition = condition(&path.with_extension("lock"), &record);
+                    sightings.push(Sighting { record, condition });
+                    Ok(())
+                })?;
+                Ok(sightings)
+            }
+            Store::Memory(memory) => {
+                let sighting = |(record, held): &(Record, bool)| Sighting {
+                    record: record.clone(),
+                    condition: if *held { Condition::Present } else { beyond_the_lock(record) },
+                };
+                Ok(locked(memory).sessions.values().map(sighting).collect())
+            }
+        }
+    }
+
+    /// What the rules need to know.
+    ///
+    /// # Errors
+    /// As for [`look`](Self::look).
+    pub fn facts(&self) -> Result<Facts> {
+        let mut facts = Facts::default();
+        for Sighting { record, condition } in self.look()? {
+            facts.add(record.session, condition);
+        }
+        Ok(facts)
+    }
+
+    /// Removes what is left of a session that has ended or been replaced.
+    ///
+    /// # Errors
+    /// `Unavailable` if the disk refuses.
+    pub fn forget(&self, session: &str) -> Result<()> {
+        match &self.0 {
+            Store::Directory(dir) => each_record(dir, |path, record| {
+                if record.session != session {
+                    return Ok(());
+                }
+                for path in [path.to_owned(), path.with_extension("lock")] {
+                    match fs::remove_file(&path) {
+                        Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                            return Err(Error::io("remove", &path, e));
+                        }
+                        _ => {}
+                    }
+                }
+                Ok(())
+            }),
+            Store::Memory(memory) => {
+                locked(memory).sessions.retain(|_, (record, _)| record.session != session);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The live sessions, in all groups of a home, that the nearest of these processes is: who speaks where
+/// one of them gives a command.
+///
+/// # Errors
+/// `Unavailable` if the disk refuses.
+pub fn embodied(home: &Path, processes: &[Process]) -> Result<Vec<(GroupId, Record)>> {
+    let mut found = Vec::new();
+    for dir in names(&home.join("presence"))? {
+        let Some(Ok(group)) = dir.file_name().and_then(|name| name.to_str()).map(GroupId::new) else {
+            continue;
+        };
+        each_record(&dir, |_, record| {
+            let at = record.process.as_ref().and_then(|one| processes.iter().position(|each| each == one));
+            found.extend(at.map(|at| (at, group.clone(), record)));
+            Ok(())
+        })?;
+    }
+    let nearest = found.iter().map(|(at, ..)| *at).min();
+    let nearest = found.into_iter().filter(|(at, ..)| Some(*at) == nearest);
+    Ok(nearest.map(|(_, group, record)| (group, record)).collect())
+}
+
+fn hold_file(dir: &Path, record: &Record) -> Result<File> {
+    let dir = dir.join(record.principal.to_string().replace(':', "."));
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(&dir).map_err(|e| Error::io("make", &dir, e))?;
+    let name = crate::home::random_name()?;
+    let lock = dir.join(format!("{name}.lock"));
+    let create = |path: &Path| {
+        let mut options = fs::OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(path).map_err(|e| Error::io("make", path, e))
+    };
+    let file = create(&lock)?;
+    file.lock().map_err(|e| Error::io("lock", &lock, e))?;
+    // Whoever looks finds records, so a session is seen only once it holds its lock, and whole.
+    let temporary = dir.join(format!("{name}.tmp"));
+    let json = serde_json::to_vec(record)
+        .map_err(|e| Error::invalid("a presence record cannot be written as JSON").source(e))?;
+    create(&temporary)?.write_all(&json).map_err(|e| Error::io("write", &temporary, e))?;
+    let path = dir.join(format!("{name}.json"));
+    fs::rename(&temporary, &path).map_err(|e| Error::io("rename to", &path, e))?;
+    Ok(file)
+}
+
+fn names(dir: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
+        Err(e) => return Err(Error::io("list", dir, e)),
+    };
+    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.sort();
+    Ok(paths)
+}
+
+/// Calls `take` with each record's path and content.
+fn each_record(dir: &Path, mut take: impl FnMut(&Path, Record) -> Result<()>) -> Result<()> {
+    for principal in names(dir)? {
+        for path in names(&principal)?.iter().filter(|path| path.extension().is_some_and(|e| e == "json")) {
+            match fs::read(path) {
+                Ok(bytes) => {
+                    if let Ok(record) = serde_json::from_slice(&bytes) {
+                        take(path, record)?;
+                    }
+                }
+                // It ended between listing and reading.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                Err(e) => return Err(Error::io("read", path, e)),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a session runs, by its lock, else by the process that it is.
+fn condition(lock: &Path, record: &Record) -> Condition {
+    let Ok(file) = File::open(lock) else { return beyond_the_lock(record) };
+    for _ in 0..LOCK_TRIES {
+        // Shared, so that two who look do not take each other for the session.
+        match file.try_lock_shared() {
+            Ok(()) => return beyond_the_lock(record),
+            Err(TryLockError::WouldBlock) => return Condition::Present,
+            Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(TryLockError::Error(_)) => return Condition::Unknown,
+        }
+    }
+    Condition::Unknown
+}
+
+/// Whether a session runs whose lock nobody holds.
+fn beyond_the_lock(record: &Record) -> Condition {
+    match record.process.as_ref().map(Process::is_running) {
+        None | Some(Some(false)) => Condition::Absent,
+        Some(Some(true)) => Condition::Present,
+        Some(None) => Condition::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(session: &str, process: Option<Process>) -> Record {
+        Record { principal: "alice".parse().unwrap(), session: session.into(), process }
+    }
+
+    #[test]
+    fn a_session_is_there_while_its_lock_is_held() {
+        let dir = tempfile::tempdir().unwrap();
+        for presence in [Presence::in_memory(), Presence::in_directory(dir.path().join("g"))] {
+            let of = |session: &str| presence.facts().unwrap().condition(session);
+            assert_eq!(of("s"), Condition::Unknown, "no record: nothing is known");
+            let held = presence.hold(record("s", None)).unwrap();
+            let service = Record { principal: "svc:host".parse().unwrap(), ..record("h", None) };
+            let host = presence.hold(service).unwrap();
+            assert_eq!((of("s"), of("h")), (Condition::Present, Condition::Present));
+            let second = presence.hold(record("s", None)).unwrap();
+            drop(held);
+            assert_eq!(of("s"), Condition::Present, "two processes may be one session");
+            drop(second);
+            assert_eq!((of("s"), of("h")), (Condition::Absent, Condition::Present));
+            presence.forget("s").unwrap();
+            assert_eq!(of("s"), Condition::Unknown);
+            drop(host);
+            assert_eq!(presence.look().unwrap().len(), 1);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn letting_go_does_not_wait_for_programs_that_are_just_starting() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+        let dir = tempfile::tempdir().unwrap();
+        let presence = Presence::in_directory(dir.path());
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    std::process::Command::new("true").status().unwrap();
+                }
+            });
+            let mut late = 0;
+            for _ in 0..500 {
+                drop(presence.hold(record("s", None)).unwrap());
+                late += usize::from(presence.facts().unwrap().condition("s") != Condition::Absent);
+                presence.forget("s").unwrap();
+            }
+            done.store(true, Ordering::Relaxed);
+            assert_eq!(late, 0, "of 500");
+        });
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_nearest_process_speaks() {
+        let home = tempfile::tempdir().unwrap();
+        let me = Process::of(std::process::id()).unwrap();
+        let above = Process { pid: 1, ..me.clone() };
+        assert!(embodied(home.path(), std::slice::from_ref(&me)).unwrap().is_empty());
+        let hold = |group: &str, session: &str, process: &Process| {
+            let presence = Presence::in_directory(home.path().join("presence").join(group));
+            drop(presence.hold(record(session, Some(process.clone()))).unwrap());
+        };
+        hold("g1", "far", &above);
+        let sessions = |processes: &[Process]| {
+            let found = embodied(home.path(), processes).unwrap();
+            found.into_iter().map(|(group, record)| format!("{group} {}", record.session)).collect::<Vec<_>>()
+        };
+        assert_eq!(sessions(&[me.clone(), above.clone()]), ["g1 far"]);
+        hold("g2", "near", &me);
+        assert_eq!(sessions(&[me.clone(), above.clone()]), ["g2 near"]);
+        assert!(sessions(&[Process { started: "0".into(), ..me }]).is_empty());
+    }
+
+    #[test]
+    fn what_is_no_record_is_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let presence = Presence::in_directory(dir.path());
+        let _held = presence.hold(record("s", None)).unwrap();
+        fs::write(dir.path().join("stray"), "x").unwrap();
+        fs::write(dir.path().join("alice/broken.json"), "{").unwrap();
+        assert_eq!(presence.look().unwrap().len(), 1);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_process_stands_for_a_session_that_nobody_holds() {
+        let presence = Presence::in_memory();
+        let mut child =
+            std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        drop(presence.hold(record("s", Process::of(child.id()))).unwrap());
+        assert_eq!(presence.facts().unwrap().condition("s"), Condition::Present);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(presence.facts().unwrap().condition("s"), Condition::Absent);
+        let other = Process { place: "another machine".into(), ..Process::of(std::process::id()).unwrap() };
+        drop(presence.hold(record("t", Some(other))).unwrap());
+        assert_eq!(presence.facts().unwrap().condition("t"), Condition::Unknown);
+    }
+}

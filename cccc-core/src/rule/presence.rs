@@ -1,0 +1,254 @@
+//! What follows from who is present: claims of dead deliverers, sessions that ended without a word, and
+//! actors that stay away.
+//!
+//! Whether a session runs is found outside and comes in as [`Facts`]. What has to be done comes out as
+//! [`Upkeep`], each a command for whoever keeps the group; doing one twice, or by two hosts, does it once.
+//! Of what cannot be told, nothing follows.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::command::{Command, Outcome};
+use crate::error::Result;
+use crate::event::{ActorRemove, GroupMode};
+use crate::id::{ActorId, EventId};
+use crate::rule::actor::departure;
+use crate::rule::permission::owner;
+use crate::rule::{Call, Decision};
+use crate::state::{Actor, FlightState, GroupState};
+use crate::time::Timestamp;
+
+/// An ephemeral actor that was not seen for so long is retired.
+pub const RETIRE_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Most things to do that are named at a time; what is beyond is named the next time.
+pub const MAX_UPKEEP: usize = 1_000;
+
+/// Whether a session runs.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    /// It left a trace, and nothing of it runs any more.
+    Absent,
+    /// That cannot be told from here.
+    #[default]
+    Unknown,
+    /// It runs.
+    Present,
+}
+
+/// What was found out about sessions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts(BTreeMap<String, Condition>);
+
+impl Facts {
+    /// Adds what one trace of a session says: a session is present if any process of it is.
+    pub fn add(&mut self, session: String, condition: Condition) {
+        let known = self.0.entry(session).or_insert(condition);
+        *known = (*known).max(condition);
+    }
+
+    /// Whether a session runs.
+    #[must_use]
+    pub fn condition(&self, session: &str) -> Condition {
+        self.0.get(session).copied().unwrap_or_default()
+    }
+
+    /// Whether an actor is present: its newest session runs.
+    #[must_use]
+    pub fn of_actor(&self, actor: &Actor) -> Condition {
+        match &actor.session {
+            Some(session) if session.open => self.condition(&session.session),
+            _ => Condition::Absent,
+        }
+    }
+}
+
+/// Something that has to be done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case", tag = "upkeep")]
+pub enum Upkeep {
+    /// The deliverer has died before it said how a delivery ended.
+    LoseClaim {
+        /// The claim.
+        delivery: EventId,
+    },
+    /// A session's process has ended, and the session did not say so.
+    CloseSession {
+        /// Which.
+        session: String,
+    },
+    /// An ephemeral actor stayed away.
+    Retire {
+        /// Which.
+        actor_id: ActorId,
+    },
+}
+
+impl Upkeep {
+    /// The command that does it; the system gives it.
+    #[must_use]
+    pub fn command(&self) -> Command {
+        match self {
+            Self::LoseClaim { delivery } => Command::Settle {
+                delivery: *delivery,
+                outcome: Outcome::Ambiguous("the deliverer ended before it said how this went".into()),
+            },
+            Self::CloseSession { session } => Command::CloseSession {
+                session: session.clone(),
+                reason: Some("its process has ended".into()),
+            },
+            Self::Retire { actor_id } => Command::RetireActor { actor_id: actor_id.clone() },
+        }
+    }
+}
+
+/// What has to be done now.
+#[must_use]
+pub fn due(state: &GroupState, facts: &Facts, now: Timestamp) -> Vec<Upkeep> {
+    if state.mode() == GroupMode::Archived {
+        return Vec::new();
+    }
+    let claims: BTreeSet<EventId> = state
+        .mailboxes()
+        .values()
+        .flat_map(|mailbox| mailbox.flights.values())
+        .filter(|flight| flight.state == FlightState::Claimed)
+        .filter(|flight| {
+            let session = flight.session.as_deref();
+            session.is_some_and(|session| facts.condition(session) == Condition::Absent)
+        })
+        .map(|flight| flight.delivery)
+        .collect();
+    let ended = state.actors().values().filter_map(|actor| {
+        let session = actor.session.as_ref().filter(|session| session.open)?;
+        let gone = facts.condition(&session.session) == Condition::Absent;
+        gone.then(|| Upkeep::CloseSession { session: session.session.clone() })
+    });
+    let stayed_away = state.actors().iter().filter(|(_, actor)| may_retire(state, actor, now));
+    claims
+        .into_iter()
+        .map(|delivery| Upkeep::LoseClaim { delivery })
+        .chain(ended)
+        .chain(stayed_away.map(|(id, _)| Upkeep::Retire { actor_id: id.clone() }))
+        .take(MAX_UPKEEP)
+        .collect()
+}
+
+/// When [`due`] may next say something new although nothing happens.
+#[must_use]
+pub fn next_deadline(state: &GroupState) -> Option<Timestamp> {
+    let leaves = |actor: &&Actor| actor.ephemeral && actor.session.as_ref().is_none_or(|s| !s.open);
+    let latest = state.actors().values().filter(leaves).map(|actor| actor.last_seen).min()?;
+    Some(latest.after(RETIRE_AFTER))
+}
+
+/// Whether an actor came by itself, has no session, and was not seen for a day. Rest of the whole group is
+/// not held against it.
+fn may_retire(state: &GroupState, actor: &Actor, now: Timestamp) -> bool {
+    actor.ephemeral
+        && matches!(state.mode(), GroupMode::Active | GroupMode::Idle)
+        && actor.session.as_ref().is_none_or(|session| !session.open)
+        && now.since(actor.last_seen) >= RETIRE_AFTER
+}
+
+/// Removes an ephemeral actor that stayed away. If it has come back meanwhile, nothing is written.
+pub(super) fn retire(state: &GroupState, call: &Call, id: &ActorId) -> Result<Decision> {
+    owner(state, call, "retire an actor")?;
+    match state.actor(id) {
+        Some(actor) if may_retire(state, actor, call.now) => {
+            let remove = ActorRemove {
+                actor_id: id.clone(),
+                reason: "it stayed away for a day".into(),
+                successor: None,
+            };
+            Ok(Decision::write(departure(state, call, remove, None)))
+        }
+        _ => Ok(Decision::nothing()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::{JoinGroup, OpenSession};
+    use crate::error::ErrorKind;
+    use crate::rule::desk::{Desk, message};
+
+    const DAY: u64 = 24 * 60 * 60;
+
+    fn facts(of: &[(&str, Condition)]) -> Facts {
+        let mut facts = Facts::default();
+        of.iter().for_each(|(session, condition)| facts.add((*session).into(), *condition));
+        facts
+    }
+
+    fn joined(desk: &mut Desk, id: &str, session: &str) {
+        let open = OpenSession { session: session.into(), ..OpenSession::default() };
+        desk.run(id, Command::Join(JoinGroup { session: open, ..JoinGroup::default() })).unwrap();
+    }
+
+    /// Does what is due, as the system; answers what that was.
+    fn keep(desk: &mut Desk, facts: &Facts) -> Vec<Upkeep> {
+        let due = due(desk.state(), facts, desk.now);
+        for upkeep in &due {
+            desk.run("system", upkeep.command()).unwrap();
+        }
+        due
+    }
+
+    #[test]
+    fn one_process_of_a_session_is_enough() {
+        let facts = facts(&[("s", Condition::Absent), ("s", Condition::Present), ("s", Condition::Unknown)]);
+        assert_eq!(facts.condition("s"), Condition::Present);
+        assert_eq!(facts.condition("other"), Condition::Unknown);
+    }
+
+    #[test]
+    fn an_ephemeral_actor_is_retired_a_day_after_it_was_last_seen() {
+        let mut desk = Desk::with(&["lead"]);
+        joined(&mut desk, "guest", "s");
+        let sent = desk.send("lead", message("x", &["guest"]));
+        desk.wait(3 * DAY);
+        for condition in [Condition::Present, Condition::Unknown] {
+            assert!(keep(&mut desk, &facts(&[("s", condition)])).is_empty(), "{condition:?}");
+        }
+        let gone = facts(&[("s", Condition::Absent)]);
+        assert_eq!(keep(&mut desk, &gone), [Upkeep::CloseSession { session: "s".into() }]);
+        assert!(keep(&mut desk, &gone).is_empty(), "the day begins when it was seen to be gone");
+        let deadline = next_deadline(desk.state()).unwrap();
+        assert_eq!(deadline, desk.now.after(RETIRE_AFTER));
+        desk.wait(DAY - 1);
+        assert!(keep(&mut desk, &gone).is_empty());
+        desk.wait(1);
+        let guest = "guest".parse().unwrap();
+        assert_eq!(keep(&mut desk, &gone), [Upkeep::Retire { actor_id: guest }]);
+        assert!(keep(&mut desk, &gone).is_empty());
+        assert!(desk.receipt(sent, "guest").starts_with("guest: bounced (guest was removed"));
+        assert_eq!(next_deadline(desk.state()), None);
+    }
+
+    #[test]
+    fn whoever_comes_back_or_was_added_by_others_stays() {
+        let mut desk = Desk::with(&["lead"]);
+        joined(&mut desk, "guest", "s");
+        desk.run("guest", Command::CloseSession { session: "s".into(), reason: None }).unwrap();
+        desk.wait(DAY);
+        let nobody = Facts::default();
+        let late = due(desk.state(), &nobody, desk.now);
+        assert_eq!(late.len(), 1, "the lead was added by the user, and stays");
+        joined(&mut desk, "guest", "t");
+        assert!(desk.run("system", late[0].command()).unwrap().events.is_empty(), "back in time");
+        let retire = late[0].command();
+        assert_eq!(desk.run("lead", retire).unwrap_err().kind(), ErrorKind::Refused);
+        desk.run("guest", Command::CloseSession { session: "t".into(), reason: None }).unwrap();
+        desk.wait(DAY);
+        desk.mode(GroupMode::Paused);
+        assert!(due(desk.state(), &nobody, desk.now).is_empty(), "nobody is expected in a paused group");
+    }
+}

@@ -1,0 +1,170 @@
+//! Sessions over a real home: who is present, who receives, and what becomes of what died.
+
+use std::fs;
+use std::sync::Arc;
+
+use cccc_core::command::Outcome;
+use cccc_core::event::{GroupUpdate, JoinPolicy, Transport};
+use cccc_core::rule::presence::{Condition, Upkeep};
+use cccc_core::{Command, ErrorKind, Group, Home, HomeOptions, ManualClock, Member, block_on};
+
+struct Place {
+    dir: tempfile::TempDir,
+    clock: Arc<ManualClock>,
+}
+
+impl Place {
+    fn new() -> Self {
+        let clock = Arc::new(ManualClock::at("2026-11-21T08:00:00Z".parse().unwrap()));
+        Self { dir: tempfile::tempdir().unwrap(), clock }
+    }
+
+    /// As another process would open it.
+    async fn home(&self) -> Home {
+        let mut options = HomeOptions::default();
+        options.clock = self.clock.clone();
+        Home::open_with(self.dir.path().join("home"), options).await.unwrap()
+    }
+}
+
+async fn member(group: &Group, id: &str) -> Member {
+    group.who().await.unwrap().into_iter().find(|member| member.actor.actor_id.as_str() == id).unwrap()
+}
+
+#[test]
+fn an_agent_joins_is_seen_and_goes() {
+    block_on(async {
+        let place = Place::new();
+        let user = place.home().await.create_group("g").await.unwrap();
+        let other = place.home().await.group(user.id()).await.unwrap();
+        let git = place.dir.path().join("p/.git");
+        fs::create_dir_all(&git).unwrap();
+        fs::write(git.join("HEAD"), "ref: refs/heads/fix\n").unwrap();
+        let join = |session: &'static str| {
+            user.join().runtime("claude").agent_session(session).directory(place.dir.path().join("p"))
+        };
+        let joined = join("c1").label("reviewer").await.unwrap();
+        assert!(joined.added && joined.replaced.is_none() && joined.generation == 1);
+        let id = joined.actor_id.to_string();
+        let seen = member(&other, &id).await;
+        assert!(seen.actor.ephemeral && seen.presence == Condition::Present);
+        let session = seen.session.unwrap();
+        assert_eq!((session.runtime.as_str(), session.branch.as_deref()), ("claude", Some("fix")));
+        assert_eq!(session.session, joined.session.id());
+
+        // Another session of the same program is somebody else; the same one is the same actor again.
+        let second = join("c2").await.unwrap();
+        assert_ne!(second.actor_id, joined.actor_id);
+        drop(joined);
+        assert_eq!(member(&other, &id).await.presence, Condition::Absent);
+        let again = join("c1").await.unwrap();
+        assert_eq!((again.actor_id.as_str(), again.added, again.generation), (id.as_str(), false, 2));
+        again.session.close("bye").await.unwrap();
+        let gone = member(&other, &id).await;
+        assert_eq!((gone.presence, gone.session.unwrap().open), (Condition::Absent, false));
+        let leaver = second.session.group().leave("").await.unwrap();
+        assert_eq!(leaver.events.len(), 1);
+        assert_eq!(second.session.group().leave("").await.unwrap_err().kind(), ErrorKind::NotFound);
+
+        let update = GroupUpdate { join: Some(JoinPolicy::Closed), ..GroupUpdate::default() };
+        user.update(update).await.unwrap();
+        assert_eq!(user.join().await.unwrap_err().kind(), ErrorKind::Refused);
+        assert_eq!(user.join().id("Not Valid").await.unwrap_err().kind(), ErrorKind::Invalid);
+        assert_eq!(user.join().id(&id).await.unwrap().generation, 3, "whoever is there comes in");
+    });
+}
+
+#[test]
+fn the_newest_session_receives_and_the_older_is_told() {
+    block_on(async {
+        let place = Place::new();
+        let user = place.home().await.create_group("g").await.unwrap();
+        user.add_actor("lead").await.unwrap();
+        let old = user.join().id("alice").session("old").await.unwrap();
+        user.send("one").to("alice").await.unwrap();
+        let mine = old.session.group();
+        assert_eq!(mine.inbox().await.unwrap().messages.len(), 1);
+        let new = place.home().await.group(user.id()).await.unwrap();
+        let new = new.join().id("alice").session("new").directory("/").await.unwrap();
+        assert_eq!(new.replaced.unwrap().session, "old");
+        user.send("two").to("alice").await.unwrap();
+        for error in [
+            mine.inbox().await.unwrap_err(),
+            mine.execute(Command::Pull { events: Vec::new(), mark_read: false }).await.unwrap_err(),
+            old.session.check().await.unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::Refused);
+            assert!(error.to_string().contains("replaced by a newer one (new"), "{error}");
+        }
+        let inbox = new.session.group().inbox().await.unwrap();
+        assert_eq!(inbox.messages.len(), 2, "what the older one was told is told again");
+        old.session.close("").await.unwrap();
+        new.session.check().await.unwrap();
+        assert_eq!(member(&user, "alice").await.presence, Condition::Present);
+    });
+}
+
+#[test]
+fn the_claims_of_a_dead_deliverer_become_ambiguous() {
+    block_on(async {
+        let place = Place::new();
+        let user = place.home().await.create_group("g").await.unwrap();
+        user.add_actor("lead").await.unwrap();
+        let host = user.bind("svc:host").await.unwrap();
+        let claim = |sent: &cccc_core::Sent| Command::Claim {
+            recipient: "lead".parse().unwrap(),
+            events: vec![sent.event_id.into()],
+            transport: Transport::Push,
+        };
+        let (dead, alive) = (host.serve().unwrap(), host.serve().unwrap());
+        let sent =
+            [user.send("1").await.unwrap(), user.send("2").await.unwrap(), user.send("3").await.unwrap()];
+        dead.group().execute(claim(&sent[0])).await.unwrap();
+        let claimed = alive.group().execute(claim(&sent[1])).await.unwrap().events[0].id;
+        host.execute(claim(&sent[2])).await.unwrap();
+        assert!(user.upkeep().await.unwrap().is_empty(), "both are at work");
+        drop(dead);
+        let done = place.home().await.group(user.id()).await.unwrap().upkeep().await.unwrap();
+        assert!(matches!(done.as_slice(), [Upkeep::LoseClaim { .. }]), "{done:?}");
+        assert!(user.upkeep().await.unwrap().is_empty());
+        let words = async |at: usize| user.receipts(&sent[at]).await.unwrap()[0].to_string();
+        assert!(
+            words(0).await.starts_with("lead: ambiguous by push (the deliverer ended"),
+            "{}",
+            words(0).await
+        );
+        assert!(words(2).await.starts_with("lead: claimed"), "of whom nothing is known, nothing follows");
+        let settle = Command::Settle { delivery: claimed, outcome: Outcome::Accepted("seen".into()) };
+        alive.group().execute(settle).await.unwrap();
+        alive.close("").await.unwrap();
+        assert_eq!(
+            user.join().id("lead").await.unwrap().session.group().serve().unwrap_err().kind(),
+            ErrorKind::Invalid
+        );
+    });
+}
+
+#[test]
+fn who_stays_away_is_retired_and_what_it_owes_returns() {
+    block_on(async {
+        let place = Place::new();
+        let user = place.home().await.create_group("g").await.unwrap();
+        user.add_actor("lead").await.unwrap();
+        let guest = user.join().await.unwrap();
+        let sent = user.send("?").to(guest.actor_id.as_str()).reply_required().await.unwrap();
+        drop(guest.session);
+        assert!(matches!(user.upkeep().await.unwrap().as_slice(), [Upkeep::CloseSession { .. }]));
+        place.clock.set("2026-11-22T08:00:00Z".parse().unwrap());
+        assert!(matches!(user.upkeep().await.unwrap().as_slice(), [Upkeep::Retire { .. }]));
+        assert!(user.obligations().all().await.unwrap().is_empty());
+        let receipt = user.receipts(&sent).await.unwrap()[0].to_string();
+        assert!(receipt.contains("returned") && receipt.contains("stayed away"), "{receipt}");
+        let left: Vec<_> = walk(&place.dir.path().join("home/presence"));
+        assert!(left.is_empty(), "{left:?}");
+    });
+}
+
+fn walk(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
+}

@@ -1,6 +1,7 @@
 use super::*;
 use crate::command::{
-    AddActor, AddSchedule, AddTask, Appendix, OpenSession, Outcome, RelayCopy, RelayOutcome, UpdateTask, When,
+    AddActor, AddSchedule, AddTask, Appendix, JoinGroup, OpenSession, Outcome, RelayCopy, RelayOutcome,
+    UpdateTask, When,
 };
 use crate::error::ErrorKind;
 use crate::event::{
@@ -47,6 +48,18 @@ fn every_command(desk: &Desk, sent: Seq) -> Vec<(&'static str, Command)> {
         ("user", Command::RemoveActor(remove)),
         ("alice", Command::OpenSession(OpenSession { session: "s".into(), ..OpenSession::default() })),
         ("alice", Command::CloseSession { session: "s".into(), reason: None }),
+        (
+            "carol",
+            Command::Join(JoinGroup {
+                session: OpenSession { session: "c".into(), ..OpenSession::default() },
+                ..JoinGroup::default()
+            }),
+        ),
+        ("system", Command::RetireActor { actor_id: alice.clone() }),
+        (
+            "alice",
+            Command::InSession { session: "s".into(), command: Box::new(Command::Ack { event: it(sent) }) },
+        ),
         ("user", Command::Send(message("x", &["alice"]))),
         ("alice", Command::Ack { event: it(sent) }),
         ("alice", Command::MarkRead { events: vec![it(sent)] }),

@@ -69,7 +69,7 @@ impl Context {
     fn joined(&self) -> Result<Option<(GroupId, Record)>> {
         let mut found = presence::embodied(&self.home_path()?, &Process::ancestors())?;
         if let Some(named) = self.named_group() {
-            found.retain(|(id, _)| id.as_str() == named);
+            found.retain(|(id, _)| id.as_str().starts_with(&named));
         }
         let Some(first) = found.pop() else { return Ok(None) };
         if let Some((id, other)) =

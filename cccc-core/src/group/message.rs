@@ -280,7 +280,7 @@ impl<'a> SendRequest<'a> {
         let mut sent = Sent::of(event, done.events.is_empty());
         if let Some(replaced) = event.message().and_then(|message| message.supersedes) {
             let reason = format!("replaced by event {} in group {}", event.id, group.id());
-            let withdrawal = Withdrawal::Replace { reason, by: event.clone() };
+            let withdrawal = Withdrawal::Replace { reason, by: Box::new(event.clone()) };
             // What fails here can be had by retracting the other one.
             let _ = group.withdraw_copies(&group.event(replaced).await?, &withdrawal).await;
         }

@@ -39,7 +39,8 @@ impl Group {
     /// number of hosts may do this.
     ///
     /// # Errors
-    /// `Refused` for actors: that is for the system, services and the user.
+    /// `Refused` for actors: that is for the system, services and the user; but anybody may have a message
+    /// relayed that is due.
     pub async fn carry_out(&self, effect: &Effect) -> Result<Executed> {
         let command = match effect {
             Effect::Relay(due) => return self.pass_on(due.event_id, &due.group_id).await,

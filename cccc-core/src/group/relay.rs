@@ -317,7 +317,7 @@ impl Group {
 pub(super) enum Withdrawal {
     Cancel { recipients: Vec<Principal>, reason: String },
     Retract { reason: String },
-    Replace { reason: String, by: Event },
+    Replace { reason: String, by: Box<Event> },
     Redact { reason: String },
 }
 

@@ -62,7 +62,7 @@ fn what_nobody_names_and_nobody_touched_goes() {
         assert!(lies(&user, &forgotten), "looking removes nothing");
         let removed = user.collect_blobs().await.unwrap();
         assert_eq!(removed, found);
-        assert_eq!(removed.removed, [forgotten.sha256.clone()]);
+        assert_eq!(removed.removed, [forgotten.sha256.as_str()]);
         assert_eq!((removed.bytes, removed.named, removed.young), (9 + 4, 2, 1));
         assert!(
             !lies(&user, &forgotten) && lies(&user, &fresh) && lies(&user, &sent) && lies(&user, &retracted)
@@ -157,7 +157,7 @@ fn an_archived_group_keeps_what_it_has_and_takes_nothing() {
         let forgotten = store(&user, "forgotten", true).await;
         user.set_state(GroupMode::Archived, "").await.unwrap();
         assert_eq!(user.collect_blobs().await.unwrap_err().kind(), ErrorKind::Refused);
-        assert_eq!(user.collectable_blobs().await.unwrap().removed, [forgotten.sha256.clone()]);
+        assert_eq!(user.collectable_blobs().await.unwrap().removed, [forgotten.sha256.as_str()]);
         assert!(lies(&user, &forgotten));
         // Not even a file is stored for a message that is refused.
         let file = dir.path().join("big.bin");

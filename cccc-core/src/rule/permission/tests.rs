@@ -52,6 +52,18 @@ fn every_command(desk: &Desk, sent: Seq) -> Vec<(&'static str, Command)> {
         ("system", Command::RetireActor { actor_id: alice.clone() }),
         ("alice", Command::SeeNotices { through: sent }),
         ("alice", Command::CloseSession { session: "s".into(), reason: None }),
+        (
+            "carol",
+            Command::Join(JoinGroup {
+                session: OpenSession { session: "c".into(), ..OpenSession::default() },
+                ..JoinGroup::default()
+            }),
+        ),
+        ("system", Command::RetireActor { actor_id: alice.clone() }),
+        (
+            "alice",
+            Command::InSession { session: "s".into(), command: Box::new(Command::Ack { event: it(sent) }) },
+        ),
         ("user", Command::Send(message("x", &["alice"]))),
         ("alice", Command::Ack { event: it(sent) }),
         ("alice", Command::MarkRead { events: vec![it(sent)] }),

@@ -188,12 +188,12 @@ fn mode_named(name: &str) -> GroupMode {
 fn update(with: Arguments<'_>) -> GroupUpdate {
     let addresses = || with.texts("default_to").into_iter().filter(|text| !text.is_empty());
     let settings = with.value("set").and_then(Value::as_object).cloned().unwrap_or_default();
-    let mut update = GroupUpdate::default();
-    update.title = with.text("title").map(str::to_owned);
-    update.default_to = with.value("default_to").map(|_| addresses().map(str::to_owned).collect());
-    update.join = with.text("join").map(|join| serde_json::from_value::<JoinPolicy>(json!(join)).unwrap());
-    update.settings = settings.into_iter().collect();
-    update
+    GroupUpdate {
+        title: with.text("title").map(str::to_owned),
+        default_to: with.value("default_to").map(|_| addresses().map(str::to_owned).collect()),
+        join: with.text("join").map(|join| serde_json::from_value::<JoinPolicy>(json!(join)).unwrap()),
+        settings: settings.into_iter().collect(),
+    }
 }
 
 async fn schedule(group: &Group, with: Arguments<'_>) -> Answered {

@@ -88,7 +88,8 @@ async fn send(mut request: SendRequest<'_>, with: Arguments<'_>, dir: &Path) -> 
 
 async fn inbox(group: &Group, with: Arguments<'_>) -> Answered {
     // As `cccc inbox --json`: notices are left to `notices`.
-    let mut request = group.inbox().without_notices().limit(with.number("limit").unwrap_or(20).try_into().unwrap());
+    let mut request =
+        group.inbox().without_notices().limit(with.number("limit").unwrap_or(20).try_into().unwrap());
     if let Some(seq) = with.number("after") {
         request = request.after(Seq(seq));
     }

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::relay;
 use crate::commands::{
     actor, attach, completions, doctor, group, groups, inbox, join, ledger, mark, notices, obligations,
     receipts, schema, send, show, status, tail, task, version, who, withdraw,
 };
 use crate::commands::{context as context_command, label, reserve, vote};
 use crate::commands::{policy, schedule, waits};
+use crate::commands::{relay, retry};
 use crate::context::Context;
 use crate::demo;
 use crate::output::Outcome;
@@ -88,6 +88,7 @@ pub(crate) enum Command {
     Read(mark::ReadArgs),
     Cancel(withdraw::CancelArgs),
     Retract(withdraw::RetractArgs),
+    Retry(retry::RetryArgs),
     Redact(withdraw::RedactArgs),
     Inbox(inbox::InboxArgs),
     Notices(notices::NoticesArgs),
@@ -140,6 +141,7 @@ impl Command {
             Self::Read(args) => mark::cmd_read(context, args).await,
             Self::Cancel(args) => withdraw::cmd_cancel(context, args).await,
             Self::Retract(args) => withdraw::cmd_retract(context, args).await,
+            Self::Retry(args) => retry::cmd_retry(context, args).await,
             Self::Redact(args) => withdraw::cmd_redact(context, args).await,
             Self::Inbox(args) => inbox::cmd_inbox(context, args).await,
             Self::Notices(args) => notices::cmd_notices(context, args).await,

@@ -184,6 +184,12 @@ impl Error {
         self.0.kind
     }
 
+    /// What went wrong, without what to do next.
+    #[must_use]
+    pub(crate) fn message_text(&self) -> &str {
+        &self.0.message
+    }
+
     /// What to do next, if there is something.
     #[must_use]
     pub fn hint_text(&self) -> Option<&str> {

@@ -57,6 +57,17 @@ enum GroupCommand {
     /// Make the group read-only
     #[command(after_help = "Examples:\n  cccc group archive --reason done")]
     Archive(ReasonArgs),
+    /// Set the state of the group: one of those above, or `idle` or `stopped`
+    ///
+    /// In an idle group only schedules run, and nobody is reminded. In a stopped group nothing is handed to
+    /// agents, and no schedule runs.
+    #[command(after_help = "Examples:\n  cccc group state idle\n  cccc group state stopped --reason night")]
+    State {
+        /// The state
+        state: StateArg,
+        #[command(flatten)]
+        reason: ReasonArgs,
+    },
     /// Delete an archived group with everything in it, for ever
     #[command(
         after_help = "Examples:\n  cccc --group gh4c1f9k2x group archive && cccc group delete gh4c1f9k2x"
@@ -131,6 +142,28 @@ enum Join {
     Closed,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum StateArg {
+    Active,
+    Idle,
+    Paused,
+    Stopped,
+    Archived,
+}
+
+impl StateArg {
+    /// The state, and how it is called.
+    fn mode(self) -> (GroupMode, &'static str) {
+        match self {
+            Self::Active => (GroupMode::Active, "active"),
+            Self::Idle => (GroupMode::Idle, "idle"),
+            Self::Paused => (GroupMode::Paused, "paused"),
+            Self::Stopped => (GroupMode::Stopped, "stopped"),
+            Self::Archived => (GroupMode::Archived, "archived"),
+        }
+    }
+}
+
 #[derive(Args, Debug)]
 struct ReasonArgs {
     /// Why, for people
@@ -175,6 +208,10 @@ pub(crate) async fn cmd_group(context: &Context, args: GroupArgs) -> Outcome {
         GroupCommand::Pause(args) => set(context, GroupMode::Paused, args, "paused").await,
         GroupCommand::Resume(args) => set(context, GroupMode::Active, args, "active").await,
         GroupCommand::Archive(args) => set(context, GroupMode::Archived, args, "archived").await,
+        GroupCommand::State { state, reason } => {
+            let (mode, what) = state.mode();
+            set(context, mode, reason, what).await
+        }
         GroupCommand::Delete { id } => delete(context, &id).await,
         GroupCommand::Export { file } => bundle::export(context, file).await,
         GroupCommand::Import { file } => bundle::import(context, file).await,

@@ -19,6 +19,7 @@ pub(crate) mod policy;
 pub(crate) mod receipts;
 pub(crate) mod relay;
 pub(crate) mod reserve;
+pub(crate) mod retry;
 pub(crate) mod schedule;
 pub(crate) mod schema;
 pub(crate) mod send;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::relay::Withdrawal;
 use super::{Group, Message, appended};
 use crate::command::{Command, SendMessage};
+use crate::engine::Executed;
 use crate::error::{Error, Result};
 use crate::event::{Attachment, Event, Format, NotIf, Priority};
 use crate::id::{EventId, EventRef, Principal, Seq};
@@ -127,6 +128,17 @@ impl Group {
     /// marked as [`progress`](SendRequest::progress).
     pub fn reply(&self, message: impl IntoEventRef, text: impl Into<String>) -> SendRequest<'_> {
         self.send(text).reply_to(message)
+    }
+
+    /// Lets a message be handed to a recipient once more although it may have been: for a delivery that ended
+    /// `ambiguous`, which nobody tries again unasked. Whoever delivers does it; asking twice changes nothing.
+    ///
+    /// # Errors
+    /// `Refused` unless the delivery is ambiguous, and for anyone but the sender, the recipient, the foreman and
+    /// the user; `NotFound` for a message that is not there; `Invalid` for a malformed name.
+    pub async fn retry(&self, message: impl IntoEventRef, recipient: impl AsRef<str>) -> Result<Executed> {
+        let (event, recipient) = (message.into_event_ref()?, recipient.as_ref().parse()?);
+        self.execute(Command::Retry { event, recipient }).await
     }
 }
 

@@ -328,9 +328,10 @@ fn unreachable(address: &str, group_id: GroupId, error: Error) -> RemoteAudience
 
 /// An error of another group, with where it came from.
 fn there(error: &Error, group: &GroupId) -> Error {
-    let same = Error::new(error.kind(), format!("in group {group}: {error}"));
-    match error.kind() {
-        ErrorKind::Unavailable => same.hint("`cccc relay retry` tries it again"),
-        _ => same,
+    let same = Error::new(error.kind(), format!("in group {group}: {}", error.message_text()));
+    match (error.kind(), error.hint_text()) {
+        (ErrorKind::Unavailable, _) => same.hint("`cccc relay retry` tries it again"),
+        (_, Some(hint)) => same.hint(hint),
+        (_, None) => same,
     }
 }

@@ -44,11 +44,6 @@ pub async fn perform(group: &Group, call: &Call<'_>) -> Result<Value> {
             let delivery = text("delivery").parse()?;
             done(&group.execute(Command::Settle { delivery, outcome }).await?)
         }
-        "host retry" => {
-            let command =
-                Command::Retry { event: text("event").parse()?, recipient: text("recipient").parse()? };
-            done(&group.execute(command).await?)
-        }
         other => Err(unknown("operation of a host", &other)),
     }
 }

@@ -146,6 +146,7 @@ pub const VERBS: &[Verb] = &[
     verb("group pause", One, REASON),
     verb("group resume", One, REASON),
     verb("group archive", One, REASON),
+    verb("group state", One, &[at("state", Text), flag("reason", Text)]),
     verb("group export", One, &[at("file", Text)]),
     verb("group import", One, &[at("file", Text)]),
     verb("group gc", One, &[flag("dry_run", Flag)]),
@@ -235,6 +236,7 @@ pub const VERBS: &[Verb] = &[
     verb("ack", One, EVENT),
     verb("read", One, &[at("event", Text), flag("through", Flag)]),
     verb("cancel", One, EVENT_REASON),
+    verb("retry", One, &[at("event", Text), flag("to", Text)]),
     verb("retract", One, EVENT_REASON),
     verb("redact", One, EVENT_REASON),
     verb(
@@ -416,7 +418,6 @@ pub const VERBS: &[Verb] = &[
     host("host upkeep", List, &[]),
     host("host claim", One, &[at("recipient", Text), at("events", Texts), flag("transport", Text)]),
     host("host settle", One, &[at("delivery", Text), at("outcome", Text), flag("reason", Text)]),
-    host("host retry", One, &[at("event", Text), at("recipient", Text)]),
 ];
 
 #[cfg(test)]

@@ -67,6 +67,7 @@ impl LibraryDoor {
             "group pause" => set(group, GroupMode::Paused, with).await,
             "group resume" => set(group, GroupMode::Active, with).await,
             "group archive" => set(group, GroupMode::Archived, with).await,
+            "group state" => set(group, mode_named(with.needed("state")), with).await,
             "group export" => {
                 let file = File::create_new(self.dir.path().join(with.needed("file"))).unwrap();
                 of(&group.export(file).await?)

@@ -20,6 +20,7 @@ pub(super) async fn perform(group: &Group, verb: &str, with: Arguments<'_>, dir:
         "read" if with.flag("through") => done(group.read_through(event()).await),
         "read" => done(group.read(event()).await),
         "cancel" => done(group.cancel(event(), reason()).await),
+        "retry" => done(group.retry(event(), with.needed("to")).await),
         "retract" => done(group.retract(event(), reason()).await),
         "redact" => done(group.redact(event(), reason()).await),
         "inbox" => inbox(group, with).await,

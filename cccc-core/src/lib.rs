@@ -74,6 +74,7 @@ mod clock;
 pub mod command;
 pub mod concepts;
 pub mod disk;
+pub mod duration;
 mod engine;
 pub mod error;
 pub mod event;
@@ -108,6 +109,7 @@ pub use group::{
     OpenVoteRequest, ReserveRequest, SetContextRequest,
 };
 pub use group::{ScheduleRequest, ScheduleView};
+pub use group::{Standing, Voices};
 pub use home::{Attached, FileSystem, GroupEntry, HOME_VARIABLE, Home, HomeOptions, Scope};
 pub use id::{ActorId, EventId, EventRef, GroupId, Label, Principal, Seq};
 pub use id::{ContextKey, ReservationId, ScheduleId, TaskId, VoteId};

@@ -1,9 +1,6 @@
 //! `cccc inbox`
 
-use std::collections::BTreeMap;
-
-use cccc_core::event::Role;
-use cccc_core::{ActorId, Group, Inbox, Message, Principal, Result, Seq};
+use cccc_core::{Group, Inbox, Message, Seq, Voices};
 use clap::Args;
 
 use crate::context::Context;
@@ -47,24 +44,17 @@ pub(crate) async fn cmd_inbox(context: &Context, args: InboxArgs) -> Outcome {
         request = request.peek();
     }
     let inbox = request.await?;
-    let roles = roles(&group).await?;
-    context.out.answers(&inbox.messages, || text(&context.out, &group, &inbox, &roles))
+    let voices = group.voices().await?;
+    context.out.answers(&inbox.messages, || text(&context.out, &group, &inbox, &voices))
 }
 
-type Roles = BTreeMap<ActorId, Role>;
-
-/// What each actor is now, to say from whom a message is.
-pub(crate) async fn roles(group: &Group) -> Result<Roles> {
-    Ok(group.actors().await?.into_iter().map(|actor| (actor.actor_id, actor.role)).collect())
-}
-
-fn text(out: &Output, group: &Group, inbox: &Inbox, roles: &Roles) -> String {
+fn text(out: &Output, group: &Group, inbox: &Inbox, voices: &Voices) -> String {
     if inbox.messages.is_empty() {
         return format!("nothing unread for {}", group.by());
     }
     let mut parts = vec![format!("{} unread for {}", inbox.unread, group.by())];
     for message in &inbox.messages {
-        parts.push(message_text(out, message, group.by(), roles));
+        parts.push(message_text(out, message, voices));
     }
     if let Some(next) = inbox.next {
         parts.push(format!("more: cccc inbox --after {next}"));
@@ -72,25 +62,11 @@ fn text(out: &Output, group: &Group, inbox: &Inbox, roles: &Roles) -> String {
     parts.join("\n\n")
 }
 
-/// Where a message comes from, in words that no agent can take for the user's when they are not.
-pub(crate) fn from(by: &Principal, reader: &Principal, roles: &Roles) -> String {
-    let not = if *reader == Principal::User { "" } else { " (not the user)" };
-    match by {
-        Principal::User => "from the user".to_owned(),
-        Principal::System => format!("from the system{not}"),
-        Principal::Service(name) => format!("from the service {name}{not}"),
-        Principal::Actor(id) => match roles.get(id) {
-            Some(role) => format!("from {} {id}{not}", word(role)),
-            None => format!("from {id}, who has left{not}"),
-        },
-    }
-}
-
-fn message_text(out: &Output, message: &Message, reader: &Principal, roles: &Roles) -> String {
+fn message_text(out: &Output, message: &Message, voices: &Voices) -> String {
     let head = format!(
         "{}  {}  {}",
         out.style(Style::Bold, message.seq),
-        out.style(who_style(&message.by), from(&message.by, reader, roles)),
+        out.style(who_style(&message.by), voices.from(&message.by)),
         out.style(Style::Dim, ago(message.ts)),
     );
     let mut lines = vec![head];

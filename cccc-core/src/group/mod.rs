@@ -12,6 +12,7 @@ mod query;
 mod reservation;
 mod schedule;
 mod session;
+mod standing;
 mod task;
 mod vote;
 mod wait;
@@ -30,6 +31,7 @@ pub use query::ObligationsRequest;
 pub use reservation::{DEFAULT_LEASE, IntoReservationId, ReserveRequest};
 pub use schedule::{ScheduleRequest, ScheduleView};
 pub use session::{JoinRequest, Joined, LiveSession, Member, SessionView};
+pub use standing::{Standing, Voices};
 pub use task::{AddTaskRequest, IntoTaskId, TasksRequest, Tracked, TrackedSendRequest, UpdateTaskRequest};
 pub use vote::{DEFAULT_VOTE, IntoVoteId, OpenVoteRequest};
 

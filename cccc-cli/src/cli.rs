@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::mcp;
 use crate::commands::{
     actor, attach, completions, doctor, group, groups, inbox, join, ledger, mark, obligations, receipts,
     schema, send, show, status, tail, task, version, who, withdraw,
@@ -102,6 +103,7 @@ pub(crate) enum Command {
     Waits(waits::WaitsArgs),
     Policy(policy::PolicyArgs),
     Schedule(schedule::ScheduleArgs),
+    Mcp(mcp::McpArgs),
     Show(show::ShowArgs),
     Tail(tail::TailArgs),
     Ledger(ledger::LedgerArgs),
@@ -152,6 +154,7 @@ impl Command {
             Self::Waits(args) => waits::cmd_waits(context, args).await,
             Self::Policy(args) => policy::cmd_policy(context, args).await,
             Self::Schedule(args) => schedule::cmd_schedule(context, args).await,
+            Self::Mcp(args) => mcp::cmd_mcp(context, args),
             Self::Show(args) => show::cmd_show(context, args).await,
             Self::Tail(args) => tail::cmd_tail(context, args).await,
             Self::Ledger(args) => ledger::cmd_ledger(context, args).await,

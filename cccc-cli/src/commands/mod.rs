@@ -12,6 +12,7 @@ pub(crate) mod join;
 pub(crate) mod label;
 pub(crate) mod ledger;
 pub(crate) mod mark;
+pub(crate) mod mcp;
 pub(crate) mod obligations;
 pub(crate) mod policy;
 pub(crate) mod receipts;

@@ -142,7 +142,7 @@ fn said(error: &Error) -> (String, Option<String>) {
 /// Core names the commands of its command line, in backquotes. A model has calls for most of them.
 fn calls(text: &str) -> String {
     let mut parts: Vec<String> = text.split('`').map(ToOwned::to_owned).collect();
-    let quoted = parts.len() / 2 * 2;
+    let quoted = (parts.len() - 1) / 2 * 2;
     for part in parts.iter_mut().take(quoted).skip(1).step_by(2) {
         if let Some(call) = part.strip_prefix("cccc ").and_then(call_for) {
             *part = call;

@@ -14,8 +14,6 @@ const ACTOR_VARIABLE: &str = "CCCC_ACTOR_ID";
 const CHANNEL_VARIABLE: &str = "CCCC_CHANNEL";
 /// The variable that names packs of tools to begin with, by commas.
 const PACKS_VARIABLE: &str = "CCCC_PACKS";
-/// The variables in which programs tell what they start which session of theirs that is.
-const SESSION_VARIABLES: [&str; 1] = ["CODEX_THREAD_ID"];
 
 /// Where a server works and who it is.
 #[derive(Clone, Debug)]
@@ -37,12 +35,15 @@ pub struct Options {
     pub runtime: Option<String>,
     /// The program that embodies it as far as marks in the environment tell, if the client does not say.
     pub marked_runtime: Option<String>,
-    /// That program's own id of its session.
+    /// That program's own id of its session. The environment is no place to look for it: what programs say there
+    /// is meant for the commands they run, and a server that finds it was started by one of those.
     pub agent_session: Option<String>,
     /// Whether the client was told to show what comes through a channel.
     pub channel: bool,
     /// Packs of tools that are on from the beginning.
     pub packs: Vec<String>,
+    /// The process that started this server, which is the agent's program.
+    pub program: Option<Process>,
     /// The processes above this one, nearest first.
     pub above: Vec<Process>,
 }
@@ -63,6 +64,7 @@ impl Options {
             agent_session: None,
             channel: false,
             packs: Vec::new(),
+            program: None,
             above: Vec::new(),
         }
     }
@@ -79,11 +81,11 @@ impl Options {
             group: variable(GROUP_VARIABLE),
             inherited_actor: variable(ACTOR_VARIABLE),
             runtime: variable(runtime::VARIABLE),
-            agent_session: SESSION_VARIABLES.iter().find_map(|name| variable(name)),
             channel: variable(CHANNEL_VARIABLE).is_some_and(|value| value == "1"),
             packs: variable(PACKS_VARIABLE)
                 .map(|names| names.split(',').map(|name| name.trim().to_owned()).collect())
                 .unwrap_or_default(),
+            program: Process::caller(),
             above: Process::ancestors(),
             ..Self::new(Home::default_path()?, directory)
         })

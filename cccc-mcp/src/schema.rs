@@ -42,6 +42,9 @@ fn generated<T: JsonSchema>(settings: SchemaSettings) -> JsonObject {
 
 /// Removes what tells nothing.
 fn compact(value: &mut Value) {
+    if value == &Value::Bool(true) {
+        *value = json!({});
+    }
     let Value::Object(map) = value else { return };
     for noise in ["$schema", "title", "format", "default", "minimum", "additionalProperties"] {
         map.remove(noise);
@@ -85,8 +88,13 @@ fn not_null(map: &mut Map<String, Value>) {
 /// A choice of words is written as a list of words.
 fn words(map: &mut Map<String, Value>) {
     let Some(Value::Array(each)) = map.get("oneOf") else { return };
-    let words: Option<Vec<Value>> = each.iter().map(|one| one.get("const").cloned()).collect();
-    if let Some(words) = words {
+    let of_one = |one: &Value| match (one.get("const"), one.get("enum")) {
+        (Some(word), _) => Some(vec![word.clone()]),
+        (None, Some(Value::Array(words))) => Some(words.clone()),
+        _ => None,
+    };
+    let words: Option<Vec<Vec<Value>>> = each.iter().map(of_one).collect();
+    if let Some(words) = words.map(|words| words.concat()) {
         map.remove("oneOf");
         map.insert("type".into(), "string".into());
         map.insert("enum".into(), words.into());

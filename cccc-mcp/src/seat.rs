@@ -6,6 +6,7 @@
 //! that actor's session until it ends or the agent says that it is somebody else.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cccc_core::{ActorId, Error, ErrorKind, Group, Home, LiveSession, Result, SessionView};
@@ -33,6 +34,8 @@ pub(crate) struct Seat {
     /// How the client names itself.
     client: Mutex<String>,
     taken: tokio::sync::Mutex<Option<Arc<Seated>>>,
+    /// Set when the client is gone: nobody comes in any more.
+    closed: AtomicBool,
     /// The packs that are on.
     packs: Mutex<BTreeSet<String>>,
 }
@@ -75,6 +78,7 @@ impl Seat {
             home: OnceCell::new(),
             client: Mutex::default(),
             taken: tokio::sync::Mutex::default(),
+            closed: AtomicBool::new(false),
             packs: Mutex::new(packs),
         }
     }
@@ -171,20 +175,24 @@ impl Seat {
     }
 
     async fn join(&self, who: &As) -> Result<Seated> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::unavailable("the client has gone"));
+        }
         let group = self.group().await?;
-        let Options { directory, actor, inherited_actor, runtime, agent_session, above, .. } = &self.options;
-        let program = match runtime {
+        let Options { directory, actor, inherited_actor, runtime, agent_session, program, above, .. } =
+            &self.options;
+        let name = match runtime {
             Some(name) => name.clone(),
             None => runtime::of_client(&locked(&self.client), self.options.marked_runtime.as_deref()),
         };
-        let mut request = group.join().directory(directory).runtime(&program);
+        let mut request = group.join().directory(directory).runtime(&name);
         if let Some(session) = agent_session {
             request = request.agent_session(session);
         }
-        if let Some(starter) = above.first() {
-            request = request.program(starter.clone());
-            if runtime::is_one_session(&program) {
-                request = request.process(starter.clone());
+        if let Some(program) = program {
+            request = request.program(program.clone());
+            if runtime::is_one_session(&name) {
+                request = request.process(program.clone());
             }
         }
         request = match (who, actor, inherited_actor) {
@@ -202,15 +210,13 @@ impl Seat {
     }
 
     /// Who this would be, as far as can be told without joining.
-    pub(crate) async fn expected(&self) -> Option<String> {
-        match self.occupant().await {
-            Some(seated) => Some(seated.actor.to_string()),
-            None => self.options.actor.clone().or_else(|| self.options.inherited_actor.clone()),
-        }
+    pub(crate) fn expected(&self) -> Option<String> {
+        self.options.actor.clone().or_else(|| self.options.inherited_actor.clone())
     }
 
     /// Gets up: ends the session, so that nobody has to find out.
     pub(crate) async fn leave(&self, reason: &str) -> Result<()> {
+        self.closed.store(true, Ordering::Release);
         match self.taken.lock().await.take() {
             Some(seated) => end(seated, reason).await,
             None => Ok(()),

@@ -27,6 +27,13 @@ pub(crate) fn head(text: &str, max_bytes: usize) -> (&str, bool) {
     (text, true)
 }
 
+/// A part of a text, from a place, at most so many bytes as JSON has it; and where the rest begins.
+pub(crate) fn part(text: &str, from: usize, max_bytes: usize) -> (&str, Option<usize>) {
+    let from = (0..=from.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    let (shown, whole) = head(text.get(from..).unwrap_or_default(), max_bytes);
+    (shown, (!whole).then_some(from + shown.len()))
+}
+
 /// How many bytes a character takes in JSON.
 fn escaped_len(c: char) -> usize {
     match c {
@@ -54,12 +61,30 @@ pub(crate) fn fitting<T: serde::Serialize>(items: &[T], max_bytes: usize) -> usi
     items.iter().take(MAX_ITEMS).take_while(fits).count()
 }
 
-/// As many values, from the first, as fit into an answer; and whether that is all of them.
-pub(crate) fn page<T: serde::Serialize>(mut items: Vec<T>) -> (Vec<T>, bool) {
-    let all = items.len();
-    items.truncate(fitting(&items, ITEMS_BYTES));
-    let whole = items.len() == all;
-    (items, whole)
+/// A part of a list.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Page<T> {
+    pub(crate) items: Vec<T>,
+    /// How many to skip to see what follows; `None` at the end.
+    pub(crate) next: Option<usize>,
+}
+
+impl<T> Page<T> {
+    /// The call that shows what follows: a tool with its arguments but for `skip`.
+    pub(crate) fn call(&self, tool: &str, arguments: &str) -> Option<String> {
+        let comma = if arguments.is_empty() { "" } else { "," };
+        self.next.map(|skip| format!("{tool} {{{arguments}{comma}\"skip\":{skip}}}"))
+    }
+}
+
+/// As many values as fit into an answer, after these first ones. A value that is too long for any answer is one,
+/// and is cut when it is answered.
+pub(crate) fn page<T: serde::Serialize>(items: Vec<T>, skip: Option<usize>) -> Page<T> {
+    let (skip, all) = (skip.unwrap_or(0), items.len());
+    let mut items: Vec<T> = items.into_iter().skip(skip).collect();
+    items.truncate(fitting(&items, ITEMS_BYTES).max(1));
+    let seen = skip.saturating_add(items.len());
+    Page { items, next: (seen < all).then_some(seen) }
 }
 
 /// Cuts a value until it fits, whatever is in it: first long texts, then the ends of long lists. Says whether
@@ -136,6 +161,20 @@ mod tests {
     }
 
     #[test]
+    fn parts_of_a_text_make_the_whole() {
+        let text = "äöü\n€".repeat(50);
+        let (mut all, mut at) = (String::new(), Some(0));
+        while let Some(from) = at {
+            let (shown, next) = part(&text, from, 9);
+            all.push_str(shown);
+            at = next;
+        }
+        assert_eq!(all, text);
+        assert_eq!(part("ä", 1, 9), ("ä", None));
+        assert_eq!(part("ä", 99, 9), ("", None));
+    }
+
+    #[test]
     fn whatever_it_is_it_fits_in_the_end() {
         for mut value in [
             json!({"a": "x".repeat(100_000)}),
@@ -154,9 +193,12 @@ mod tests {
 
     #[test]
     fn a_page_is_what_fits() {
-        assert_eq!(page(vec![1; 100]), (vec![1; MAX_ITEMS], false));
-        assert_eq!(page(vec![1; 3]), (vec![1; 3], true));
-        let (kept, whole) = page(vec!["x".repeat(2000); 10]);
-        assert!(kept.len() == 3 && !whole);
+        let first = page(vec![1; 100], None);
+        assert_eq!((first.items.len(), first.next), (MAX_ITEMS, Some(MAX_ITEMS)));
+        assert_eq!(first.call("t", "\"a\":1").as_deref(), Some("t {\"a\":1,\"skip\":20}"));
+        assert_eq!(page(vec![1; 100], Some(95)), Page { items: vec![1; 5], next: None });
+        assert_eq!(page(vec![1; 3], Some(7)), Page { items: vec![], next: None });
+        assert_eq!(page(vec!["x".repeat(2000); 10], None).next, Some(3));
+        assert_eq!(page(vec!["x".repeat(20_000); 2], None).next, Some(1));
     }
 }

@@ -5,10 +5,14 @@ use cccc_core::{Event, Message, ObligationKind, Principal, Seq, TaskId, Timestam
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::bounds::{MAX_TEXT_BYTES, head};
+use crate::bounds::{MAX_TEXT_BYTES, head, part, size};
 
 /// The most bytes of what else a message says of itself, each.
 const MAX_WORD_BYTES: usize = 200;
+/// What the call that shows the rest takes.
+const MORE_BYTES: usize = 80;
+/// How much of a text is shown however little room there is.
+const MIN_TEXT_BYTES: usize = 200;
 /// The most files and references that are named.
 const MAX_NAMED: usize = 8;
 
@@ -53,11 +57,12 @@ impl View {
         view.with_text(&message.content.text, 0, text_bytes)
     }
 
-    /// Any message, from a place in its text.
-    pub(crate) fn from_place(event: &Event, voices: &Voices, from: usize, text_bytes: usize) -> Option<Self> {
+    /// Any message, from a place in its text, in at most so many bytes.
+    pub(crate) fn from_place(event: &Event, voices: &Voices, from: usize, max_bytes: usize) -> Option<Self> {
         let message = event.message()?;
         let view = Self::of(event.seq, event.ts, &event.by, message, voices);
-        Some(view.with_text(&message.text, from, text_bytes))
+        let room = max_bytes.saturating_sub(size(&view) + MORE_BYTES).max(MIN_TEXT_BYTES);
+        Some(view.with_text(&message.text, from, room))
     }
 
     fn of(seq: Seq, at: Timestamp, by: &Principal, message: &ChatMessage, voices: &Voices) -> Self {
@@ -81,13 +86,9 @@ impl View {
     }
 
     fn with_text(mut self, text: &str, from: usize, max_bytes: usize) -> Self {
-        let from = (0..=from.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        let (shown, whole) = head(text.get(from..).unwrap_or_default(), max_bytes);
+        let (shown, next) = part(text, from, max_bytes);
         shown.clone_into(&mut self.text);
-        if !whole {
-            let next = from + shown.len();
-            self.more = Some(format!("cccc_inbox_list {{\"seq\":{},\"text_from\":{next}}}", self.seq));
-        }
+        self.more = next.map(|next| format!("cccc_inbox_list {{\"seq\":{},\"text_from\":{next}}}", self.seq));
         self
     }
 }
@@ -117,7 +118,7 @@ pub(crate) fn all_unread(messages: &[Message], voices: &Voices, max_bytes: usize
     let mut text_bytes = MAX_TEXT_BYTES;
     loop {
         let views: Vec<View> = messages.iter().map(|one| View::unread(one, voices, text_bytes)).collect();
-        if text_bytes < 64 || crate::bounds::size(&views) <= max_bytes {
+        if text_bytes < 64 || size(&views) <= max_bytes {
             return views;
         }
         text_bytes /= 2;

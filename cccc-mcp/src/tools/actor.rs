@@ -38,6 +38,8 @@ pub(crate) struct ActorArgs {
     /// remove: who takes over what it owes [it returns to who asked]
     successor: Option<String>,
     reason: Option<String>,
+    /// Of a list: leave out the first so many
+    skip: Option<usize>,
 }
 
 #[derive(Debug, Default, Serialize, JsonSchema)]
@@ -48,9 +50,9 @@ pub(crate) struct Acted {
     actors: Option<Vec<ActorView>>,
     #[serde(skip_serializing_if = "Option::is_none", flatten)]
     done: Option<Done>,
-    /// Whether there is more than is shown.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    truncated: bool,
+    /// The call that shows what follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
 }
 
 impl Tool for Actor {
@@ -67,8 +69,9 @@ impl Tool for Actor {
         let id = |action| needed(args.actor.as_deref().map(|id| id.trim_start_matches('@')), action, "actor");
         match args.action {
             Action::List => {
-                let (actors, whole) = page(group.actors().await?);
-                Ok(Acted { actors: Some(actors), truncated: !whole, ..Acted::default() })
+                let page = page(group.actors().await?, args.skip);
+                let next = page.call(Self::NAME, "\"action\":\"list\"");
+                Ok(Acted { actors: Some(page.items), next, ..Acted::default() })
             }
             Action::Add => {
                 let mut request = group.add_actor(id("add")?);

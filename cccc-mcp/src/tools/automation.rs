@@ -51,6 +51,8 @@ pub(crate) struct AutomationArgs {
     at: Option<String>,
     /// Of cron and at, like Europe/Paris [this machine's]
     tz: Option<String>,
+    /// Of a list: leave out the first so many
+    skip: Option<usize>,
 }
 
 #[derive(Debug, Default, Serialize, JsonSchema)]
@@ -59,9 +61,9 @@ pub(crate) struct Automated {
     schedules: Option<Vec<ScheduleView>>,
     #[serde(skip_serializing_if = "Option::is_none", flatten)]
     done: Option<Done>,
-    /// Whether there is more than is shown.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    truncated: bool,
+    /// The call that shows what follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
 }
 
 impl Tool for Automation {
@@ -79,8 +81,9 @@ impl Tool for Automation {
         let id = |action| needed(args.id.as_deref(), action, "id");
         let done = match args.action {
             Action::List => {
-                let (schedules, whole) = page(group.schedules().await?);
-                return Ok(Automated { schedules: Some(schedules), truncated: !whole, done: None });
+                let page = page(group.schedules().await?, args.skip);
+                let next = page.call(Self::NAME, "\"action\":\"list\"");
+                return Ok(Automated { schedules: Some(page.items), next, done: None });
             }
             Action::Notice => {
                 let mut request = group.schedule_notice(needed(args.text.clone(), "notice", "text")?);

@@ -14,13 +14,13 @@ use crate::packs::{Packs, Who};
 use crate::seat::{As, Seated};
 
 /// How much of the shared context is shown.
-const CONTEXT_BYTES: usize = 2000;
+const CONTEXT_BYTES: usize = 1500;
 /// How much of what is owed is named.
-const MAX_OWED: usize = 8;
+const MAX_OWED: usize = 6;
 /// How many of the tasks and of the others are named.
-const MAX_NAMED: usize = 12;
+const MAX_NAMED: usize = 10;
 /// How much is said of each.
-const LINE_BYTES: usize = 160;
+const LINE_BYTES: usize = 120;
 
 /// `cccc_bootstrap`
 #[derive(Debug)]

@@ -6,10 +6,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Call, Effect, Tool};
-use crate::bounds::page;
+use crate::bounds::{page, part};
 
 /// How much of the context is shown as one text.
 const DIGEST_BYTES: usize = 5000;
+/// How much of the text of one entry is shown.
+const TEXT_BYTES: usize = 6000;
 /// The most changes of one call.
 const MAX_CHANGES: usize = 20;
 
@@ -22,6 +24,10 @@ pub(crate) enum Get {}
 pub(crate) struct GetArgs {
     /// An entry or a section: brief, decisions, notes, services/api, agents [a digest of all]
     key: Option<String>,
+    /// Of a list: leave out the first so many
+    skip: Option<usize>,
+    /// Of one entry: where in its text to begin
+    text_from: Option<usize>,
 }
 
 #[derive(Debug, Default, Serialize, JsonSchema)]
@@ -35,9 +41,9 @@ pub(crate) struct Got {
     /// What agents say they are doing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     agents: Vec<AgentView>,
-    /// Whether there is more than is shown: ask for a single key.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    truncated: bool,
+    /// The call that shows what follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
 }
 
 impl Tool for Get {
@@ -57,24 +63,30 @@ impl Tool for Get {
                 Ok(Got { text: Some(text), ..Got::default() })
             }
             Some("agents") => {
-                let (agents, whole) = page(group.agent_states().await?);
-                Ok(Got { agents, truncated: !whole, ..Got::default() })
+                let page = page(group.agent_states().await?, args.skip);
+                let next = page.call(Self::NAME, "\"key\":\"agents\"");
+                Ok(Got { agents: page.items, next, ..Got::default() })
             }
             Some(key) => {
                 let mut entries = group.context_of(key).await?;
-                // One entry may be longer than an answer: it is cut rather than left out.
-                let one = entries.len() == 1;
-                let whole = if one { true } else { shorten(&mut entries) };
-                Ok(Got { entries, truncated: !whole, ..Got::default() })
+                if let [entry] = entries.as_mut_slice() {
+                    let next = excerpt(entry, args.text_from.unwrap_or(0));
+                    return Ok(Got { entries, next, ..Got::default() });
+                }
+                let page = page(entries, args.skip);
+                let next = page.call(Self::NAME, &format!("\"key\":{key:?}"));
+                Ok(Got { entries: page.items, next, ..Got::default() })
             }
         }
     }
 }
 
-fn shorten(entries: &mut Vec<EntryView>) -> bool {
-    let (kept, whole) = page(std::mem::take(entries));
-    *entries = kept;
-    whole
+/// Leaves of an entry's text what fits, from a place; answers the call that shows what follows.
+fn excerpt(entry: &mut EntryView, from: usize) -> Option<String> {
+    let ContextValue::Text(text) = &mut entry.value else { return None };
+    let (shown, next) = part(text, from, TEXT_BYTES);
+    *text = shown.to_owned();
+    next.map(|next| format!("{} {{\"key\":\"{}\",\"text_from\":{next}}}", Get::NAME, entry.key))
 }
 
 /// `cccc_context_sync`

@@ -66,6 +66,8 @@ pub(crate) struct CoordinationArgs {
     seq: Option<Event>,
     /// vote, vote_close, release, cancel, retract, leave
     reason: Option<String>,
+    /// Of a list: leave out the first so many
+    skip: Option<usize>,
 }
 
 #[derive(Debug, Default, Serialize, JsonSchema)]
@@ -87,9 +89,9 @@ pub(crate) struct Coordinated {
     reservations: Option<Vec<ReservationView>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     votes: Option<Vec<VoteView>>,
-    /// Whether there is more than is shown.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    truncated: bool,
+    /// The call that shows what follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
 }
 
 /// An actor, as the others see it.
@@ -126,10 +128,16 @@ impl From<Member> for MemberView {
 }
 
 /// Puts a page of something into an answer.
-fn paged<T: Serialize>(items: Vec<T>, put: impl FnOnce(&mut Coordinated, Vec<T>)) -> Coordinated {
-    let (items, whole) = page(items);
-    let mut answer = Coordinated { truncated: !whole, ..Coordinated::default() };
-    put(&mut answer, items);
+fn paged<T: Serialize>(
+    items: Vec<T>,
+    skip: Option<usize>,
+    arguments: &str,
+    put: impl FnOnce(&mut Coordinated, Vec<T>),
+) -> Coordinated {
+    let page = page(items, skip);
+    let next = page.call(Coordination::NAME, arguments);
+    let mut answer = Coordinated { next, ..Coordinated::default() };
+    put(&mut answer, page.items);
     answer
 }
 
@@ -151,25 +159,32 @@ impl Tool for Coordination {
     async fn run(call: &Call, args: CoordinationArgs) -> Result<Coordinated> {
         let seated = call.seated().await?;
         let group = seated.group();
-        let reason = args.reason.unwrap_or_default();
+        let (reason, skip) = (args.reason.unwrap_or_default(), args.skip);
         let event = |name| needed(args.seq.as_ref(), name, "seq").and_then(Event::reference);
         let vote = |name| needed(args.vote.as_deref(), name, "vote");
         let reservation = |name| needed(args.reservation.as_deref(), name, "reservation");
         Ok(match args.action {
             Action::Who => {
                 let members = group.who().await?.into_iter().map(MemberView::from).collect();
-                paged(members, |answer, members| answer.members = Some(members))
+                paged(members, skip, "\"action\":\"who\"", |answer, members| answer.members = Some(members))
             }
-            Action::Owed => paged(group.obligations().await?, |answer, all| answer.obligations = Some(all)),
+            Action::Owed => paged(group.obligations().await?, skip, "\"action\":\"owed\"", |answer, all| {
+                answer.obligations = Some(all)
+            }),
             Action::Waits => {
                 let graph = group.waits().await?;
-                let mut answer = paged(graph.waits, |answer, waits| answer.waits = Some(waits));
+                let mut answer = paged(graph.waits, skip, "\"action\":\"waits\"", |answer, waits| {
+                    answer.waits = Some(waits)
+                });
                 answer.cycles = graph.cycles.into_iter().take(MAX_ITEMS / 4).collect();
                 answer
             }
             Action::Receipts => {
-                let receipts = group.receipts(event("receipts")?).await?;
-                paged(receipts, |answer, receipts| answer.receipts = Some(receipts))
+                let message = event("receipts")?;
+                let arguments = format!("\"action\":\"receipts\",\"seq\":{:?}", message.to_string());
+                paged(group.receipts(message).await?, skip, &arguments, |answer, receipts| {
+                    answer.receipts = Some(receipts)
+                })
             }
             Action::Decide => group.decide(needed(args.text, "decide", "text")?).await?.into(),
             Action::Note => group.note(needed(args.text, "note", "text")?).await?.into(),
@@ -192,7 +207,7 @@ impl Tool for Coordination {
                     Some(path) => group.reservations_of(path).await?,
                     None => group.reservations().await?,
                 };
-                paged(all, |answer, all| answer.reservations = Some(all))
+                paged(all, skip, "\"action\":\"reservations\"", |answer, all| answer.reservations = Some(all))
             }
             Action::VoteOpen => {
                 let mut request = group.open_vote(needed(args.subject, "vote_open", "subject")?);
@@ -213,7 +228,9 @@ impl Tool for Coordination {
                 Some(id) => {
                     Coordinated { votes: Some(vec![group.vote(id).await?]), ..Coordinated::default() }
                 }
-                None => paged(group.votes().await?, |answer, votes| answer.votes = Some(votes)),
+                None => paged(group.votes().await?, skip, "\"action\":\"votes\"", |answer, votes| {
+                    answer.votes = Some(votes)
+                }),
             },
             Action::VoteClose => group.close_vote(vote("vote_close")?, reason).await?.into(),
             Action::Cancel => group.cancel(event("cancel")?, reason).await?.into(),

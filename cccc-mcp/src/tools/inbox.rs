@@ -13,8 +13,6 @@ use crate::message::{View, all_unread};
 
 /// The longest wait.
 const MAX_WAIT: Duration = Duration::from_secs(60);
-/// How much of a text is shown when one message is asked for.
-const ONE_TEXT_BYTES: usize = 6000;
 
 /// `cccc_inbox_list`
 #[derive(Debug)]
@@ -76,7 +74,7 @@ impl Tool for List {
 async fn one(group: &Group, seq: &args::Event, from: usize) -> Result<Listed> {
     let event = group.event(seq.reference()?).await?;
     let voices = group.voices().await?;
-    let view = View::from_place(&event, &voices, from, ONE_TEXT_BYTES).ok_or_else(|| {
+    let view = View::from_place(&event, &voices, from, ITEMS_BYTES).ok_or_else(|| {
         Error::invalid(format!("event {} is a {}, not a message", event.seq, event.body.kind()))
     })?;
     Ok(Listed { messages: vec![view], unread: None, next: None })

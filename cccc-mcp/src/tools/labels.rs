@@ -21,15 +21,17 @@ pub(crate) struct LabelsArgs {
     remove: Vec<String>,
     /// Whose, for the foreman [yours]
     actor: Option<String>,
+    /// Of a list: leave out the first so many
+    skip: Option<usize>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Labelled {
     /// All labels, with who has them.
     labels: Vec<LabelView>,
-    /// Whether there is more than is shown.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    truncated: bool,
+    /// The call that shows what follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
 }
 
 impl Tool for Labels {
@@ -52,7 +54,7 @@ impl Tool for Labels {
             let request = group.remove_labels(&args.remove);
             of.map_or(request, |id| group.remove_labels(&args.remove).of(id)).await?;
         }
-        let (labels, whole) = page(group.labels().await?);
-        Ok(Labelled { labels, truncated: !whole })
+        let page = page(group.labels().await?, args.skip);
+        Ok(Labelled { next: page.call(Self::NAME, ""), labels: page.items })
     }
 }

@@ -11,8 +11,8 @@ use crate::args::names;
 use crate::bounds::{MAX_ITEMS, page};
 use crate::message::View;
 
-/// How much of a message's text history shows.
-const LINE_BYTES: usize = 300;
+/// How much history shows of a message.
+const LINE_BYTES: usize = 600;
 
 /// `cccc_history`
 #[derive(Debug)]
@@ -102,7 +102,8 @@ impl Tool for History {
         if !forwards {
             events.reverse();
         }
-        let (mut events, whole) = page(events);
+        let page = page(events, None);
+        let (mut events, whole) = (page.items, page.next.is_none());
         let next = match (whole, forwards) {
             (true, true) => history.next.map(|next| format!("cccc_history {{\"from\":{next}}}")),
             (true, false) => history.next.map(|next| format!("cccc_history {{\"before\":{next}}}")),

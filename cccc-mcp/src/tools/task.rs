@@ -72,6 +72,8 @@ pub(crate) struct TaskArgs {
     /// The version you read: refused if it changed since
     base_version: Option<u64>,
     client_id: Option<String>,
+    /// Of a list: leave out the first so many
+    skip: Option<usize>,
 }
 
 /// One of these.
@@ -96,9 +98,9 @@ pub(crate) struct Tasked {
     task: Option<TaskView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tasks: Option<Vec<TaskView>>,
-    /// Whether there is more than is shown.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    truncated: bool,
+    /// The call that shows what follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
 }
 
 impl Tool for Task {
@@ -130,14 +132,17 @@ fn one(task: TaskView) -> Tasked {
 
 async fn list(group: &cccc_core::Group, args: TaskArgs) -> Result<Tasked> {
     let mut request = group.tasks();
+    let mut arguments = "\"action\":\"list\"".to_owned();
     if let Some(owner) = args.owner {
+        arguments += &format!(",\"owner\":{owner:?}");
         request = request.owner(owner.trim_start_matches('@'));
     }
     if let Some(status) = args.status {
+        arguments += &format!(",\"status\":\"{}\"", status.as_str());
         request = request.status(status).settled();
     }
-    let (tasks, whole) = page(request.await?);
-    Ok(Tasked { tasks: Some(tasks), truncated: !whole, task: None })
+    let page = page(request.await?, args.skip);
+    Ok(Tasked { next: page.call(Task::NAME, &arguments), tasks: Some(page.items), task: None })
 }
 
 async fn add(group: &cccc_core::Group, args: TaskArgs) -> Result<Tasked> {

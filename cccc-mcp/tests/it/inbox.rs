@@ -36,7 +36,7 @@ async fn a_message_is_shown_with_its_sender_answered_and_settled() {
             answer["receipts"][0].get(what).cloned().unwrap_or_else(|| panic!("{answer}"))
         }
     };
-    assert_eq!(receipts("delivery").await["evidence"], "inbox");
+    assert_eq!((receipts("delivery").await, receipts("evidence").await), (json!("accepted"), json!("inbox")));
     assert_eq!((receipts("read").await, receipts("reply").await), (json!(false), json!("open")));
     let answer = alice.call("cccc_message_reply", json!({"seq": sent["seq"], "text": "Fine"})).await;
     assert_eq!(answer["you"]["owed"], json!([]));

@@ -10,6 +10,7 @@ mod group;
 mod help;
 mod join;
 mod ledger;
+mod mcp;
 mod message;
 mod outside;
 mod speaking;

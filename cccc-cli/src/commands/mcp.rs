@@ -1,5 +1,6 @@
 //! `cccc mcp`
 
+use cccc_core::Error;
 use cccc_mcp::Options;
 use clap::Args;
 
@@ -44,5 +45,10 @@ pub(crate) fn cmd_mcp(context: &Context, args: McpArgs) -> Outcome {
     }
     options.channel |= args.channel;
     options.packs.extend(args.packs);
-    Ok(cccc_mcp::serve_stdio(options)?)
+    // On a thread of its own: this one is given to one future, and what blocks it would hold up every call.
+    let server = std::thread::spawn(move || cccc_mcp::serve_stdio(options));
+    match server.join() {
+        Ok(result) => Ok(result?),
+        Err(_) => Err(Error::unavailable("the server failed").into()),
+    }
 }

@@ -22,6 +22,7 @@ pub(crate) mod schema;
 pub(crate) mod send;
 pub(crate) mod show;
 pub(crate) mod status;
+pub(crate) mod statusline;
 pub(crate) mod tail;
 pub(crate) mod task;
 pub(crate) mod version;

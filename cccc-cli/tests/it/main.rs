@@ -14,6 +14,7 @@ mod mcp;
 mod message;
 mod outside;
 mod speaking;
+mod statusline;
 mod support;
 mod task;
 mod time;

@@ -357,8 +357,8 @@ impl JoinRequest<'_> {
     ///
     /// What is started by an agent inherits the agent's environment, and some programs start everything
     /// with the environment of whoever came first. So joining is refused where a session of that actor
-    /// runs that one of these processes is or has started, unless it is the same
-    /// [`process`](Self::process): that id is somebody else's.
+    /// runs that one of these processes is or has started: that id is somebody else's. It is not where the
+    /// session is this [`process`](Self::process), or the [`program`](Self::program) that started it.
     pub fn inherited_id(self, id: impl AsRef<str>, above: Vec<Process>) -> Self {
         Self { inherited: Some(above), ..self.id(id) }
     }
@@ -426,7 +426,8 @@ impl JoinRequest<'_> {
             .filter(|one| one.record.session == session.session && one.condition == Condition::Present);
         let is_above = |process: &Option<Process>| process.as_ref().is_some_and(|one| above.contains(one));
         let shares = |one: Sighting| {
-            let same = one.record.process.is_some() && one.record.process == self.process;
+            let is_session = |process: &Option<Process>| process.is_some() && one.record.process == *process;
+            let same = is_session(&self.process) || is_session(&self.program);
             !same && (is_above(&one.record.process) || is_above(&one.record.program))
         };
         if !live.any(shares) {

@@ -198,5 +198,11 @@ fn an_id_of_a_shared_environment_is_not_ones_own() {
         let before = claude(vec![other.clone()]).await.unwrap();
         claude(vec![other.clone()]).await.unwrap();
         assert!(before.session.check().await.is_err());
+        // A program that is known to be a session starts something of its own.
+        user.join().inherited_id("bob", vec![other.clone()]).program(other.clone()).await.unwrap();
+        let outer = claude(vec![]).await.unwrap();
+        let nested = user.join().inherited_id("bob", vec![process(30), other]).program(process(30)).await;
+        assert_eq!(nested.unwrap_err().kind(), ErrorKind::Refused, "an agent that another one has started");
+        outer.session.check().await.unwrap();
     });
 }

@@ -70,9 +70,14 @@ impl Tool for List {
     }
 }
 
-/// One message, in full or a part of it.
+/// One message, in full or a part of it: a look at the ledger, open to everybody. One that is in the inbox is handed
+/// over by it, as by a page.
 async fn one(group: &Group, seq: &args::Event, from: usize) -> Result<Listed> {
     let event = group.event(seq.reference()?).await?;
+    let here = || group.inbox().after(Seq(event.seq.0.saturating_sub(1))).limit(1);
+    if here().peek().await?.messages.first().is_some_and(|message| message.seq == event.seq) {
+        here().await?;
+    }
     let voices = group.voices().await?;
     let view = View::from_place(&event, &voices, from, ITEMS_BYTES).ok_or_else(|| {
         Error::invalid(format!("event {} is a {}, not a message", event.seq, event.body.kind()))
@@ -96,7 +101,7 @@ async fn page(call: &Call, group: &Group, after: Seq, limit: usize, wait: Durati
             seen.messages.iter().map(|one| View::unread(one, &voices, MAX_TEXT_BYTES)).collect();
         let room = fitting(&views, ITEMS_BYTES).max(1);
         let inbox = group.inbox().after(after).limit(room).await?;
-        if !inbox.messages.is_empty() || over.is_elapsed() {
+        if !inbox.messages.is_empty() || wait.is_zero() || over.is_elapsed() {
             return Ok(listed(&inbox, all_unread(&inbox.messages, &voices, ITEMS_BYTES)));
         }
         tokio::select! {

@@ -114,6 +114,32 @@ async fn a_long_text_is_read_in_parts() {
 }
 
 #[tokio::test]
+async fn one_message_by_its_number_is_handed_over_too() {
+    let place = Place::new().await;
+    let alice = place.agent("alice").await;
+    let first = place.user.send("first").to("alice").await.unwrap();
+    let second = place.user.send("second").to("alice").await.unwrap();
+    let state = |sent: &cccc_core::Sent| {
+        let (user, id) = (place.user.clone(), sent.event_id);
+        async move { user.receipts(id).await.unwrap().remove(0).delivery.state.as_str() }
+    };
+    let shown = alice.call("cccc_inbox_list", json!({"seq": second.seq})).await;
+    assert_eq!(shown["messages"][0]["text"], "second");
+    assert_eq!((state(&first).await, state(&second).await), ("pending", "accepted"));
+    // One that was for somebody else is shown, and nothing follows from that.
+    let other = place.user.send("to bob").to("bob").await.unwrap();
+    alice.call("cccc_inbox_list", json!({"seq": other.seq})).await;
+    assert_eq!(state(&other).await, "pending");
+    // Nor from one that may no longer be handed over.
+    let task = place.user.task_add("t").await.unwrap();
+    let not_if = cccc_core::event::NotIf::TaskClosed { task_id: task.task_id.to_string() };
+    let late = place.user.send("late").to("alice").not_if(not_if).await.unwrap();
+    place.user.task_update(&task).cancel("no").await.unwrap();
+    alice.call("cccc_inbox_list", json!({"seq": late.seq})).await;
+    assert_ne!(state(&late).await, "accepted");
+}
+
+#[tokio::test]
 async fn waiting_ends_when_something_comes() {
     let place = Place::new().await;
     let alice = place.agent("alice").await;

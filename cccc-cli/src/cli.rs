@@ -10,6 +10,7 @@ use crate::commands::{
     receipts, schema, send, show, status, tail, task, version, who, withdraw,
 };
 use crate::commands::{context as context_command, label, reserve, vote};
+use crate::commands::{mcp, statusline};
 use crate::commands::{policy, schedule, waits};
 use crate::context::Context;
 use crate::demo;
@@ -106,6 +107,8 @@ pub(crate) enum Command {
     Relay(relay::RelayArgs),
     Policy(policy::PolicyArgs),
     Schedule(schedule::ScheduleArgs),
+    Mcp(mcp::McpArgs),
+    Statusline(statusline::StatuslineArgs),
     Show(show::ShowArgs),
     Tail(tail::TailArgs),
     Ledger(ledger::LedgerArgs),
@@ -158,6 +161,8 @@ impl Command {
             Self::Relay(args) => relay::cmd_relay(context, args).await,
             Self::Policy(args) => policy::cmd_policy(context, args).await,
             Self::Schedule(args) => schedule::cmd_schedule(context, args).await,
+            Self::Mcp(args) => mcp::cmd_mcp(context, args),
+            Self::Statusline(args) => statusline::cmd_statusline(context, args).await,
             Self::Show(args) => show::cmd_show(context, args).await,
             Self::Tail(args) => tail::cmd_tail(context, args).await,
             Self::Ledger(args) => ledger::cmd_ledger(context, args).await,

@@ -14,6 +14,7 @@ use super::doctor::DoctorAnswer;
 use super::group::{DeleteAnswer, ScopeAnswer};
 use super::groups::{GroupLine, UseAnswer};
 use super::ledger::{DamageAnswer, ExportAnswer, PathAnswer, RepairAnswer, VerifyAnswer};
+use super::statusline::StatuslineAnswer;
 use super::version::VersionAnswer;
 use super::who::WhoamiAnswer;
 use crate::context::Context;
@@ -69,6 +70,7 @@ fn document() -> Value {
             "join": one(schema_for!(JoinAnswer)),
             "leave": done(),
             "whoami": one(schema_for!(WhoamiAnswer)),
+            "statusline": one(schema_for!(StatuslineAnswer)),
             "version": one(schema_for!(VersionAnswer)),
             "groups": lines(schema_for!(GroupLine)),
             "use": one(schema_for!(UseAnswer)),

@@ -42,7 +42,10 @@ fn the_limits_are_those_of_the_code() {
         ("messages in one answer of an inbox".into(), number(reading::MAX_EVENTS)),
         ("recipients that a peer may oblige at once".into(), number(message::MAX_OBLIGED_BY_PEER)),
         (
-            format!("messages from one to another that are pushed, in {} minutes", RATE_WINDOW.as_secs() / 60),
+            format!(
+                "messages from one to another that are pushed, in {} minutes",
+                RATE_WINDOW.as_secs() / 60
+            ),
             number(RATE),
         ),
         ("tasks that are not settled".into(), number(task::MAX_TASKS)),

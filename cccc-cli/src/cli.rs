@@ -9,7 +9,7 @@ use crate::commands::{
     receipts, schema, send, show, status, tail, task, version, who, withdraw,
 };
 use crate::commands::{context as context_command, label, reserve, vote};
-use crate::commands::{policy, schedule, waits};
+use crate::commands::{policy, runtime, schedule, setup, waits};
 use crate::context::Context;
 use crate::demo;
 use crate::output::Outcome;
@@ -106,6 +106,8 @@ pub(crate) enum Command {
     Show(show::ShowArgs),
     Tail(tail::TailArgs),
     Ledger(ledger::LedgerArgs),
+    Setup(setup::SetupArgs),
+    Runtime(runtime::RuntimeArgs),
     Doctor(doctor::DoctorArgs),
     Completions(completions::CompletionsArgs),
     Schema(schema::SchemaArgs),
@@ -157,6 +159,8 @@ impl Command {
             Self::Show(args) => show::cmd_show(context, args).await,
             Self::Tail(args) => tail::cmd_tail(context, args).await,
             Self::Ledger(args) => ledger::cmd_ledger(context, args).await,
+            Self::Setup(args) => setup::cmd_setup(context, args),
+            Self::Runtime(args) => runtime::cmd_runtime(context, args),
             Self::Doctor(args) => doctor::cmd_doctor(context, args).await,
             Self::Completions(args) => completions::cmd_completions(context, &args),
             Self::Schema(args) => schema::cmd_schema(context, &args),

@@ -121,6 +121,8 @@ fn document() -> Value {
             super::policy::answers(),
             super::notices::answers(),
             super::schedule::answers(),
+            super::setup::answers(),
+            super::runtime::answers(),
         ];
         answers.extend(of_families.into_iter().flatten().map(|(name, answer)| (name.to_owned(), answer)));
     }

@@ -13,6 +13,7 @@ mod ledger;
 mod life;
 mod message;
 mod outside;
+mod setup;
 mod speaking;
 mod support;
 mod task;

@@ -149,7 +149,7 @@ fn kept_comments(format: Format, before: &str, after: &str, edits: &[Edit]) -> R
 }
 
 /// A comment on a line of its own that is in the one text and not in the other.
-pub(crate) fn lost_comment<'a>(format: Format, before: &'a str, after: &str) -> Option<&'a str> {
+fn lost_comment<'a>(format: Format, before: &'a str, after: &str) -> Option<&'a str> {
     let mark = match format {
         Format::Json => "//",
         Format::Toml | Format::Yaml => "#",
@@ -157,6 +157,14 @@ pub(crate) fn lost_comment<'a>(format: Format, before: &'a str, after: &str) -> 
     let comments = |text: &'a str| text.lines().map(str::trim).filter(|line| line.starts_with(mark));
     let kept: Vec<&str> = after.lines().map(str::trim).collect();
     comments(before).find(|comment| !kept.contains(comment))
+}
+
+/// Whether there is surely nothing in a text but values: no comment that a less careful hand could lose.
+pub(crate) fn is_plain(format: Format, text: &str) -> bool {
+    match format {
+        Format::Json => text.trim().is_empty() || serde_json::from_str::<Value>(text).is_ok(),
+        Format::Toml | Format::Yaml => !text.contains('#'),
+    }
 }
 
 /// The value at a path.

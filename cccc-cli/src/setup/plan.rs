@@ -133,7 +133,7 @@ impl Task<'_> {
             let hint = error.hint_text().map(|hint| format!("; {hint}")).unwrap_or_default();
             report.result = Verdict::Failed;
             report.detail = Some(format!("{error}{hint}"));
-            report.paste = (self.goal == Goal::Present).then(|| self.wanted.snippet());
+            report.paste = (self.goal == Goal::Present).then(|| self.to_paste());
         }
         report
     }
@@ -174,9 +174,14 @@ impl Task<'_> {
         };
         loaded.writable()?;
         let edited = edit::edit(place.format, loaded.text(), &edits)?;
-        // The agents' own commands refuse a name that is taken, so they are for new entries only.
+        // The agents' own commands refuse a name that is taken, so they are for new entries only; and some
+        // put comments elsewhere, so they are for files without.
         let own = match (&self.program, &found) {
-            (Some(program), Found::Nothing) if !place.add.is_empty() => Some(program),
+            (Some(program), Found::Nothing)
+                if !place.add.is_empty() && edit::is_plain(place.format, loaded.text()) =>
+            {
+                Some(program)
+            }
             _ => None,
         };
         report.how = Some(if own.is_some() { How::Command } else { How::File });
@@ -199,6 +204,16 @@ impl Task<'_> {
         report.changed = true;
         report.result = if self.goal == Goal::Present { Verdict::SetUp } else { Verdict::NotSetUp };
         Ok(())
+    }
+
+    /// What a person can put into the file, in the form that file has.
+    fn to_paste(&self) -> String {
+        let place = self.runtime.place(self.scope);
+        let alone = place.and_then(|place| {
+            let edits = self.wanted.edits(place, &Value::Null).ok()?;
+            edit::edit(place.format, "", &edits).ok()
+        });
+        alone.unwrap_or_else(|| self.wanted.snippet())
     }
 
     /// What a file says.
@@ -229,8 +244,7 @@ impl Task<'_> {
                 (false, said) => said.to_owned(),
             }));
         }
-        let lost = edit::lost_comment(place.format, was.text(), now.text()).is_some();
-        if lost || !kept(old, &value) {
+        if !kept(old, &value) {
             // Back to what was there; our entry is written by our own hand then.
             now.replace(was.text())?;
             return Err(Error::refused("it lost what the file had, which was put back"));

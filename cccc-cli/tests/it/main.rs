@@ -13,6 +13,7 @@ mod ledger;
 mod life;
 mod message;
 mod outside;
+#[cfg(unix)]
 mod setup;
 mod speaking;
 mod support;

@@ -328,13 +328,12 @@ fn the_agents_own_command_is_used_and_its_work_looked_at() {
 
 #[test]
 fn where_the_own_command_fails_or_does_harm_the_file_is_edited() {
-    let before = "{\n  // mine\n  \"a\": 1\n}\n";
+    let before = "{\n  \"a\": 1\n}\n";
     let good = r#""mcpServers": {"cccc": {"command": "/opt/cccc", "args": ["mcp"]}}"#;
     for (body, why) in [
         ("echo 'no such option' >&2; exit 1".to_owned(), "no such option"),
         ("exit 0".to_owned(), "the entry is not there"),
         (format!("echo '{{\"b\": 2, {good}}}' > \"$HOME/.claude.json\""), "put back"),
-        (format!("echo '{{\"a\": 1, {good}}}' > \"$HOME/.claude.json\""), "put back"),
     ] {
         let person = Person::new();
         person.install("claude", &body);
@@ -343,8 +342,16 @@ fn where_the_own_command_fails_or_does_harm_the_file_is_edited() {
         assert_eq!((&report["how"], &report["result"], code), (&json!("file"), &json!("set_up"), Some(0)));
         assert!(report["detail"].as_str().unwrap().contains(why), "{body}: {report}");
         let after = person.read(".claude.json");
-        assert!(after.starts_with("{\n  // mine\n  \"a\": 1,\n  \"mcpServers\""), "{body}: {after}");
+        assert!(after.starts_with("{\n  \"a\": 1,\n  \"mcpServers\""), "{body}: {after}");
     }
+    // Some put comments elsewhere, so a file with comments is not given to them.
+    let person = Person::new();
+    person.install("claude", "exit 9");
+    person.write(".claude.json", "{\n  \"a\": 1 // mine\n}\n");
+    let (report, code) = person.report(&SETUP);
+    assert_eq!((&report["how"], &report["detail"], code), (&json!("file"), &Value::Null, Some(0)));
+    assert!(person.read(".claude.json").contains("\"a\": 1, // mine"));
+    assert!(!person.path("claude.log").exists());
 }
 
 #[test]

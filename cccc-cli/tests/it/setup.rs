@@ -101,7 +101,7 @@ const CASES: &[Case] = &[
         runtime: "opencode",
         file: ".config/opencode/opencode.jsonc",
         before: "{\n  // my model\n  \"model\": \"m\", // the good one\n  \"mcp\": {\n    /* off */\n    \"other\": {\"type\": \"remote\", \"url\": \"u\", \"enabled\": false}, // later\n  },\n}\n",
-        after: "{\n  // my model\n  \"model\": \"m\", // the good one\n  \"mcp\": {\n    /* off */\n    \"other\": {\"type\": \"remote\", \"url\": \"u\", \"enabled\": false}, // later\n    \"cccc\": {\n      \"enabled\": true,\n      \"type\": \"local\",\n      \"command\": [\"/opt/cccc\", \"mcp\"]\n    },\n  },\n}\n",
+        after: "{\n  // my model\n  \"model\": \"m\", // the good one\n  \"mcp\": {\n    /* off */\n    \"other\": {\"type\": \"remote\", \"url\": \"u\", \"enabled\": false}, // later\n    \"cccc\": {\n      \"enabled\": true,\n      \"type\": \"local\",\n      \"command\": [\"/opt/cccc\", \"mcp\"],\n    },\n  },\n}\n",
     },
     Case {
         runtime: "gemini",

@@ -150,7 +150,8 @@ impl Wanted {
                 "{name}" => args.push(NAME.to_owned()),
                 "{command}" => args.push(self.command.clone()),
                 "{args}" => args.extend(self.args.clone()),
-                "{line}" => args.push(self.line()),
+                "{line}" => args.push(line(std::iter::once(&self.command).chain(&self.args))),
+                "{args_line}" => args.push(line(&self.args)),
                 "{env}" => {
                     for (key, value) in &self.env {
                         args.extend([place.env_flag.clone(), format!("{key}={value}")]);
@@ -162,12 +163,6 @@ impl Wanted {
         args
     }
 
-    /// Command and arguments as a shell takes them.
-    pub(crate) fn line(&self) -> String {
-        let all = std::iter::once(&self.command).chain(&self.args);
-        all.map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
-    }
-
     /// What a person can paste where servers are configured as most agents do.
     pub(crate) fn snippet(&self) -> String {
         let mut entry = serde_json::json!({ "command": self.command, "args": self.args });
@@ -176,6 +171,11 @@ impl Wanted {
         }
         format!("{:#}", serde_json::json!({ "mcpServers": { NAME: entry } }))
     }
+}
+
+/// Words as a shell takes them.
+fn line<'a>(words: impl IntoIterator<Item = &'a String>) -> String {
+    words.into_iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
 }
 
 /// A word as a shell takes it.

@@ -11,6 +11,9 @@ use serde_json::{Map, Value};
 use super::catalog::Format;
 use super::{edit_json, edit_toml, edit_yaml};
 
+/// What some editors put in front of a text; it says nothing and stays.
+const MARK: &str = "\u{feff}";
+
 /// A value to write. An object's fields keep their order.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Input {
@@ -84,6 +87,7 @@ impl Input {
 /// # Errors
 /// `Invalid` with line and column if it cannot be parsed, or is not a table.
 pub(crate) fn read(format: Format, text: &str) -> Result<Value> {
+    let text = text.strip_prefix(MARK).unwrap_or(text);
     let value = match format {
         Format::Json => edit_json::read(text),
         Format::Toml => edit_toml::read(text),
@@ -102,7 +106,8 @@ pub(crate) fn read(format: Format, text: &str) -> Result<Value> {
 /// `Invalid` as [`read`] says, or if something on the way is not a table, and `Refused` if the edits would
 /// have changed something else: nothing may be written then.
 pub(crate) fn edit(format: Format, text: &str, edits: &[Edit]) -> Result<String> {
-    let mut edited = text.to_owned();
+    let (mark, rest) = text.strip_prefix(MARK).map_or(("", text), |rest| (MARK, rest));
+    let mut edited = rest.to_owned();
     for edit in edits {
         edited = match format {
             Format::Json => edit_json::edit(&edited, edit),
@@ -110,8 +115,8 @@ pub(crate) fn edit(format: Format, text: &str, edits: &[Edit]) -> Result<String>
             Format::Yaml => edit_yaml::edit(&edited, edit),
         }?;
     }
-    check(format, text, &edited, edits)?;
-    Ok(edited)
+    check(format, rest, &edited, edits)?;
+    Ok(format!("{mark}{edited}"))
 }
 
 /// That the edits are made, and nothing else has changed.

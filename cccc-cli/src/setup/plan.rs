@@ -130,9 +130,8 @@ impl Task<'_> {
             }
         };
         if let Err(error) = done {
-            let hint = error.hint_text().map(|hint| format!("; {hint}")).unwrap_or_default();
             report.result = Verdict::Failed;
-            report.detail = Some(format!("{error}{hint}"));
+            report.detail = Some(error.to_string());
             report.paste = (self.goal == Goal::Present).then(|| self.to_paste());
         }
         report

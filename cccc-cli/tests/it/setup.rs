@@ -134,6 +134,12 @@ const CASES: &[Case] = &[
         after: "# mine\nmodel: m\nmcp_servers:\n  cccc:\n    args:\n      - mcp\n    command: /opt/cccc\n",
     },
     Case {
+        runtime: "kimi",
+        file: ".kimi-code/mcp.json",
+        before: "\u{feff}{\n  \"a\": 12345678901234567890123\n}\n",
+        after: "\u{feff}{\n  \"a\": 12345678901234567890123,\n  \"mcpServers\": {\n    \"cccc\": {\n      \"command\": \"/opt/cccc\",\n      \"args\": [\"mcp\"]\n    }\n  }\n}\n",
+    },
+    Case {
         runtime: "copilot",
         file: ".copilot/mcp-config.json",
         before: "{\r\n  \"mcpServers\": {}\r\n}\r\n",

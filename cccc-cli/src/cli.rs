@@ -11,7 +11,7 @@ use crate::commands::{
 };
 use crate::commands::{context as context_command, label, reserve, vote};
 use crate::commands::{mcp, statusline};
-use crate::commands::{policy, schedule, waits};
+use crate::commands::{policy, runtime, schedule, setup, waits};
 use crate::context::Context;
 use crate::demo;
 use crate::output::Outcome;
@@ -112,6 +112,8 @@ pub(crate) enum Command {
     Show(show::ShowArgs),
     Tail(tail::TailArgs),
     Ledger(ledger::LedgerArgs),
+    Setup(setup::SetupArgs),
+    Runtime(runtime::RuntimeArgs),
     Doctor(doctor::DoctorArgs),
     Completions(completions::CompletionsArgs),
     Schema(schema::SchemaArgs),
@@ -166,6 +168,8 @@ impl Command {
             Self::Show(args) => show::cmd_show(context, args).await,
             Self::Tail(args) => tail::cmd_tail(context, args).await,
             Self::Ledger(args) => ledger::cmd_ledger(context, args).await,
+            Self::Setup(args) => setup::cmd_setup(context, args),
+            Self::Runtime(args) => runtime::cmd_runtime(context, args),
             Self::Doctor(args) => doctor::cmd_doctor(context, args).await,
             Self::Completions(args) => completions::cmd_completions(context, &args),
             Self::Schema(args) => schema::cmd_schema(context, &args),

@@ -123,6 +123,8 @@ fn document() -> Value {
             super::schedule::answers(),
             super::relay::answers(),
             super::bundle::answers(),
+            super::setup::answers(),
+            super::runtime::answers(),
         ];
         answers.extend(of_families.into_iter().flatten().map(|(name, answer)| (name.to_owned(), answer)));
     }

@@ -16,6 +16,8 @@ mod mcp;
 mod message;
 mod outside;
 mod relay;
+#[cfg(unix)]
+mod setup;
 mod speaking;
 mod statusline;
 mod support;

@@ -18,4 +18,5 @@ mod readme;
 mod sessions;
 mod simulation;
 mod task;
+mod team_model;
 mod time;

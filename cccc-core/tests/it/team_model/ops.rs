@@ -1,0 +1,432 @@
+//! What is tried in a history: one step is a word and some numbers, which choose among what there is.
+
+use std::time::Duration;
+
+use cccc_core::command::{
+    AddActor, AddSchedule, AddTask, Appendix, Arrival, JoinGroup, OpenSession, SendMessage, UpdateTask, When,
+};
+use cccc_core::event::{
+    ActorRemove, ActorUpdate, Choice, ContextValue, Evidence, EvidenceKind, GroupMode, GroupSetState, GroupUpdate,
+    JoinPolicy, NotIf, Priority, Role, ScheduleAction, Service, TaskOp, Transport, Wish,
+};
+use cccc_core::rule::desk::{event, message, who};
+use cccc_core::{ActorId, Command, ContextKey, EventRef, Principal, Seq, TaskId, VoteId};
+use proptest::prelude::*;
+
+use super::model_lease::GLOBS;
+use super::model_schedule::CRONS;
+use super::World;
+
+/// Who speaks. Not all of them are in the group all the time, and `d` comes by itself.
+pub(super) const PEOPLE: [&str; 7] = ["user", "lead", "a", "b", "c", "d", "svc:host"];
+pub(super) const ACTORS: [&str; 5] = ["lead", "a", "b", "c", "d"];
+
+/// One step.
+#[derive(Clone, Debug)]
+pub(super) struct Op {
+    pub(super) what: What,
+    pub(super) by: usize,
+    pub(super) n: [usize; 3],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum What {
+    Send,
+    Burst,
+    Chat,
+    Answer,
+    Ack,
+    Read,
+    Cancel,
+    Retract,
+    Redact,
+    Pull,
+    Claim,
+    AddTask,
+    TrackedSend,
+    Task,
+    Finish,
+    OpenVote,
+    Cast,
+    CloseVote,
+    Reserve,
+    Extend,
+    Release,
+    Labels,
+    SetContext,
+    Append,
+    AgentState,
+    Join,
+    CloseSession,
+    Upkeep,
+    Add,
+    Remove,
+    Lead,
+    Mode,
+    JoinPolicy,
+    Setting,
+    AddSchedule,
+    EnableSchedule,
+    RemoveSchedule,
+    ClearSchedules,
+    Due,
+    Wait,
+    WaitLong,
+    WaitUntilDue,
+}
+
+/// Steps with how often each is taken.
+const WEIGHTS: [(usize, What); 42] = [
+    (8, What::Send),
+    (1, What::Burst),
+    (1, What::Chat),
+    (6, What::Answer),
+    (3, What::Ack),
+    (2, What::Read),
+    (1, What::Cancel),
+    (1, What::Retract),
+    (1, What::Redact),
+    (3, What::Pull),
+    (2, What::Claim),
+    (5, What::AddTask),
+    (3, What::TrackedSend),
+    (16, What::Task),
+    (4, What::Finish),
+    (4, What::OpenVote),
+    (8, What::Cast),
+    (1, What::CloseVote),
+    (6, What::Reserve),
+    (2, What::Extend),
+    (2, What::Release),
+    (3, What::Labels),
+    (5, What::SetContext),
+    (2, What::Append),
+    (3, What::AgentState),
+    (4, What::Join),
+    (2, What::CloseSession),
+    (3, What::Upkeep),
+    (3, What::Add),
+    (3, What::Remove),
+    (1, What::Lead),
+    (3, What::Mode),
+    (1, What::JoinPolicy),
+    (3, What::Setting),
+    (3, What::AddSchedule),
+    (1, What::EnableSchedule),
+    (1, What::RemoveSchedule),
+    (1, What::ClearSchedules),
+    (8, What::Due),
+    (5, What::Wait),
+    (3, What::WaitLong),
+    (6, What::WaitUntilDue),
+];
+
+pub(super) fn op() -> impl Strategy<Value = Op> {
+    let table: Vec<What> = WEIGHTS.iter().flat_map(|(weight, what)| vec![*what; *weight]).collect();
+    let numbers = [0..1_000_usize, 0..1_000, 0..1_000];
+    (proptest::sample::select(table), 0..PEOPLE.len(), numbers).prop_map(|(what, by, n)| Op { what, by, n })
+}
+
+fn pick<T: Clone>(n: usize, of: &[T]) -> Option<T> {
+    of.get(n.checked_rem(of.len())?).cloned()
+}
+
+fn label(n: usize) -> cccc_core::Label {
+    ["docs", "ui", "review"][n % 3].parse().unwrap()
+}
+
+fn seconds(n: usize) -> Duration {
+    Duration::from_secs(u64::try_from(n).unwrap() + 1)
+}
+
+fn actor(n: usize) -> ActorId {
+    ACTORS[n % ACTORS.len()].parse().unwrap()
+}
+
+/// Mostly one of the newest, so that things happen to the same.
+fn recent<T: Clone>(n: usize, of: &[T]) -> Option<T> {
+    let newest = of.len().saturating_sub(1 + n % 7);
+    if n.is_multiple_of(3) { pick(n, of) } else { of.get(newest).cloned() }
+}
+
+impl World {
+    pub(super) fn message(&self, n: usize) -> Option<EventRef> {
+        let messages: Vec<Seq> = self.model.log.iter().filter(|e| e.message().is_some()).map(|e| e.seq).collect();
+        Some(event(recent(n, &messages)?))
+    }
+
+    fn a_task(&self, n: usize) -> Option<TaskId> {
+        recent(n, &self.model.task_ids().collect::<Vec<_>>())
+    }
+
+    fn vote(&self, n: usize) -> Option<VoteId> {
+        recent(n, &self.model.votes().map(|(_, open)| open.vote_id).collect::<Vec<_>>())
+    }
+
+    /// The command of a step, and who gives it; nothing where a step needs what is not there, or is more
+    /// than one command.
+    pub(super) fn command(&self, op: &Op) -> Option<(String, Command)> {
+        let [x, y, z] = op.n;
+        let by = PEOPLE[op.by].to_owned();
+        let user = || "user".to_owned();
+        let somebody = |n: usize| PEOPLE[n % 6].to_owned();
+        Some(match op.what {
+            What::Send => (by, Command::Send(self.sending(x, y, z))),
+            What::Answer => {
+                let reply_to = Some(self.message(x)?);
+                let send = SendMessage { reply_to, progress: y % 3 == 0, ..message("re", &[]) };
+                (self.addressee(x).filter(|_| z % 5 > 0).unwrap_or(by), Command::Send(send))
+            }
+            What::Ack => (by, Command::Ack { event: self.message(x)? }),
+            What::Read if y % 4 == 0 => (by, Command::MarkReadThrough { event: self.message(x)? }),
+            What::Read => (by, Command::MarkRead { events: vec![self.message(x)?] }),
+            What::Cancel => {
+                let recipients = if y % 2 == 0 { vec![] } else { vec![who(&somebody(z))] };
+                (by, Command::Cancel { event: self.message(x)?, recipients, reason: String::new() })
+            }
+            What::Retract => (by, Command::Retract { event: self.message(x)?, reason: String::new() }),
+            What::Pull => {
+                let events = self.model.unread_of(&who(&by)).map(|row| self.model.id(row.seq)).take(1_000).collect();
+                (by.clone(), Command::Pull { events, mark_read: x % 2 == 0 })
+            }
+            What::AddTask => (by, Command::AddTask(self.adding(x, y, z, true))),
+            What::TrackedSend => {
+                let to = somebody(z);
+                let message = SendMessage { reply_required: y % 7 == 0, ..message("do it", &[&to]) };
+                (by, Command::TrackedSend { task: self.adding(x, y, z, false), message })
+            }
+            What::Task => {
+                let task_id = self.a_task(x)?;
+                let task = self.model.task(task_id);
+                let changes = vec![self.task_op(task_id, y, z)?];
+                // Mostly somebody who may.
+                let by = [task.doer(), task.asker, who(&by)][z % 3].to_string();
+                (by, Command::UpdateTask(UpdateTask { task_id, base_version: None, changes }))
+            }
+            What::Finish => {
+                let task_id = self.a_task(x)?;
+                let task = self.model.task(task_id);
+                let mut changes: Vec<TaskOp> =
+                    task.missing.iter().map(|kind| TaskOp::Evidence(evidence(*kind, y))).collect();
+                changes.push(TaskOp::Done { text: String::new() });
+                (task.doer().to_string(), Command::UpdateTask(UpdateTask { task_id, base_version: None, changes }))
+            }
+            What::OpenVote => {
+                let released = actor(y);
+                let subject = if x % 3 == 0 { format!("release {released}") } else { format!("Question {}?", x % 5) };
+                let named = [vec![], vec!["user", "a", "b"], vec!["a", "b"], vec!["user", "lead", "c", "b"]];
+                let voters = named[if x % 3 == 0 { 0 } else { z % 4 }].iter().map(|id| who(id)).collect();
+                (by, Command::OpenVote { subject, voters, within: seconds(y * 7) })
+            }
+            What::Cast => {
+                let vote = self.vote(x)?;
+                let choice = [Choice::Yes, Choice::Yes, Choice::No, Choice::Abstain][y % 4];
+                (by, Command::CastVote { vote, choice, reason: String::new() })
+            }
+            What::CloseVote => (by, Command::CloseVote { vote: self.vote(x)?, reason: String::new() }),
+            What::Reserve => {
+                let globs = [x, y].iter().take(1 + z % 2).map(|n| GLOBS[n % GLOBS.len()].to_owned()).collect();
+                (by, Command::Reserve { globs, purpose: String::new(), lease: seconds(z * 5) })
+            }
+            What::Extend => {
+                let lease = recent(x, &self.model.leases())?;
+                let by = if y % 4 == 0 { by } else { lease.holder.to_string() };
+                (by, Command::ExtendReservation { reservation: lease.id, lease: seconds(z * 3) })
+            }
+            What::Release => {
+                let lease = recent(x, &self.model.leases())?;
+                (by, Command::ReleaseReservation { reservation: lease.id, reason: String::new() })
+            }
+            What::Labels => {
+                let actor_id = (x % 4 == 0).then(|| actor(y));
+                let (add, remove) = (vec![label(y)], vec![label(z)]);
+                (by, Command::ChangeLabels { actor_id, add, remove })
+            }
+            What::SetContext => {
+                let known: Vec<ContextKey> = self.model.entries().into_keys().collect();
+                let fixed = ["brief", "vision", "services/api"][y % 3].parse().unwrap();
+                let key = if x % 3 == 0 { pick(y, &known).unwrap_or(fixed) } else { fixed };
+                let version = self.model.entries().get(&key).map_or(Seq(0), |(event, _)| event.seq);
+                let base = [None, Some(version), Some(Seq(version.0.saturating_sub(1))), Some(version)][z % 4];
+                let text = ContextValue::Text(format!("text {}", z % 5));
+                let owner = (z % 2 == 0).then(|| actor(z));
+                let service = Service { kind: "http".into(), address: format!("port {}", z % 3), owner };
+                let value = if key.section() == "services" { ContextValue::Service(service) } else { text };
+                (by, Command::SetContext { key, base, value: Some(value).filter(|_| x % 5 > 0) })
+            }
+            What::Append => {
+                let section = if x % 2 == 0 { Appendix::Decision } else { Appendix::Note };
+                (by, Command::AppendContext { section, text: format!("word {}", y % 4) })
+            }
+            What::AgentState => {
+                let actor_id = (x % 4 == 0).then(|| actor(y));
+                let said = |n: usize, text: &str| [None, Some(String::new()), Some(text.to_owned())][n % 3].clone();
+                let until = (z % 3 == 0).then(|| self.desk.now.after(seconds(y)));
+                let (focus, next, blocker) = (said(x, "focus"), said(y, "next"), said(z, "blocker"));
+                (by, Command::SetAgentState { actor_id, focus, next, blocker, until, base: None })
+            }
+            What::Join => {
+                let session = OpenSession {
+                    session: if x % 5 == 0 { "same".into() } else { format!("s{}", self.model.log.len()) },
+                    runtime: "claude".into(),
+                    agent_session_id: (y % 2 == 0).then(|| format!("c{}", y % 3)),
+                    cwd: ["/a", "/b"][z % 2].into(),
+                    branch: None,
+                };
+                if x % 3 == 0 {
+                    return Some((actor(y).to_string(), Command::OpenSession(session)));
+                }
+                let arrival = [Arrival::Named, Arrival::Returning, Arrival::New][z % 3];
+                let join = JoinGroup { session, title: String::new(), labels: vec![label(x)], arrival };
+                (actor(y).to_string(), Command::Join(join))
+            }
+            What::CloseSession => {
+                let member = pick(x, &self.model.members)?;
+                let session = member.session.as_ref()?.0.session.clone();
+                (member.id.to_string(), Command::CloseSession { session, reason: None })
+            }
+            What::Add => {
+                let add = AddActor { ephemeral: y % 3 == 0, labels: vec![label(z)], ..AddActor::new(actor(x)) };
+                (if z % 3 == 0 { by } else { user() }, Command::AddActor(add))
+            }
+            What::Remove => {
+                let successor = (y % 2 == 0).then(|| actor(z));
+                let remove = ActorRemove { actor_id: actor(x), reason: "tired".into(), successor };
+                (if y % 3 == 0 { by } else { user() }, Command::RemoveActor(remove))
+            }
+            What::Lead => {
+                let role = Some(if y % 4 == 0 { Role::Peer } else { Role::Foreman });
+                (user(), Command::UpdateActor(ActorUpdate { role, ..ActorUpdate::of(actor(x)) }))
+            }
+            What::Mode => {
+                let state = match (self.model.mode, x % 8) {
+                    (GroupMode::Active, 0..4) => GroupMode::Paused,
+                    (GroupMode::Active, 4) => GroupMode::Idle,
+                    (GroupMode::Active, 5) => GroupMode::Stopped,
+                    (GroupMode::Active, 6) if y % 3 == 0 => GroupMode::Archived,
+                    _ => GroupMode::Active,
+                };
+                (user(), Command::SetState(GroupSetState { state, reason: String::new() }))
+            }
+            What::JoinPolicy => {
+                let join = Some([JoinPolicy::Open, JoinPolicy::Ask, JoinPolicy::Closed][x % 3]);
+                (user(), Command::UpdateGroup(GroupUpdate { join, ..GroupUpdate::default() }))
+            }
+            What::Setting => {
+                let policy = ["unread", "attention", "reply", "cycle", "idle", "keepalive", "silence"][x % 7];
+                let value = [0.into(), serde_json::Value::Null, 1_000.into(), (60_000 * (1 + z % 60)).into()][y % 4].clone();
+                let settings = [(format!("policy.{policy}_ms"), value)].into();
+                (user(), Command::UpdateGroup(GroupUpdate { settings, ..GroupUpdate::default() }))
+            }
+            What::AddSchedule => self.scheduling(by, x, y, z),
+            What::EnableSchedule => {
+                let plan = pick(x, &self.model.plans)?;
+                (by, Command::EnableSchedule { schedule_id: plan.id, enabled: y % 2 == 0 })
+            }
+            What::RemoveSchedule => {
+                (by, Command::RemoveSchedule { schedule_id: pick(x, &self.model.plans)?.id })
+            }
+            What::ClearSchedules => (by, Command::ClearSchedules),
+            What::Claim => {
+                let recipient = Principal::from(actor(x));
+                let rows: Vec<EventRef> = self.model.unread_of(&recipient).map(|row| event(row.seq)).collect();
+                let events = vec![recent(y, &rows)?];
+                ("svc:host".into(), Command::Claim { recipient, events, transport: Transport::Push })
+            }
+            What::Burst
+            | What::Chat
+            | What::Redact
+            | What::Upkeep
+            | What::Due
+            | What::Wait
+            | What::WaitLong
+            | What::WaitUntilDue => return None,
+        })
+    }
+
+    /// Somebody to whom a message was addressed.
+    fn addressee(&self, n: usize) -> Option<String> {
+        let sent = self.model.event(self.message(n)?.seq())?.message()?;
+        pick(n, &sent.recipients).map(|to| to.to_string())
+    }
+
+    fn sending(&self, x: usize, y: usize, z: usize) -> SendMessage {
+        let to = ["a", "b", "c", "lead", "user", "@all", "@peers", "@foreman", "#docs", "d", ""][x % 11];
+        let not_if = (z % 6 == 0).then(|| self.a_task(y)).flatten();
+        SendMessage {
+            priority: [Priority::Normal, Priority::Attention, Priority::Low, Priority::Normal][y % 4],
+            reply_required: y % 3 == 0,
+            reply_within: (y % 3 == 0 && z % 2 == 0).then(|| seconds(z)),
+            not_if: not_if.map(|task| NotIf::TaskClosed { task_id: task.to_string() }).into_iter().collect(),
+            reply_to: if z % 7 == 0 { self.message(z) } else { None },
+            ..message("hello", if to.is_empty() { &[] } else { std::slice::from_ref(&to) })
+        }
+    }
+
+    fn adding(&self, x: usize, y: usize, z: usize, owned: bool) -> AddTask {
+        let kinds = [vec![], vec![], vec![EvidenceKind::Commit], vec![EvidenceKind::Text, EvidenceKind::Command]];
+        AddTask {
+            title: format!("Task {x}"),
+            outcome: String::new(),
+            owner: (owned && y % 5 > 0).then(|| PEOPLE[y % 6].to_owned()),
+            depends_on: [self.a_task(x), self.a_task(z)].into_iter().flatten().take(z % 3).collect(),
+            checklist: (0..z % 3).map(|n| format!("step {n}")).collect(),
+            requires: kinds[x % 4].clone(),
+            due_within: (y % 2 == 0).then(|| seconds(z * 2)),
+            client_id: None,
+        }
+    }
+
+    fn task_op(&self, task: TaskId, y: usize, z: usize) -> Option<TaskOp> {
+        let reason = String::new();
+        let somebody = || Some(who(PEOPLE[z / 3 % 6]));
+        Some(match y % 22 {
+            0..3 => TaskOp::Start {},
+            3 => TaskOp::Plan {},
+            4 | 5 => TaskOp::Assign { owner: somebody().filter(|_| z % 4 > 0), reason },
+            6 => TaskOp::AddItem { text: "more".into() },
+            7 => TaskOp::Check { item: u32::try_from(1 + z % 3).ok()?, done: z % 4 > 0 },
+            8 => TaskOp::Note { text: "note".into() },
+            9 => TaskOp::Evidence(evidence(EvidenceKind::ALL[[0, 3, 4][z % 3]], z)),
+            10 | 11 => TaskOp::Offer { to: somebody()? },
+            12 | 13 => TaskOp::Take {},
+            14 => TaskOp::Keep { reason },
+            15 => TaskOp::Depend { on: self.a_task(z).filter(|on| *on != task)? },
+            16 => TaskOp::Undepend { on: pick(z, &self.model.task(task).depends_on.into_iter().collect::<Vec<_>>())? },
+            17 => TaskOp::Decline { reason },
+            18 => TaskOp::Accept { text: String::new() },
+            19 => TaskOp::Reopen { reason },
+            20 => TaskOp::Cancel { reason },
+            _ => TaskOp::Edit { title: None, outcome: None, requires: Some(vec![EvidenceKind::ALL[[0, 3, 4][z % 3]]]) },
+        })
+    }
+
+    fn scheduling(&self, by: String, x: usize, y: usize, z: usize) -> (String, Command) {
+        let at = self.desk.now.after(seconds(z * 20));
+        let (expr, tz, _) = CRONS[z % CRONS.len()];
+        let when = match x % 3 {
+            0 => When::Every(seconds(59 + z)),
+            1 => When::Cron { expr: expr.into(), tz: Some(tz.into()) },
+            _ => When::At(at),
+        };
+        let notify = ScheduleAction::Notify { to: vec![["a", "@all", "user", "lead"][y % 4].into()], text: "now".into() };
+        let action = match y % 5 {
+            0 if x % 3 == 2 => ScheduleAction::SetState { state: [GroupMode::Idle, GroupMode::Active][z % 2] },
+            1 if x % 3 == 2 => ScheduleAction::Control { actor_id: actor(z), wish: Wish::Restart },
+            _ => notify,
+        };
+        let schedule_id = Some(["one", "two", "three", "four"][z % 4].parse().unwrap()).filter(|_| y % 2 == 0);
+        (by, Command::AddSchedule(AddSchedule { schedule_id, when, action }))
+    }
+}
+
+fn evidence(kind: EvidenceKind, n: usize) -> Evidence {
+    match kind {
+        EvidenceKind::Commit => Evidence::Commit { commit: "abcdef0".into() },
+        EvidenceKind::Command => {
+            let exit_code = i32::from(n % 3 == 0);
+            Evidence::Command { command: "test".into(), exit_code, output: String::new() }
+        }
+        _ => Evidence::Text { text: "seen".into() },
+    }
+}

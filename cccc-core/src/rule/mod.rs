@@ -11,6 +11,8 @@ pub mod delivery;
 #[cfg(any(test, feature = "testing"))]
 pub mod desk;
 pub mod digest;
+#[cfg(test)]
+mod found_tests;
 pub mod glob;
 pub mod group;
 pub mod join;

@@ -228,7 +228,8 @@ impl On<'_> {
     fn obligations(&self, reminders: &mut Vec<Reminder>) {
         for (debtor, mailbox) in self.state.mailboxes() {
             for ((source, kind), owed) in &mailbox.owed {
-                let batch = format!("{source},{},{debtor}", kind.as_str());
+                let since = owed.lineages.iter().filter_map(|lineage| Some(lineage.last()?.1)).min();
+                let batch = format!("{source},{},{debtor},{}", kind.as_str(), since.unwrap_or(*source));
                 let found = match (kind, debtor) {
                     (ObligationKind::Ack, Principal::Actor(id)) => self.attention(id, owed, batch),
                     (ObligationKind::Ack, _) => None,

@@ -201,8 +201,10 @@ type Arrows<'a> = BTreeMap<&'a Principal, BTreeMap<&'a Principal, &'a Wait>>;
 
 fn cycles(state: &GroupState, waits: &[Wait]) -> Vec<Cycle> {
     let mut arrows = Arrows::new();
+    // Who has asked for a vote and is among the voters waits for nobody else by that.
+    let in_the_way = |wait: &&Wait| wait.behind.is_none() && wait.waiter != wait.on;
     let (owed, other): (Vec<&Wait>, Vec<&Wait>) =
-        waits.iter().filter(|wait| wait.behind.is_none()).partition(|wait| wait.kind.is_owed());
+        waits.iter().filter(in_the_way).partition(|wait| wait.kind.is_owed());
     for wait in owed.into_iter().chain(other) {
         arrows.entry(&wait.waiter).or_default().entry(&wait.on).or_insert(wait);
     }

@@ -89,7 +89,10 @@ impl GroupState {
             Body::ReservationRelease(release) => {
                 self.reservations.remove(&release.reservation_id);
             }
-            Body::VoteOpen(open) => self.open_vote(event, open),
+            Body::VoteOpen(open) => {
+                self.note_time(event.seq, event.ts);
+                self.open_vote(event, open);
+            }
             Body::VoteCast(cast) => self.cast_vote(event, cast),
             Body::VoteClose(close) => self.close_vote(close),
             // A notice is never unread, and nothing is owed for it.
@@ -101,7 +104,10 @@ impl GroupState {
             Body::ScheduleFired(fired) => self.schedule_fired(fired),
             // What is wished is for whoever hosts the actor to see.
             Body::ActorStart(_) | Body::ActorStop(_) | Body::ActorRestart(_) => {}
-            Body::TaskCreate(create) => self.begin_task(event, create),
+            Body::TaskCreate(create) => {
+                self.note_time(event.seq, event.ts);
+                self.begin_task(event, create);
+            }
             Body::TaskUpdate(update) => {
                 if update.change.is_progress() {
                     self.rates.moved(&event.by, event.seq);
@@ -251,6 +257,8 @@ impl GroupState {
                 for lineage in &mut obligation.lineages {
                     lineage.push((successor.clone(), seq));
                 }
+                // What was said was said to another.
+                obligation.told = None;
                 heir.owe(source, kind, obligation);
             }
         }

@@ -207,13 +207,25 @@ impl World {
     }
 }
 
+/// What happened in a history that failed, if `CCCC_MODEL_TRACE` asks for it.
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() && std::env::var_os("CCCC_MODEL_TRACE").is_some() {
+            println!("---- history");
+            for event in &self.model.log {
+                println!("{} {} {}: {:?}", event.seq, event.ts, event.by, event.body);
+            }
+        }
+    }
+}
+
 /// How many histories are tried.
 fn cases(default: u32) -> u32 {
     std::env::var("CCCC_MODEL_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(default)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(200), ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(200), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_rules_agree_with_the_model(ops in proptest::collection::vec(op(), 1..150)) {

@@ -10,7 +10,7 @@ pub(super) const GLOBS: [&str; 10] =
     ["src/**", "src/a.rs", "src/*.rs", "docs/**", "docs/?.md", "**/*.md", "**", "SRC/b.rs", "a*b/c", "tests/it/*"];
 
 /// ... and paths of which any two patterns that overlap have one in common.
-pub(super) const PATHS: [&str; 12] = [
+pub(super) const PATHS: [&str; 15] = [
     "src/a.rs",
     "src/b.rs",
     "src/x/y.rs",
@@ -23,6 +23,9 @@ pub(super) const PATHS: [&str; 12] = [
     "tests/it/m.rs",
     "tests/it/n.md",
     "other/z",
+    "src/a.rs/x.md",
+    "src/b.rs/x.md",
+    "axb/c/x.md",
 ];
 
 /// Whether a pattern means a path, by trying everything.
@@ -34,6 +37,8 @@ pub(super) fn means(glob: &str, path: &str) -> bool {
 fn path_means(glob: &[String], path: &[String]) -> bool {
     match (glob.split_first(), path.split_first()) {
         (None, None) => true,
+        // What is named without wildcards may be a directory, and is meant with all that is in it.
+        (Some((first, [])), Some((name, _))) if !first.contains(['*', '?']) => first == name,
         (Some((first, rest)), _) if first == "**" => {
             path_means(rest, path) || (!path.is_empty() && path_means(glob, &path[1..]))
         }

@@ -1,5 +1,6 @@
 //! What is tried in a history: one step is a word and some numbers, which choose among what there is.
 
+use std::fmt;
 use std::time::Duration;
 
 use cccc_core::command::{
@@ -22,11 +23,18 @@ pub(super) const PEOPLE: [&str; 7] = ["user", "lead", "a", "b", "c", "d", "svc:h
 pub(super) const ACTORS: [&str; 5] = ["lead", "a", "b", "c", "d"];
 
 /// One step.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Op {
     pub(super) what: What,
     pub(super) by: usize,
     pub(super) n: [usize; 3],
+}
+
+/// On one line, as a history has many.
+impl fmt::Debug for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} by {} {:?}", self.what, PEOPLE[self.by], self.n)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -75,9 +75,32 @@ fn who_asks_a_vote_and_votes_itself_waits_in_no_circle() {
     assert_eq!(wait::graph(desk.state(), desk.now).cycles, []);
     desk.wait(10 * MINUTE);
     assert_eq!(speak(&mut desk), [""; 0]);
-    let cast = Command::CastVote { vote: crate::id::VoteId(vote), choice: Choice::Yes, reason: String::new() };
+    let cast =
+        Command::CastVote { vote: crate::id::VoteId(vote), choice: Choice::Yes, reason: String::new() };
     desk.run("lead", cast).unwrap();
     assert_eq!(wait::graph(desk.state(), desk.now).waits.len(), 1, "it waits for itself all the same");
+}
+
+#[test]
+fn a_circle_is_found_behind_shorter_ones_of_dependencies_alone() {
+    let mut desk = Desk::with(&["lead", "alice", "bob", "carol", "dave"]);
+    let mut wait_for = |waiter: &str, on: &str| {
+        let (task, first) = (add(&mut desk, waiter, None, None), add(&mut desk, on, None, None));
+        change(&mut desk, waiter, task, TaskOp::Depend { on: first });
+    };
+    // Each of three would wait for Dave, and Dave for each of them: one of their tasks can be begun.
+    for name in ["alice", "bob", "carol"] {
+        wait_for(name, "dave");
+        wait_for("dave", name);
+    }
+    wait_for("alice", "bob");
+    wait_for("bob", "carol");
+    assert_eq!(wait::graph(desk.state(), desk.now).cycles, []);
+    desk.send("carol", SendMessage { reply_required: true, ..message("?", &["alice"]) });
+    let cycles = wait::graph(desk.state(), desk.now).cycles;
+    let members: Vec<String> = cycles.iter().map(|cycle| format!("{:?}", cycle.members)).collect();
+    assert_eq!(cycles.len(), 1, "{members:?}");
+    assert_eq!(cycles[0].members, ["carol", "alice", "bob"].map(who));
 }
 
 #[test]
@@ -91,7 +114,10 @@ fn a_circle_of_tasks_counts_from_when_the_last_of_them_was_made() {
     add(&mut desk, "alice", Some("bob"), None);
     add(&mut desk, "bob", Some("alice"), None);
     assert_eq!(wait::graph(desk.state(), desk.now).cycles.len(), 1);
-    assert_eq!(policy::next_deadline(desk.state(), desk.now), Some(desk.now.after(Duration::from_secs(MINUTE))));
+    assert_eq!(
+        policy::next_deadline(desk.state(), desk.now),
+        Some(desk.now.after(Duration::from_secs(MINUTE)))
+    );
     assert_eq!(speak(&mut desk), [""; 0]);
     desk.wait(MINUTE);
     assert_eq!(speak(&mut desk), ["lead: cycle 1"]);

@@ -43,8 +43,12 @@ impl World {
         assert_eq!(state.mode(), self.model.mode);
         for member in members {
             let actor = state.actor(&member.id).unwrap();
-            let session = actor.session.as_ref().map(|session| (session.session.clone(), session.generation, session.open));
-            let expected = member.session.as_ref().map(|(s, _)| (s.session.clone(), s.generation, member.session_open));
+            let session = actor
+                .session
+                .as_ref()
+                .map(|session| (session.session.clone(), session.generation, session.open));
+            let expected =
+                member.session.as_ref().map(|(s, _)| (s.session.clone(), s.generation, member.session_open));
             assert_eq!(session, expected, "session of {}", member.id);
             assert_eq!(actor.incarnation, member.added);
             assert_eq!(actor.ephemeral, member.ephemeral);
@@ -72,7 +76,17 @@ impl World {
         let listed = obligation::list(state, &obligation::Filter::default(), now);
         let listed: Vec<_> = listed
             .into_iter()
-            .map(|view| (view.source, view.kind, view.debtor, view.creditor, view.due_at, view.overdue, view.inherited_from))
+            .map(|view| {
+                (
+                    view.source,
+                    view.kind,
+                    view.debtor,
+                    view.creditor,
+                    view.due_at,
+                    view.overdue,
+                    view.inherited_from,
+                )
+            })
             .collect();
         let expected: Vec<_> = self
             .model
@@ -114,7 +128,9 @@ impl World {
     fn check_votes(&self) {
         let (state, now) = (self.desk.state(), self.desk.now);
         let views = vote::list(state, now);
-        assert!(views.iter().map(|view| view.vote_id).eq(self.model.open_votes().map(|(_, open)| open.vote_id)));
+        assert!(
+            views.iter().map(|view| view.vote_id).eq(self.model.open_votes().map(|(_, open)| open.vote_id))
+        );
         for (view, (event, open)) in views.iter().zip(self.model.open_votes()) {
             let ends_at = self.model.vote_ends_at(event, open, now);
             let standing = if now > ends_at { VoteStanding::Over } else { VoteStanding::Open };
@@ -147,14 +163,16 @@ impl World {
         for path in PATHS {
             let held = reservation::holder_of(state, path, now).into_iter().map(|view| view.reservation_id);
             let held: Vec<_> = held.collect();
-            let expected = leases.iter().filter(|one| now < one.until && one.globs.iter().any(|glob| means(glob, path)));
+            let expected =
+                leases.iter().filter(|one| now < one.until && one.globs.iter().any(|glob| means(glob, path)));
             assert_eq!(held, expected.map(|one| one.id).collect::<Vec<_>>(), "who holds {path}");
         }
     }
 
     fn check_context(&self) {
         let (state, now) = (self.desk.state(), self.desk.now);
-        let listed = context::list(state, None).into_iter().map(|view| (view.key, view.version, view.value, view.by));
+        let listed =
+            context::list(state, None).into_iter().map(|view| (view.key, view.version, view.value, view.by));
         let expected = self.model.entries().into_iter().map(|(key, (event, set))| {
             (key, event.seq, set.value.clone().expect("a value"), event.by.clone())
         });
@@ -189,7 +207,8 @@ impl World {
             .collect();
         found.sort();
         assert_eq!(found, due, "what is due at {now}; expected at all: {expected:#?}");
-        let plans = self.model.plans.iter().filter(|_| self.schedules_run()).filter_map(|plan| plan.next(now));
+        let plans =
+            self.model.plans.iter().filter(|_| self.schedules_run()).filter_map(|plan| plan.next(now));
         let next = expected.iter().map(|word| word.at).chain(plans).min();
         assert_eq!(policy::next_deadline(state, now), next, "when something is due next");
     }
@@ -201,10 +220,15 @@ impl World {
     fn check_schedules(&self) {
         let (state, now) = (self.desk.state(), self.desk.now);
         assert!(state.schedules().keys().eq(self.model.plans.iter().map(|plan| &plan.id)), "schedules");
-        let due = schedule::due(state, now).into_iter().map(|firing| (firing.schedule_id, firing.scheduled_at));
+        let due =
+            schedule::due(state, now).into_iter().map(|firing| (firing.schedule_id, firing.scheduled_at));
         let plans = self.model.plans.iter().filter(|_| self.schedules_run());
         let expected = plans.filter_map(|plan| Some((plan.id.clone(), plan.next(now)?)));
-        assert_eq!(due.collect::<Vec<_>>(), expected.filter(|(_, at)| *at <= now).collect::<Vec<_>>(), "at {now}");
+        assert_eq!(
+            due.collect::<Vec<_>>(),
+            expected.filter(|(_, at)| *at <= now).collect::<Vec<_>>(),
+            "at {now}"
+        );
         for plan in &self.model.plans {
             let schedule = &state.schedules()[&plan.id];
             assert_eq!((schedule.completed, schedule.enabled), (plan.completed, plan.enabled), "{plan:?}");

@@ -20,6 +20,7 @@ mod model_task;
 mod model_vote;
 mod model_wait;
 mod ops;
+mod reach;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -92,7 +93,7 @@ impl World {
         let pause = |n: usize| u64::try_from(n).unwrap();
         match op.what {
             What::Wait => self.desk.wait(1 + pause(x % 120)),
-            What::WaitLong => self.desk.wait([400, 1_000, 4_000, 30_000, 90_000][x % 5] + pause(y)),
+            What::WaitLong => self.desk.wait([300, 600, 1_000, 4_000, 90_000][x % 5] + pause(y)),
             What::WaitUntilDue => self.wait_until_due(),
             What::Due => self.carry_out(x % 2 == 0),
             What::Upkeep => self.keep(x, y),
@@ -131,7 +132,8 @@ impl World {
         let mut last = first.seq();
         for n in 0..30 + z % 20 {
             let by = if n % 2 == 0 { other } else { one };
-            let reply = cccc_core::command::SendMessage { reply_to: Some(event(last)), ..message("thanks", &[]) };
+            let reply =
+                cccc_core::command::SendMessage { reply_to: Some(event(last)), ..message("thanks", &[]) };
             let Ok(done) = self.run(by, Command::Send(reply)) else { return };
             last = done.seq();
         }

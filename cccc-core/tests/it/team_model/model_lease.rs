@@ -6,8 +6,18 @@ use cccc_core::{Principal, ReservationId, Timestamp};
 use super::model::Model;
 
 /// Patterns of the histories...
-pub(super) const GLOBS: [&str; 10] =
-    ["src/**", "src/a.rs", "src/*.rs", "docs/**", "docs/?.md", "**/*.md", "**", "SRC/b.rs", "a*b/c", "tests/it/*"];
+pub(super) const GLOBS: [&str; 10] = [
+    "src/**",
+    "src/a.rs",
+    "src/*.rs",
+    "docs/**",
+    "docs/?.md",
+    "**/*.md",
+    "**",
+    "SRC/b.rs",
+    "a*b/c",
+    "tests/it/*",
+];
 
 /// ... and paths of which any two patterns that overlap have one in common.
 pub(super) const PATHS: [&str; 15] = [
@@ -53,7 +63,9 @@ fn path_means(glob: &[String], path: &[String]) -> bool {
 fn name_means(glob: &[char], name: &[char]) -> bool {
     match (glob.split_first(), name.split_first()) {
         (None, None) => true,
-        (Some(('*', rest)), _) => name_means(rest, name) || (!name.is_empty() && name_means(glob, &name[1..])),
+        (Some(('*', rest)), _) => {
+            name_means(rest, name) || (!name.is_empty() && name_means(glob, &name[1..]))
+        }
         (Some((c, rest)), Some((n, names))) => (*c == '?' || c == n) && name_means(rest, names),
         _ => false,
     }
@@ -128,8 +140,14 @@ impl Model {
                 .map(|one| &one.holder)
                 .collect();
             holders.dedup();
-            assert!(holders.windows(2).all(|pair| pair[0] == pair[1]), "{path} is held by {holders:?}: {leases:?}");
-            assert!(holders.iter().all(|holder| self.is_here(holder) || holder.actor().is_none()), "{holders:?}");
+            assert!(
+                holders.windows(2).all(|pair| pair[0] == pair[1]),
+                "{path} is held by {holders:?}: {leases:?}"
+            );
+            assert!(
+                holders.iter().all(|holder| self.is_here(holder) || holder.actor().is_none()),
+                "{holders:?}"
+            );
         }
     }
 }

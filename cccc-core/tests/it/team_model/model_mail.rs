@@ -80,7 +80,10 @@ impl Model {
                 let generation = self.member(&delivery.actor_id).map_or(0, super::model::Member::generation);
                 let ids = &delivery.event_ids;
                 let meant = |row: &&mut Mail| {
-                    row.alive && row.unread && row.to == delivery.actor_id && ids.iter().any(|id| id.seq == row.seq)
+                    row.alive
+                        && row.unread
+                        && row.to == delivery.actor_id
+                        && ids.iter().any(|id| id.seq == row.seq)
                 };
                 for row in self.mail.iter_mut().filter(meant) {
                     match &delivery.state {
@@ -91,7 +94,9 @@ impl Model {
                         DeliveryState::Withheld { .. } => {
                             row.unread = false;
                             let own = |owed: &&mut Owed| {
-                                owed.source.seq == row.seq && owed.holders.len() == 1 && *owed.debtor() == row.to
+                                owed.source.seq == row.seq
+                                    && owed.holders.len() == 1
+                                    && *owed.debtor() == row.to
                             };
                             self.owed.iter_mut().filter(own).for_each(|owed| owed.open = false);
                         }
@@ -304,9 +309,11 @@ impl Model {
     }
 
     pub(super) fn updates(&self, id: TaskId) -> impl Iterator<Item = (&Event, &TaskOp)> {
-        self.worked.iter().filter(move |(task, _)| *task == id).filter_map(|(_, seq)| match self.event(*seq)? {
-            event @ Event { body: Body::TaskUpdate(update), .. } => Some((event, &update.change)),
-            _ => None,
+        self.worked.iter().filter(move |(task, _)| *task == id).filter_map(|(_, seq)| {
+            match self.event(*seq)? {
+                event @ Event { body: Body::TaskUpdate(update), .. } => Some((event, &update.change)),
+                _ => None,
+            }
         })
     }
 

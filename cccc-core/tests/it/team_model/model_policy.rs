@@ -85,7 +85,10 @@ impl Model {
         });
         let through = told.map(|(event, _)| event.seq).max().unwrap_or_default();
         let first = self.unread_of(&who).find(|row| {
-            row.handed != Some(member.generation()) && !row.quiet && row.seq > through && !self.is_withheld(row)
+            row.handed != Some(member.generation())
+                && !row.quiet
+                && row.seq > through
+                && !self.is_withheld(row)
         })?;
         let sent = self.running(self.event(first.seq)?.ts);
         Some(Word {
@@ -146,8 +149,7 @@ impl Model {
         let at = at.max(member.session.as_ref().map_or(i64::MIN, |(_, opened)| *opened));
         let batch = format!("{},{did}", member.id);
         let owes = debts.iter().any(|debt| debt.debtor == who);
-        for (policy, to, wanted) in
-            [("idle", self.lead(Some(&who)), true), ("keepalive", who.clone(), owes)]
+        for (policy, to, wanted) in [("idle", self.lead(Some(&who)), true), ("keepalive", who.clone(), owes)]
         {
             let said = self.notices().any(|(_, notice)| notice.notice == policy && notice.batch() == batch);
             if let Some(period) = self.period(policy).filter(|_| wanted && !said) {

@@ -23,7 +23,10 @@ impl Model {
             Body::TaskUpdate(update) => {
                 let progress = matches!(
                     update.change,
-                    TaskOp::Start {} | TaskOp::Check { done: true, .. } | TaskOp::Evidence(_) | TaskOp::Done { .. }
+                    TaskOp::Start {}
+                        | TaskOp::Check { done: true, .. }
+                        | TaskOp::Evidence(_)
+                        | TaskOp::Done { .. }
                 );
                 event.by == *who && progress && self.same_since(who, event.seq)
             }
@@ -62,7 +65,8 @@ impl Model {
     /// A message is held back from those to whom too much was sent, and nobody else; and a rate is never
     /// exceeded by pushes.
     pub(super) fn expect_rate(&self, event: &Event, message: &ChatMessage) {
-        let answered = message.reply_to.and_then(|id| self.event(id.seq)?.message().map(|sent| (id.seq, sent)));
+        let answered =
+            message.reply_to.and_then(|id| self.event(id.seq)?.message().map(|sent| (id.seq, sent)));
         let depth = match answered {
             Some((seq, _)) if seq < self.counts_since(&event.by) => 1,
             Some((_, sent)) => sent.depth + 1,

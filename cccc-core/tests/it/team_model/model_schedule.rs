@@ -107,7 +107,10 @@ impl Model {
     pub(super) fn expect_firing(&self, now: Timestamp, fired: &ScheduleFired) {
         let plan = self.plans.iter().find(|plan| plan.id == fired.schedule_id).expect("a schedule");
         assert_eq!(plan.next(now), Some(fired.scheduled_at), "{plan:?}");
-        assert!(fired.scheduled_at <= now && plan.fired.is_none_or(|last| last < fired.scheduled_at), "{plan:?}");
+        assert!(
+            fired.scheduled_at <= now && plan.fired.is_none_or(|last| last < fired.scheduled_at),
+            "{plan:?}"
+        );
         let late = now.as_millis() - fired.scheduled_at.as_millis() > GRACE_MS;
         assert_eq!(fired.result == FiredResult::Missed, late, "{fired:?} at {now}");
     }

@@ -75,7 +75,11 @@ impl Model {
             made_at: made.ts,
             due: create.due_at,
             asker: ops.iter().rev().find_map(|(_, op)| asker(op)).unwrap_or_else(|| made.by.clone()),
-            owner: ops.iter().rev().find_map(|(by, op)| owner(by, op)).unwrap_or_else(|| create.owner.clone()),
+            owner: ops
+                .iter()
+                .rev()
+                .find_map(|(by, op)| owner(by, op))
+                .unwrap_or_else(|| create.owner.clone()),
             status: status(&ops),
             accepted: ops_since.iter().any(|(_, op)| matches!(op, TaskOp::Accept { .. })),
             offered_to: ops.iter().rev().find_map(|(_, op)| offer(op)).flatten(),

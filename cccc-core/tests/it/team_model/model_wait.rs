@@ -37,7 +37,8 @@ impl Model {
         let mut edges = Vec::new();
         for debt in &debts {
             // A question further down the thread, by who is waited for, that is still open.
-            let questions = debts.iter().filter(|other| other.thread == debt.thread && other.creditor == debt.debtor);
+            let questions =
+                debts.iter().filter(|other| other.thread == debt.thread && other.creditor == debt.debtor);
             let question = questions.map(|other| other.source.seq).max().filter(|seq| *seq > debt.source.seq);
             let task = (debt.kind == ObligationKind::Task).then(|| self.task(TaskId(debt.source.seq)));
             let blocker = task.and_then(|task| self.waits_for(&task).first().copied()).map(TaskId::seq);

@@ -7,16 +7,16 @@ use cccc_core::command::{
     AddActor, AddSchedule, AddTask, Appendix, Arrival, JoinGroup, OpenSession, SendMessage, UpdateTask, When,
 };
 use cccc_core::event::{
-    ActorRemove, ActorUpdate, Choice, ContextValue, Evidence, EvidenceKind, GroupMode, GroupSetState, GroupUpdate,
-    JoinPolicy, NotIf, Priority, Role, ScheduleAction, Service, TaskOp, Transport, Wish,
+    ActorRemove, ActorUpdate, Choice, ContextValue, Evidence, EvidenceKind, GroupMode, GroupSetState,
+    GroupUpdate, JoinPolicy, NotIf, Priority, Role, ScheduleAction, Service, TaskOp, Transport, Wish,
 };
 use cccc_core::rule::desk::{event, message, who};
 use cccc_core::{ActorId, Command, ContextKey, EventRef, Principal, Seq, TaskId, VoteId};
 use proptest::prelude::*;
 
+use super::World;
 use super::model_lease::GLOBS;
 use super::model_schedule::CRONS;
-use super::World;
 
 /// Who speaks. Not all of them are in the group all the time, and `d` comes by itself.
 pub(super) const PEOPLE: [&str; 7] = ["user", "lead", "a", "b", "c", "d", "svc:host"];
@@ -91,17 +91,17 @@ const WEIGHTS: [(usize, What); 42] = [
     (6, What::Answer),
     (3, What::Ack),
     (2, What::Read),
-    (1, What::Cancel),
+    (2, What::Cancel),
     (1, What::Retract),
     (1, What::Redact),
     (3, What::Pull),
-    (2, What::Claim),
+    (4, What::Claim),
     (5, What::AddTask),
     (3, What::TrackedSend),
-    (16, What::Task),
+    (22, What::Task),
     (4, What::Finish),
     (4, What::OpenVote),
-    (8, What::Cast),
+    (12, What::Cast),
     (1, What::CloseVote),
     (6, What::Reserve),
     (2, What::Extend),
@@ -119,7 +119,7 @@ const WEIGHTS: [(usize, What); 42] = [
     (3, What::Mode),
     (1, What::JoinPolicy),
     (3, What::Setting),
-    (3, What::AddSchedule),
+    (4, What::AddSchedule),
     (1, What::EnableSchedule),
     (1, What::RemoveSchedule),
     (1, What::ClearSchedules),
@@ -159,7 +159,8 @@ fn recent<T: Clone>(n: usize, of: &[T]) -> Option<T> {
 
 impl World {
     pub(super) fn message(&self, n: usize) -> Option<EventRef> {
-        let messages: Vec<Seq> = self.model.log.iter().filter(|e| e.message().is_some()).map(|e| e.seq).collect();
+        let messages: Vec<Seq> =
+            self.model.log.iter().filter(|e| e.message().is_some()).map(|e| e.seq).collect();
         Some(event(recent(n, &messages)?))
     }
 
@@ -185,7 +186,10 @@ impl World {
                 let send = SendMessage { reply_to, progress: y % 3 == 0, ..message("re", &[]) };
                 (self.addressee(x).filter(|_| z % 5 > 0).unwrap_or(by), Command::Send(send))
             }
-            What::Ack => (by, Command::Ack { event: self.message(x)? }),
+            What::Ack => {
+                let by = self.addressee(x).filter(|_| z % 5 > 0).unwrap_or(by);
+                (by, Command::Ack { event: self.message(x)? })
+            }
             What::Read if y % 4 == 0 => (by, Command::MarkReadThrough { event: self.message(x)? }),
             What::Read => (by, Command::MarkRead { events: vec![self.message(x)?] }),
             What::Cancel => {
@@ -194,7 +198,8 @@ impl World {
             }
             What::Retract => (by, Command::Retract { event: self.message(x)?, reason: String::new() }),
             What::Pull => {
-                let events = self.model.unread_of(&who(&by)).map(|row| self.model.id(row.seq)).take(1_000).collect();
+                let events =
+                    self.model.unread_of(&who(&by)).map(|row| self.model.id(row.seq)).take(1_000).collect();
                 (by.clone(), Command::Pull { events, mark_read: x % 2 == 0 })
             }
             What::AddTask => (by, Command::AddTask(self.adding(x, y, z, true))),
@@ -206,10 +211,17 @@ impl World {
             What::Task => {
                 let task_id = self.a_task(x)?;
                 let task = self.model.task(task_id);
-                let changes = vec![self.task_op(task_id, y, z)?];
+                let op = self.task_op(task_id, y, z)?;
                 // Mostly somebody who may.
-                let by = [task.doer(), task.asker, who(&by)][z % 3].to_string();
-                (by, Command::UpdateTask(UpdateTask { task_id, base_version: None, changes }))
+                let by = match &op {
+                    _ if z % 5 == 0 => who(&by),
+                    TaskOp::Take {} | TaskOp::Keep { .. } => task.offered_to.unwrap_or(who(&by)),
+                    TaskOp::Accept { .. } | TaskOp::Cancel { .. } | TaskOp::Assign { .. } => task.asker,
+                    TaskOp::Edit { .. } | TaskOp::Reopen { .. } => task.asker,
+                    _ => task.doer(),
+                };
+                let update = UpdateTask { task_id, base_version: None, changes: vec![op] };
+                (by.to_string(), Command::UpdateTask(update))
             }
             What::Finish => {
                 let task_id = self.a_task(x)?;
@@ -217,23 +229,34 @@ impl World {
                 let mut changes: Vec<TaskOp> =
                     task.missing.iter().map(|kind| TaskOp::Evidence(evidence(*kind, y))).collect();
                 changes.push(TaskOp::Done { text: String::new() });
-                (task.doer().to_string(), Command::UpdateTask(UpdateTask { task_id, base_version: None, changes }))
+                (
+                    task.doer().to_string(),
+                    Command::UpdateTask(UpdateTask { task_id, base_version: None, changes }),
+                )
             }
             What::OpenVote => {
                 let released = actor(y);
-                let subject = if x % 3 == 0 { format!("release {released}") } else { format!("Question {}?", x % 5) };
+                let subject =
+                    if x % 3 == 0 { format!("release {released}") } else { format!("Question {}?", x % 5) };
                 let named = [vec![], vec!["user", "a", "b"], vec!["a", "b"], vec!["user", "lead", "c", "b"]];
                 let voters = named[if x % 3 == 0 { 0 } else { z % 4 }].iter().map(|id| who(id)).collect();
-                (by, Command::OpenVote { subject, voters, within: seconds(y * 7) })
+                (by, Command::OpenVote { subject, voters, within: seconds(y * [1, 300][z % 2]) })
             }
             What::Cast => {
                 let vote = self.vote(x)?;
+                let waits = |debt: &super::model_mail::Debt| debt.source.seq == vote.seq();
+                let voters =
+                    self.model.debts(self.desk.now).into_iter().filter(waits).map(|debt| debt.debtor);
+                let by = pick(z, &voters.collect::<Vec<_>>())
+                    .filter(|_| z % 7 > 0)
+                    .map_or(by, |voter| voter.to_string());
                 let choice = [Choice::Yes, Choice::Yes, Choice::No, Choice::Abstain][y % 4];
                 (by, Command::CastVote { vote, choice, reason: String::new() })
             }
             What::CloseVote => (by, Command::CloseVote { vote: self.vote(x)?, reason: String::new() }),
             What::Reserve => {
-                let globs = [x, y].iter().take(1 + z % 2).map(|n| GLOBS[n % GLOBS.len()].to_owned()).collect();
+                let globs =
+                    [x, y].iter().take(1 + z % 2).map(|n| GLOBS[n % GLOBS.len()].to_owned()).collect();
                 (by, Command::Reserve { globs, purpose: String::new(), lease: seconds(z * 5) })
             }
             What::Extend => {
@@ -255,7 +278,8 @@ impl World {
                 let fixed = ["brief", "vision", "services/api"][y % 3].parse().unwrap();
                 let key = if x % 3 == 0 { pick(y, &known).unwrap_or(fixed) } else { fixed };
                 let version = self.model.entries().get(&key).map_or(Seq(0), |(event, _)| event.seq);
-                let base = [None, Some(version), Some(Seq(version.0.saturating_sub(1))), Some(version)][z % 4];
+                let base =
+                    [None, Some(version), Some(Seq(version.0.saturating_sub(1))), Some(version)][z % 4];
                 let text = ContextValue::Text(format!("text {}", z % 5));
                 let owner = (z % 2 == 0).then(|| actor(z));
                 let service = Service { kind: "http".into(), address: format!("port {}", z % 3), owner };
@@ -268,7 +292,8 @@ impl World {
             }
             What::AgentState => {
                 let actor_id = (x % 4 == 0).then(|| actor(y));
-                let said = |n: usize, text: &str| [None, Some(String::new()), Some(text.to_owned())][n % 3].clone();
+                let said =
+                    |n: usize, text: &str| [None, Some(String::new()), Some(text.to_owned())][n % 3].clone();
                 let until = (z % 3 == 0).then(|| self.desk.now.after(seconds(y)));
                 let (focus, next, blocker) = (said(x, "focus"), said(y, "next"), said(z, "blocker"));
                 (by, Command::SetAgentState { actor_id, focus, next, blocker, until, base: None })
@@ -294,7 +319,8 @@ impl World {
                 (member.id.to_string(), Command::CloseSession { session, reason: None })
             }
             What::Add => {
-                let add = AddActor { ephemeral: y % 3 == 0, labels: vec![label(z)], ..AddActor::new(actor(x)) };
+                let add =
+                    AddActor { ephemeral: y % 3 == 0, labels: vec![label(z)], ..AddActor::new(actor(x)) };
                 (if z % 3 == 0 { by } else { user() }, Command::AddActor(add))
             }
             What::Remove => {
@@ -322,13 +348,16 @@ impl World {
             }
             What::Setting => {
                 let policy = ["unread", "attention", "reply", "cycle", "idle", "keepalive", "silence"][x % 7];
-                let value = [0.into(), serde_json::Value::Null, 1_000.into(), (60_000 * (1 + z % 60)).into()][y % 4].clone();
+                let value = [0.into(), serde_json::Value::Null, 1_000.into(), (60_000 * (1 + z % 60)).into()]
+                    [y % 4]
+                    .clone();
                 let settings = [(format!("policy.{policy}_ms"), value)].into();
                 (user(), Command::UpdateGroup(GroupUpdate { settings, ..GroupUpdate::default() }))
             }
             What::AddSchedule => self.scheduling(by, x, y, z),
             What::EnableSchedule => {
                 let plan = pick(x, &self.model.plans)?;
+                let by = if z % 3 == 0 { by } else { user() };
                 (by, Command::EnableSchedule { schedule_id: plan.id, enabled: y % 2 == 0 })
             }
             What::RemoveSchedule => {
@@ -337,7 +366,8 @@ impl World {
             What::ClearSchedules => (by, Command::ClearSchedules),
             What::Claim => {
                 let recipient = Principal::from(actor(x));
-                let rows: Vec<EventRef> = self.model.unread_of(&recipient).map(|row| event(row.seq)).collect();
+                let rows: Vec<EventRef> =
+                    self.model.unread_of(&recipient).map(|row| event(row.seq)).collect();
                 let events = vec![recent(y, &rows)?];
                 ("svc:host".into(), Command::Claim { recipient, events, transport: Transport::Push })
             }
@@ -372,7 +402,8 @@ impl World {
     }
 
     fn adding(&self, x: usize, y: usize, z: usize, owned: bool) -> AddTask {
-        let kinds = [vec![], vec![], vec![EvidenceKind::Commit], vec![EvidenceKind::Text, EvidenceKind::Command]];
+        let kinds =
+            [vec![], vec![], vec![EvidenceKind::Commit], vec![EvidenceKind::Text, EvidenceKind::Command]];
         AddTask {
             title: format!("Task {x}"),
             outcome: String::new(),
@@ -400,12 +431,18 @@ impl World {
             12 | 13 => TaskOp::Take {},
             14 => TaskOp::Keep { reason },
             15 => TaskOp::Depend { on: self.a_task(z).filter(|on| *on != task)? },
-            16 => TaskOp::Undepend { on: pick(z, &self.model.task(task).depends_on.into_iter().collect::<Vec<_>>())? },
+            16 => TaskOp::Undepend {
+                on: pick(z, &self.model.task(task).depends_on.into_iter().collect::<Vec<_>>())?,
+            },
             17 => TaskOp::Decline { reason },
             18 => TaskOp::Accept { text: String::new() },
             19 => TaskOp::Reopen { reason },
             20 => TaskOp::Cancel { reason },
-            _ => TaskOp::Edit { title: None, outcome: None, requires: Some(vec![EvidenceKind::ALL[[0, 3, 4][z % 3]]]) },
+            _ => TaskOp::Edit {
+                title: None,
+                outcome: None,
+                requires: Some(vec![EvidenceKind::ALL[[0, 3, 4][z % 3]]]),
+            },
         })
     }
 
@@ -417,13 +454,21 @@ impl World {
             1 => When::Cron { expr: expr.into(), tz: Some(tz.into()) },
             _ => When::At(at),
         };
-        let notify = ScheduleAction::Notify { to: vec![["a", "@all", "user", "lead"][y % 4].into()], text: "now".into() };
+        let notify = ScheduleAction::Notify {
+            to: vec![["a", "@all", "user", "lead"][y % 4].into()],
+            text: "now".into(),
+        };
+        let wish = [Wish::Start, Wish::Stop, Wish::Restart][y % 3];
         let action = match y % 5 {
-            0 if x % 3 == 2 => ScheduleAction::SetState { state: [GroupMode::Idle, GroupMode::Active][z % 2] },
-            1 if x % 3 == 2 => ScheduleAction::Control { actor_id: actor(z), wish: Wish::Restart },
+            0 if x % 3 == 2 => {
+                ScheduleAction::SetState { state: [GroupMode::Idle, GroupMode::Active][z % 2] }
+            }
+            1 | 2 if x % 3 == 2 => ScheduleAction::Control { actor_id: actor(z), wish },
             _ => notify,
         };
-        let schedule_id = Some(["one", "two", "three", "four"][z % 4].parse().unwrap()).filter(|_| y % 2 == 0);
+        let schedule_id =
+            Some(["one", "two", "three", "four"][z % 4].parse().unwrap()).filter(|_| y % 2 == 0);
+        let by = if z % 3 == 0 { by } else { "user".to_owned() };
         (by, Command::AddSchedule(AddSchedule { schedule_id, when, action }))
     }
 }

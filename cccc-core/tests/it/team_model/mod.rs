@@ -31,7 +31,7 @@ use cccc_core::rule::desk::{Desk, Done, event, message};
 use cccc_core::rule::policy::{self, Effect};
 use cccc_core::rule::presence::{self, Condition, Facts};
 use cccc_core::state::GroupState;
-use cccc_core::{Command, Result};
+use cccc_core::{Command, Result, Timestamp};
 use proptest::prelude::*;
 
 use model::Model;
@@ -45,8 +45,6 @@ struct World {
     pub(super) replica: GroupState,
     /// Keys of the notices that were sent.
     pub(super) keys: BTreeSet<String>,
-    /// Clocks go forward only: without that, what depends on them is bounded and not exact.
-    pub(super) steady: bool,
 }
 
 impl World {
@@ -55,7 +53,7 @@ impl World {
         let replica = GroupState::new(&"g".parse().unwrap());
         let events = desk.events().to_vec();
         let (model, keys) = (Model::default(), BTreeSet::new());
-        let mut world = Self { desk, model, replica, keys, steady: true };
+        let mut world = Self { desk, model, replica, keys };
         events.iter().for_each(|event| world.follow(event));
         world
     }
@@ -95,6 +93,11 @@ impl World {
             What::Wait => self.desk.wait(1 + pause(x % 120)),
             What::WaitLong => self.desk.wait([300, 600, 1_000, 4_000, 90_000][x % 5] + pause(y)),
             What::WaitUntilDue => self.wait_until_due(),
+            What::Jump if self.model.jumps => {
+                let back = i64::try_from([60, 3_600, 100_000][x % 3] + y).unwrap() * 1000;
+                self.desk.now = Timestamp::from_millis(self.desk.now.as_millis() - back);
+            }
+            What::Jump => {}
             What::Due => self.carry_out(x % 2 == 0),
             What::Upkeep => self.keep(x, y),
             What::Burst => {
@@ -161,8 +164,8 @@ impl World {
         let now = self.desk.now;
         if let Some(next) = policy::next_deadline(self.desk.state(), now).filter(|next| *next > now) {
             // Not before: nothing is due a moment earlier.
-            if self.steady && policy::due(self.desk.state(), now).is_empty() {
-                let before = cccc_core::Timestamp::from_millis(next.as_millis() - 1);
+            if !self.model.jumps && policy::due(self.desk.state(), now).is_empty() {
+                let before = Timestamp::from_millis(next.as_millis() - 1);
                 assert_eq!(policy::due(self.desk.state(), before), [], "before {next}");
                 assert_ne!(policy::due(self.desk.state(), next), [], "at {next}");
             }

@@ -81,6 +81,8 @@ pub(super) enum What {
     Wait,
     WaitLong,
     WaitUntilDue,
+    /// The clock is set back, or forward.
+    Jump,
 }
 
 /// Steps with how often each is taken.
@@ -116,7 +118,7 @@ const WEIGHTS: [(usize, What); 42] = [
     (3, What::Add),
     (3, What::Remove),
     (1, What::Lead),
-    (3, What::Mode),
+    (4, What::Mode),
     (1, What::JoinPolicy),
     (3, What::Setting),
     (4, What::AddSchedule),
@@ -130,7 +132,11 @@ const WEIGHTS: [(usize, What); 42] = [
 ];
 
 pub(super) fn op() -> impl Strategy<Value = Op> {
-    let table: Vec<What> = WEIGHTS.iter().flat_map(|(weight, what)| vec![*what; *weight]).collect();
+    op_of(WEIGHTS.iter().flat_map(|(weight, what)| vec![*what; *weight]).collect())
+}
+
+/// Steps of these kinds, those that are named twice twice as often.
+pub(super) fn op_of(table: Vec<What>) -> impl Strategy<Value = Op> + use<> {
     let numbers = [0..1_000_usize, 0..1_000, 0..1_000];
     (proptest::sample::select(table), 0..PEOPLE.len(), numbers).prop_map(|(what, by, n)| Op { what, by, n })
 }
@@ -334,7 +340,7 @@ impl World {
             }
             What::Mode => {
                 let state = match (self.model.mode, x % 8) {
-                    (GroupMode::Active, 0..4) => GroupMode::Paused,
+                    (GroupMode::Active, 0..2) => GroupMode::Paused,
                     (GroupMode::Active, 4) => GroupMode::Idle,
                     (GroupMode::Active, 5) => GroupMode::Stopped,
                     (GroupMode::Active, 6) if y % 3 == 0 => GroupMode::Archived,
@@ -378,7 +384,8 @@ impl World {
             | What::Due
             | What::Wait
             | What::WaitLong
-            | What::WaitUntilDue => return None,
+            | What::WaitUntilDue
+            | What::Jump => return None,
         })
     }
 
@@ -458,12 +465,12 @@ impl World {
             to: vec![["a", "@all", "user", "lead"][y % 4].into()],
             text: "now".into(),
         };
-        let wish = [Wish::Start, Wish::Stop, Wish::Restart][y % 3];
+        let wish = [Wish::Start, Wish::Stop, Wish::Restart][z / 5 % 3];
         let action = match y % 5 {
             0 if x % 3 == 2 => {
                 ScheduleAction::SetState { state: [GroupMode::Idle, GroupMode::Active][z % 2] }
             }
-            1 | 2 if x % 3 == 2 => ScheduleAction::Control { actor_id: actor(z), wish },
+            1..4 if x % 3 == 2 => ScheduleAction::Control { actor_id: actor(z), wish },
             _ => notify,
         };
         let schedule_id =

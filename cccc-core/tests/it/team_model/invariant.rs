@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cccc_core::event::{Body, DeliveryState, Transport};
+use cccc_core::event::{Body, DeliveryState, Priority, Transport};
 use cccc_core::rule::obligation::{self, Filter};
 use cccc_core::rule::receipt::ObligationWord;
 use cccc_core::{ObligationKind, Principal, Seq, Timestamp};
@@ -206,7 +206,9 @@ impl World {
                     }
                 }
                 Body::ChatMessage(sent) if event.by.actor().is_some() && sent.reply_to.is_none() => {
-                    for to in sent.recipients.iter().filter(|to| !sent.quiet.contains(to)) {
+                    let may_be_pushed =
+                        |to: &&Principal| sent.priority != Priority::Low && !sent.quiet.contains(to);
+                    for to in sent.recipients.iter().filter(may_be_pushed) {
                         pushed.entry((event.by.clone(), to.clone())).or_default().push((event.seq, event.ts));
                     }
                 }

@@ -454,7 +454,7 @@ impl World {
     }
 
     fn scheduling(&self, by: String, x: usize, y: usize, z: usize) -> (String, Command) {
-        let at = self.desk.now.after(seconds(z * 20));
+        let at = self.desk.now.after(seconds(z % 40 * 30));
         let (expr, tz, _) = CRONS[z % CRONS.len()];
         let when = match x % 3 {
             0 => When::Every(seconds(59 + z)),

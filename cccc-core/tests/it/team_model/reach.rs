@@ -39,7 +39,7 @@ fn the_histories_reach_everything() {
     let mut runner = TestRunner::deterministic();
     let strategy = proptest::collection::vec(op(), 150);
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    for _ in 0..150 {
+    for _ in 0..300 {
         let ops = strategy.new_tree(&mut runner).unwrap().current();
         let mut world = World::new();
         for op in &ops {

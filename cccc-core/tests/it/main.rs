@@ -10,6 +10,7 @@ mod conformance;
 mod coord;
 mod crowd;
 mod format_doc;
+mod format_team;
 mod handle;
 mod home;
 mod model;

@@ -3,6 +3,13 @@
 //! Events are made here and applied, without any ledger, so that a million of them take seconds. A binary of
 //! its own, because the allocator that counts takes the place of the program's.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests stop where they fail, and say what they measured"
+)]
+
 use std::time::Duration;
 
 use allocation_counter::measure;

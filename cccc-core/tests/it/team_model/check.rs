@@ -242,7 +242,15 @@ impl World {
         members.sort_by(|a, b| a.id.cmp(&b.id));
         members.retain(|_| self.model.mode != GroupMode::Archived);
         let day = std::time::Duration::from_secs(24 * 60 * 60);
-        let mut expected = Vec::new();
+        let gone = |session: &Option<String>| {
+            session.as_ref().is_some_and(|session| facts.condition(session) == Condition::Absent)
+        };
+        let claims = self.model.claims().filter(|(_, session)| gone(session)).map(|(id, _)| *id);
+        let mut claims: Vec<_> = claims.filter(|_| self.model.mode != GroupMode::Archived).collect();
+        claims.sort_unstable();
+        claims.dedup();
+        let mut expected: Vec<Upkeep> =
+            claims.into_iter().map(|delivery| Upkeep::LoseClaim { delivery }).collect();
         for member in &members {
             if let Some((session, _)) = member.session.as_ref().filter(|_| member.session_open)
                 && facts.condition(&session.session) == Condition::Absent

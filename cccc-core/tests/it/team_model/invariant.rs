@@ -77,7 +77,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(100), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(400), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_vote_decides_exactly_once(ops in histories(&[What::OpenVote, What::Cast, What::Cast, What::CloseVote, What::Jump], 3, 120)) {

@@ -102,6 +102,7 @@ impl Model {
                 self.leave(event.seq, &gone, heir.as_ref());
             }
             Body::SessionOpen(open) => {
+                self.lose_claims(&open.actor_id.clone().into());
                 if let Some(member) = self.member_mut(&open.actor_id.clone().into()) {
                     member.session = Some((open.clone(), at));
                     member.session_open = true;

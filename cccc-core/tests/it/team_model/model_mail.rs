@@ -18,6 +18,8 @@ pub(super) struct Mail {
     pub(super) unread: bool,
     pub(super) handed_ever: bool,
     pub(super) handed: Option<u64>,
+    /// The claim of a deliverer that is still at it, and the session in whose name it is.
+    pub(super) claim: Option<(EventId, Option<String>)>,
 }
 
 /// One thing that a message asks of one recipient.
@@ -85,8 +87,13 @@ impl Model {
                         && row.to == delivery.actor_id
                         && ids.iter().any(|id| id.seq == row.seq)
                 };
+                let session = event.via.as_ref().and_then(|via| via.session.clone());
                 for row in self.mail.iter_mut().filter(meant) {
+                    // How a claim ended says nothing of a newer one.
+                    let ends = |(id, _): &(EventId, _)| delivery.delivery_id.is_none_or(|ended| ended == *id);
+                    row.claim = row.claim.take().filter(|claim| !ends(claim));
                     match &delivery.state {
+                        DeliveryState::Claimed => row.claim = Some((event.id, session.clone())),
                         DeliveryState::Accepted { .. } => {
                             row.handed_ever = true;
                             row.handed = Some(generation).filter(|now| *now == delivery.generation);
@@ -124,6 +131,7 @@ impl Model {
                 unread: true,
                 handed_ever: false,
                 handed: None,
+                claim: None,
             });
             let asks = [
                 (message.priority == Priority::Attention, ObligationKind::Ack),
@@ -185,6 +193,16 @@ impl Model {
     /// Whether a message may no longer be handed over for the first time.
     pub(super) fn is_withheld(&self, row: &Mail) -> bool {
         !row.handed_ever && row.tasks.iter().any(|task| self.task(*task).status.is_closed())
+    }
+
+    /// How what others have begun to deliver to somebody ended, will not be known.
+    pub(super) fn lose_claims(&mut self, to: &Principal) {
+        self.mail.iter_mut().filter(|row| row.to == *to).for_each(|row| row.claim = None);
+    }
+
+    /// Claims that are not settled, with the sessions in whose names they are.
+    pub(super) fn claims(&self) -> impl Iterator<Item = &(EventId, Option<String>)> {
+        self.mail.iter().filter(|row| row.alive && row.unread).filter_map(|row| row.claim.as_ref())
     }
 
     /// What somebody has not read, oldest first, with what may not be handed over.

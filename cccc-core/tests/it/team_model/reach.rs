@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use cccc_core::event::{Body, Event, FiredResult, KINDS};
+use cccc_core::Principal;
+use cccc_core::event::{Body, DeliveryState, Event, FiredResult, KINDS};
 use cccc_core::rule::wait;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
@@ -24,6 +25,11 @@ fn examples(event: &Event) -> Vec<String> {
             FiredResult::Done => "done".into(),
             FiredResult::Missed => "missed".into(),
             _ => "failed".into(),
+        },
+        Body::RuntimeDelivery(delivery) => match &delivery.state {
+            DeliveryState::Withheld { .. } => "withheld".into(),
+            DeliveryState::Ambiguous { .. } if event.by == Principal::System => "lost".into(),
+            _ => return vec![kind],
         },
         Body::ActorRemove(remove) if remove.successor.is_some() => "with a successor".into(),
         Body::ActorRemove(remove) if remove.reason.contains("released by vote") => "released".into(),
@@ -90,6 +96,7 @@ fn the_histories_reach_everything() {
         .chain(["quiet", "deep", "tracked"].iter().map(|how| format!("chat.message: {how}")))
         .chain(["done", "missed"].iter().map(|result| format!("schedule.fired: {result}")))
         .chain(["with a successor", "released", "retired"].iter().map(|how| format!("actor.remove: {how}")))
+        .chain(["withheld", "lost"].iter().map(|how| format!("runtime.delivery: {how}")))
         .chain(["reservation.take: after lapsed ones".to_owned()])
         .chain([2, 3].iter().map(|size| format!("circle of {size}")));
     let missing: Vec<String> = wanted.filter(|what| !seen.contains_key(what)).collect();

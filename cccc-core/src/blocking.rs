@@ -1,10 +1,37 @@
 //! For programs without an async runtime.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+
+thread_local! {
+    /// How many calls of [`block_on`] this thread is in.
+    static BLOCKED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Whether this thread is given to one future: what blocks it holds up nobody else.
+pub(crate) fn may_block() -> bool {
+    BLOCKED.get() > 0
+}
+
+/// Counts a call of [`block_on`], however it ends.
+struct Blocked;
+
+impl Blocked {
+    fn enter() -> Self {
+        BLOCKED.set(BLOCKED.get() + 1);
+        Self
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        BLOCKED.set(BLOCKED.get() - 1);
+    }
+}
 
 /// Wakes a parked thread.
 struct Unpark(Thread);
@@ -32,6 +59,7 @@ pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
     let mut future = pin!(future.into_future());
+    let _blocked = Blocked::enter();
     loop {
         match future.as_mut().poll(&mut context) {
             Poll::Ready(output) => return output,

@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{Mutex, mpsc, oneshot};
 
+use crate::blocking::may_block;
 use crate::clock::Clock;
 use crate::command::Command;
 use crate::error::{Error, Result};
@@ -19,6 +20,7 @@ use crate::state::GroupState;
 
 use resolve::Source;
 use view::View;
+use writer::{Work, Writer, carry_out_here};
 
 /// Commands that may wait for the writer; a sender beyond that waits for a place.
 const QUEUED_COMMANDS: usize = 1024;
@@ -57,13 +59,17 @@ pub(crate) struct Engine {
     clock: Arc<dyn Clock>,
     /// The view of what is durable. `None` until something is asked.
     durable: Arc<Mutex<Option<View>>>,
-    /// The queue to the writer's thread, which starts with the first command.
-    jobs: OnceLock<mpsc::Sender<Job>>,
+    /// Whoever holds it decides and appends: its thread, or a caller that may.
+    writer: Arc<Mutex<Writer>>,
+    /// The queue to the writer's thread, which starts when it is first needed.
+    queue: OnceLock<mpsc::Sender<Work>>,
 }
 
 impl Engine {
     pub(crate) fn new(ledger: Arc<dyn Ledger>, clock: Arc<dyn Clock>) -> Self {
-        Self { ledger, clock, durable: Arc::default(), jobs: OnceLock::new() }
+        let durable = Arc::default();
+        let writer = Writer::new(ledger.clone(), clock.clone(), Arc::clone(&durable));
+        Self { ledger, clock, durable, writer: Arc::new(Mutex::new(writer)), queue: OnceLock::new() }
     }
 
     pub(crate) fn ledger(&self) -> &Arc<dyn Ledger> {
@@ -74,7 +80,8 @@ impl Engine {
         self.clock.as_ref()
     }
 
-    /// The one write path: queues the command and waits until it is decided and durable.
+    /// The one write path: has the command decided, and waits until that is durable. Once begun it goes on
+    /// whether or not somebody waits.
     pub(crate) async fn execute(
         &self,
         by: Principal,
@@ -83,23 +90,31 @@ impl Engine {
         command: Command,
         durability: Durability,
     ) -> Result<Executed> {
-        let (answer, result) = oneshot::channel();
+        let (answer, mut result) = oneshot::channel();
         let job = Job { by, via, scope_key, command, durability, answer };
-        let gone = || Error::unavailable("the group's writer has stopped").hint("open the group again");
-        self.writer()?.send(job).await.map_err(|_| gone())?;
-        result.await.map_err(|_| gone())?
+        let work = match self.writer.clone().try_lock_owned() {
+            Ok(writer) if may_block() => carry_out_here(writer, job).await?.then_some(Work::Maintain),
+            _ => Some(Work::Job(Box::new(job))),
+        };
+        if let Some(work) = work {
+            self.queue()?.send(work).await.map_err(|_| gone())?;
+        }
+        match result.try_recv() {
+            Ok(result) => result,
+            Err(_) => result.await.map_err(|_| gone())?,
+        }
     }
 
-    fn writer(&self) -> Result<&mpsc::Sender<Job>> {
-        if let Some(jobs) = self.jobs.get() {
-            return Ok(jobs);
+    fn queue(&self) -> Result<&mpsc::Sender<Work>> {
+        if let Some(queue) = self.queue.get() {
+            return Ok(queue);
         }
         let (sender, receiver) = mpsc::channel(QUEUED_COMMANDS);
         // Of two first commands at once one finds its channel unused; no thread was started for it.
-        if self.jobs.set(sender).is_ok() {
-            writer::start(self.ledger.clone(), self.clock.clone(), self.durable.clone(), receiver)?;
+        if self.queue.set(sender).is_ok() {
+            writer::start(self.ledger.group_id(), self.writer.clone(), receiver)?;
         }
-        self.jobs.get().ok_or_else(|| Error::unavailable("the group's writer could not be started"))
+        self.queue.get().ok_or_else(|| Error::unavailable("the group's writer could not be started"))
     }
 
     /// Looks at the state of what is durable, caught up first.
@@ -149,6 +164,10 @@ impl Engine {
     }
 }
 
+fn gone() -> Error {
+    Error::unavailable("the group's writer has stopped").hint("open the group again")
+}
+
 /// The view, loaded if need be, at the ledger's head.
 async fn caught_up<'a>(slot: &'a mut Option<View>, ledger: &dyn Ledger) -> Result<&'a mut View> {
     let mut view = match slot.take() {
@@ -157,4 +176,40 @@ async fn caught_up<'a>(slot: &'a mut Option<View>, ledger: &dyn Ledger) -> Resul
     };
     view.refresh(ledger).await?;
     Ok(slot.insert(view))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{Future, poll_fn};
+    use std::pin::pin;
+    use std::task::Poll;
+
+    use super::*;
+    use crate::blocking::block_on;
+    use crate::clock::ManualClock;
+    use crate::command::AddActor;
+    use crate::event::GroupCreate;
+    use crate::id::GroupId;
+    use crate::ledger::MemoryLedger;
+
+    /// On a thread that may block, a caller carries out its command itself. Where that has to wait and the
+    /// caller gives up, it is carried out all the same.
+    #[test]
+    fn a_turn_that_was_begun_goes_on_without_its_caller() {
+        let ledger = Arc::new(MemoryLedger::new(GroupId::new("g").unwrap()));
+        let engine = Engine::new(ledger, Arc::new(ManualClock::default()));
+        let user = |command| engine.execute(Principal::User, None, "".into(), command, Durability::Durable);
+        block_on(async {
+            let held = engine.durable.clone().lock_owned().await;
+            {
+                let mut create = pin!(user(Command::CreateGroup(GroupCreate::default())));
+                let begun = poll_fn(|context| Poll::Ready(create.as_mut().poll(context))).await;
+                assert!(begun.is_pending(), "it waits for the state");
+            }
+            drop(held);
+            let add = AddActor::new("lead".parse().unwrap());
+            let added = user(Command::AddActor(add)).await.unwrap();
+            assert_eq!(added.event().map(|event| event.seq), Some(Seq(2)), "the group was made before");
+        });
+    }
 }

@@ -1,15 +1,18 @@
-//! The writer: one thread per open group and process that drains the waiting commands, decides them on
-//! the state at the tip, appends all that they want in one batch, and answers when that is durable.
+//! The writer: drains the waiting commands, decides them on the state at the tip, appends all that they want in
+//! one batch, and answers when that is durable. It has one thread per open group and process; a caller whose
+//! own thread may block does its work itself when nobody else is at it.
 
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
+use std::task::Poll;
 use std::thread;
 
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot};
 
 use crate::blocking::block_on;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::id::Nonce;
+use crate::id::{GroupId, Nonce};
 use crate::ledger::{Appended, Durability, Encoder, Ledger, Position, ReadLimit, Stamp, Turn};
 use crate::rule::{self, Call, Decision, Known};
 
@@ -26,28 +29,74 @@ const BATCH_BYTES: usize = 4 << 20;
 /// How often a batch is decided again after recoveries discarded it, before the callers are told.
 const LOST_RETRIES: usize = 5;
 
-/// Starts the writer's thread. It ends when the last sender of `jobs` is gone.
+/// What waits for the writer's thread.
+#[derive(Debug)]
+pub(super) enum Work {
+    /// A command.
+    Job(Box<Job>),
+    /// Derived state is to be saved.
+    Maintain,
+}
+
+/// Carries out one command on the calling thread, as nobody else is at it: that saves waking another thread
+/// and being woken by it. Answers whether derived state is to be saved.
+pub(super) async fn carry_out_here(mut writer: OwnedMutexGuard<Writer>, job: Job) -> Result<bool> {
+    let (due, mut is_due) = oneshot::channel();
+    let mut turn = Box::pin(async move {
+        writer.carry_out(vec![job]).await;
+        let _ = due.send(writer.is_maintenance_due());
+    });
+    match poll_fn(|context| Poll::Ready(turn.as_mut().poll(context))).await {
+        Poll::Ready(()) => Ok(is_due.try_recv().unwrap_or_default()),
+        // It has to wait for another task. A caller's future may be dropped while it waits; a turn must not.
+        Poll::Pending => start_thread("cccc turn".into(), move || block_on(turn)).map(|()| false),
+    }
+}
+
+/// Starts the writer's thread. It ends when the last sender of work is gone.
 pub(super) fn start(
-    ledger: Arc<dyn Ledger>,
-    clock: Arc<dyn Clock>,
-    durable: Arc<Mutex<Option<View>>>,
-    jobs: mpsc::Receiver<Job>,
+    group_id: &GroupId,
+    writer: Arc<Mutex<Writer>>,
+    queue: mpsc::Receiver<Work>,
 ) -> Result<()> {
-    let name = format!("cccc {}", ledger.group_id());
-    let writer = Writer { ledger, clock, durable, tip: None };
+    start_thread(format!("cccc {group_id}"), move || run(&writer, queue))
+}
+
+fn start_thread(name: String, work: impl FnOnce() + Send + 'static) -> Result<()> {
     thread::Builder::new()
         .name(name)
-        .spawn(move || writer.run(jobs))
+        .spawn(work)
         .map(drop)
         .map_err(|source| Error::unavailable(format!("cannot start the group's writer: {source}")))
 }
 
-struct Writer {
+fn run(writer: &Mutex<Writer>, mut queue: mpsc::Receiver<Work>) {
+    while let Some(first) = queue.blocking_recv() {
+        let (mut batch, mut next) = (Vec::new(), Some(first));
+        while let Some(work) = next {
+            if let Work::Job(job) = work {
+                batch.push(*job);
+            }
+            next = if batch.len() < BATCH_COMMANDS { queue.try_recv().ok() } else { None };
+        }
+        block_on(async {
+            let mut writer = writer.lock().await;
+            writer.carry_out(batch).await;
+            writer.maintain().await;
+        });
+    }
+}
+
+/// Decides and appends; one at a time.
+#[derive(Debug)]
+pub(super) struct Writer {
     ledger: Arc<dyn Ledger>,
     clock: Arc<dyn Clock>,
     durable: Arc<Mutex<Option<View>>>,
     /// The view at the tip, with the epoch it was made under; `None` when it has to be made anew.
     tip: Option<(u64, View)>,
+    /// Whether what the tip says is durable, as far as this writer knows.
+    is_durable: bool,
 }
 
 /// A job with the answer that it gets once the turn is durable.
@@ -62,16 +111,12 @@ struct Outcome {
 }
 
 impl Writer {
-    fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
-        while let Some(first) = jobs.blocking_recv() {
-            let mut batch = vec![first];
-            while batch.len() < BATCH_COMMANDS
-                && let Ok(job) = jobs.try_recv()
-            {
-                batch.push(job);
-            }
-            block_on(self.carry_out(batch));
-        }
+    pub(super) fn new(
+        ledger: Arc<dyn Ledger>,
+        clock: Arc<dyn Clock>,
+        durable: Arc<Mutex<Option<View>>>,
+    ) -> Self {
+        Self { ledger, clock, durable, tip: None, is_durable: false }
     }
 
     /// Decides and appends these commands, and answers every one of them.
@@ -208,17 +253,20 @@ impl Writer {
             // A caller that went away does not undo what it asked for.
             let _ = job.answer.send(result);
         }
-        if durability == Durability::Durable {
-            self.maintain().await;
-        }
+        self.is_durable = durability == Durability::Durable;
     }
 
-    /// Saves derived state when enough has come together. The tip is durable when this is called.
+    /// Whether enough has come together for [`maintain`](Self::maintain), and nothing of it can be lost.
+    fn is_maintenance_due(&self) -> bool {
+        self.is_durable && self.tip.as_ref().is_some_and(|(_, tip)| tip.is_maintenance_due())
+    }
+
+    /// Saves derived state when enough has come together.
     async fn maintain(&mut self) {
-        let Some((_, tip)) = self.tip.as_mut() else { return };
-        if !tip.is_maintenance_due() {
+        if !self.is_maintenance_due() {
             return;
         }
+        let Some((_, tip)) = self.tip.as_mut() else { return };
         // What is saved is derived: a failure to save it concerns nobody.
         let mut slot = self.durable.lock().await;
         match slot.as_mut() {

@@ -76,17 +76,21 @@ pub struct Held(Hold);
 
 #[derive(Debug)]
 enum Hold {
-    /// The lock goes with the file; nothing reads this.
-    File(#[expect(dead_code, reason = "held for its lock")] File),
+    File(File),
     Memory(Arc<Mutex<Remembered>>, u64),
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if let Hold::Memory(memory, number) = &self.0
-            && let Some((_, held)) = locked(memory).sessions.get_mut(number)
-        {
-            *held = false;
+        match &self.0 {
+            // Closing is not enough: a program that this process is just starting has the file open, too,
+            // until it has begun.
+            Hold::File(file) => drop(file.unlock()),
+            Hold::Memory(memory, number) => {
+                if let Some((_, held)) = locked(memory).sessions.get_mut(number) {
+                    *held = false;
+                }
+            }
         }
     }
 }
@@ -325,6 +329,30 @@ mod tests {
             drop(host);
             assert_eq!(presence.look().unwrap().len(), 1);
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn letting_go_does_not_wait_for_programs_that_are_just_starting() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+        let dir = tempfile::tempdir().unwrap();
+        let presence = Presence::in_directory(dir.path());
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    std::process::Command::new("true").status().unwrap();
+                }
+            });
+            let mut late = 0;
+            for _ in 0..500 {
+                drop(presence.hold(record("s", None)).unwrap());
+                late += usize::from(presence.facts().unwrap().condition("s") != Condition::Absent);
+                presence.forget("s").unwrap();
+            }
+            done.store(true, Ordering::Relaxed);
+            assert_eq!(late, 0, "of 500");
+        });
     }
 
     #[cfg(target_os = "linux")]

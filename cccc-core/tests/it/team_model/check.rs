@@ -1,17 +1,19 @@
 //! What the library lists, compared with what the model finds; and what a command will come to, foreseen.
 
-use cccc_core::event::{Event, GroupMode};
+use cccc_core::command::{Arrival, OpenSession};
+use cccc_core::event::{Body, Event, GroupMode};
 use cccc_core::rule::desk::{Done, who};
 use cccc_core::rule::policy::{self, Effect};
-use cccc_core::rule::presence::{Condition, Facts, Upkeep};
+use cccc_core::rule::presence::{self, Condition, Facts, Upkeep};
 use cccc_core::rule::task::view::{TaskFilter, list as tasks};
 use cccc_core::rule::vote::{self, VoteStanding};
 use cccc_core::rule::wait;
-use cccc_core::rule::{context, label, obligation, reading, reservation, schedule};
+use cccc_core::rule::{context, join, label, obligation, reading, reservation, schedule};
 use cccc_core::state::GroupState;
 use cccc_core::{Command, ErrorKind, Principal, Result, Seq};
 
 use super::World;
+use super::model::Member;
 use super::model_lease::{PATHS, means};
 use super::model_policy::Word;
 use super::model_wait::{Edge, expect_circles};
@@ -267,9 +269,52 @@ impl World {
         assert_eq!(due, expected, "what follows from {facts:?}");
     }
 
+    /// Who somebody was before, and a name for somebody new.
+    pub(super) fn check_arrival(&self, facts: &Facts, open: &OpenSession, seed: u64) {
+        let state = self.desk.state();
+        let was_it = |member: &&Member| {
+            member.session.as_ref().is_some_and(|(session, _)| {
+                let ended = !member.session_open || facts.condition(&session.session) == Condition::Absent;
+                session.runtime == open.runtime
+                    && session.cwd == open.cwd
+                    && session.agent_session_id == open.agent_session_id
+                    && (open.agent_session_id.is_some() || ended)
+            })
+        };
+        let candidates: Vec<&Member> = self.model.members.iter().filter(was_it).collect();
+        let newest = candidates.iter().map(|member| member.last_seen).max();
+        let newest = candidates.iter().filter(|member| Some(member.last_seen) == newest);
+        let newest: Vec<_> = newest.map(|member| &member.id).collect();
+        match join::returning(state, facts, open) {
+            Some(found) => assert!(newest.contains(&found), "{found}, of {newest:?}: {open:?}"),
+            None => assert!(newest.is_empty(), "{newest:?}: {open:?}"),
+        }
+        let name = join::fresh_name(state, seed).unwrap();
+        let had = self.model.log.iter().any(|event| match &event.body {
+            Body::ActorAdd(add) => add.actor_id == name,
+            _ => false,
+        });
+        assert!(!had, "{name} was somebody else's");
+        let leaves = self.model.members.iter().filter(|member| member.ephemeral && !member.session_open);
+        let first = leaves.map(|member| member.last_seen).min();
+        let day = std::time::Duration::from_secs(24 * 60 * 60);
+        assert_eq!(presence::next_deadline(state), first.map(|seen| seen.after(day)));
+    }
+
     /// What the model says a command will come to, where it can say that.
     pub(super) fn foresee(&self, by: &str, command: &Command) -> Foreseen {
         let (by, now) = (who(by), self.desk.now);
+        if let Command::Join(join) = command
+            && self.model.mode != GroupMode::Archived
+        {
+            let known = self.model.member(&by).is_some();
+            return match join.arrival {
+                _ if by.actor().is_none() => Foreseen::Refused(ErrorKind::Refused, true),
+                Arrival::New if known => Foreseen::Refused(ErrorKind::Conflict, true),
+                Arrival::Returning if !known => Foreseen::Refused(ErrorKind::NotFound, true),
+                _ => Foreseen::Refused(ErrorKind::Refused, !known && !self.model.is_open_to_all()),
+            };
+        }
         if !(self.model.is_here(&by) || by.actor().is_none()) || self.model.mode == GroupMode::Archived {
             return Foreseen::Anything;
         }

@@ -98,12 +98,14 @@ impl World {
                 let task_id = self.a_task(x)?;
                 let task = self.model.task(task_id);
                 let op = self.task_op(task_id, y, z)?;
+                let asker =
+                    if self.model.is_here(&task.asker) { task.asker.clone() } else { Principal::User };
                 // Mostly somebody who may.
                 let by = match &op {
                     _ if one_in(5, z) => who(&by),
                     TaskOp::Take {} | TaskOp::Keep { .. } => task.offered_to.unwrap_or(who(&by)),
-                    TaskOp::Accept { .. } | TaskOp::Cancel { .. } | TaskOp::Assign { .. } => task.asker,
-                    TaskOp::Edit { .. } | TaskOp::Reopen { .. } => task.asker,
+                    TaskOp::Accept { .. } | TaskOp::Cancel { .. } | TaskOp::Assign { .. } => asker,
+                    TaskOp::Edit { .. } | TaskOp::Reopen { .. } => asker,
                     _ => task.doer(),
                 };
                 let update = UpdateTask { task_id, base_version: None, changes: vec![op] };

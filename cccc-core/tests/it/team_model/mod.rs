@@ -26,7 +26,7 @@ mod reach;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use cccc_core::command::Outcome;
+use cccc_core::command::{OpenSession, Outcome};
 use cccc_core::event::{Body, Event};
 use cccc_core::rule::desk::{Desk, Done, event, message};
 use cccc_core::rule::policy::{self, Effect};
@@ -93,6 +93,7 @@ impl World {
         match op.what {
             What::Wait => self.desk.wait(1 + pause(x % 120)),
             What::WaitLong => self.desk.wait([300, 600, 1_000, 4_000, 90_000][x % 5] + pause(y)),
+            What::WaitUntilDue if y.is_multiple_of(3) => self.wait_until_an_end(),
             What::WaitUntilDue => self.wait_until_due(),
             What::Jump if self.model.jumps => {
                 let back = i64::try_from([60, 3_600, 100_000][x % 3] + y).unwrap() * 1000;
@@ -167,6 +168,15 @@ impl World {
         }
     }
 
+    /// To the moment at which a reservation or a vote ends.
+    fn wait_until_an_end(&mut self) {
+        let now = self.desk.now;
+        let leases = self.model.leases().into_iter().map(|one| one.until);
+        let votes = self.model.open_votes().map(|(event, open)| self.model.vote_ends_at(event, open, now));
+        let next = leases.chain(votes).filter(|end| *end > now).min();
+        self.desk.now = next.unwrap_or(now);
+    }
+
     fn wait_until_due(&mut self) {
         let now = self.desk.now;
         if let Some(next) = policy::next_deadline(self.desk.state(), now).filter(|next| *next > now) {
@@ -210,6 +220,13 @@ impl World {
         }
         let due = presence::due(self.desk.state(), &facts, self.desk.now);
         self.check_presence(&facts, &due);
+        let open = OpenSession {
+            runtime: "claude".into(),
+            agent_session_id: x.is_multiple_of(2).then(|| format!("c{}", y % 3)),
+            cwd: ["/a", "/b"][y % 2].into(),
+            ..OpenSession::default()
+        };
+        self.check_arrival(&facts, &open, u64::try_from(x).unwrap());
         for upkeep in due {
             if self.run("system", upkeep.command()).is_ok() {
                 let again = self.run("system", upkeep.command());

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use cccc_core::event::{ActorUpdate, Body, Event, GroupMode, Role, SessionOpen};
+use cccc_core::event::{ActorUpdate, Body, Event, GroupMode, JoinPolicy, Role, SessionOpen};
 use cccc_core::{ActorId, EventId, Label, Principal, Seq, TaskId, Timestamp};
 use serde_json::Value;
 
@@ -172,6 +172,15 @@ impl Model {
         {
             member.labels.clone_from(labels);
         }
+    }
+
+    /// Whether anybody may join by itself.
+    pub(super) fn is_open_to_all(&self) -> bool {
+        let last = self.log.iter().rev().find_map(|event| match &event.body {
+            Body::GroupUpdate(update) => update.join,
+            _ => None,
+        });
+        last.is_none_or(|join| join == JoinPolicy::Open)
     }
 
     pub(super) fn member(&self, who: &Principal) -> Option<&Member> {

@@ -83,6 +83,7 @@ pub(super) fn expect_circles(graph: &WaitGraph, edges: &[Edge]) {
     }
     for cycle in &graph.cycles {
         let members = cycle.members.len();
+        assert!(members > 1, "nobody waits for itself in a circle: {cycle}");
         for (at, wait) in cycle.waits.iter().enumerate() {
             assert!(edges.contains(&Edge::of(wait)) && wait.behind.is_none(), "{cycle}");
             assert_eq!(wait.waiter, cycle.members[at], "{cycle}");

@@ -287,7 +287,7 @@ impl GroupState {
         task.waits_for = create.depends_on.iter().copied().filter(|id| self.is_waited_for(*id)).collect();
         let id = task.id;
         self.tasks.insert(id, task);
-        self.settle_task(id, None);
+        self.settle_task(id, None, id.seq());
     }
 
     pub(super) fn change_task(&mut self, event: &Event, update: &TaskUpdate) {
@@ -309,7 +309,7 @@ impl GroupState {
                 }
             }
         }
-        self.settle_task(id, Some(&before));
+        self.settle_task(id, Some(&before), event.seq);
     }
 
     /// Whether a task that depends on this one has to wait for it. Of those that are no longer remembered
@@ -318,8 +318,9 @@ impl GroupState {
         self.tasks.get(&id).is_some_and(|task| task.status != TaskStatus::Done)
     }
 
-    /// Brings what is owed for a task into line with it, and forgets the oldest of the settled ones.
-    fn settle_task(&mut self, id: TaskId, before: Option<&Task>) {
+    /// Brings what is owed for a task into line with it, as of the event at `at`, and forgets the oldest of
+    /// the settled ones.
+    fn settle_task(&mut self, id: TaskId, before: Option<&Task>, at: Seq) {
         let Some(task) = self.tasks.get(&id) else { return };
         let (was, is) = (before.and_then(Task::debt), task.debt());
         if was != is {
@@ -336,7 +337,7 @@ impl GroupState {
                     creditor: creditor.clone(),
                     due_at: task.due_at.filter(|_| kind == ObligationKind::Task),
                     paused_before_ms: task.paused_before_ms,
-                    lineages: vec![vec![(debtor.clone(), id.seq())]],
+                    lineages: vec![vec![(debtor.clone(), at)]],
                     // The message that a task is given out with comes right behind it, and begins the thread.
                     thread: id.seq().next(),
                     told: None,

@@ -7,8 +7,8 @@
 //!
 //! **Two appends, and what may come in between.** The first is durable before the second is tried. The copy
 //! has a key made of the source's group and event, by which the other group knows it again however often
-//! and by however many processes it is tried: [`copy`] then answers with the copy that is there. How it
-//! ended is written in the source group as a `runtime.delivery` of the transport `relay` ([`settle`]);
+//! and by however many processes it is tried: `copy` then answers with the copy that is there. How it
+//! ended is written in the source group as a `runtime.delivery` of the transport `relay` (`settle`);
 //! until then the message stands in [`GroupState::relays`], and whoever looks after the group tries again
 //! ([`due`]), in the end rarely and then no more: after [`MAX_TRIES`] only on request.
 //!

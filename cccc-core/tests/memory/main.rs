@@ -90,7 +90,9 @@ impl Feed {
             depth: 0,
             quiet: Vec::new(),
             task_id: None,
+            relay_to: Vec::new(),
             src_group_id: None,
+            src_group_title: None,
             src_event_id: None,
         }
     }
@@ -256,7 +258,8 @@ fn vote(feed: &mut Feed, opener: &Principal, voters: &[Principal]) {
     let vote_id = VoteId(feed.next());
     let until = feed.last.ts.after(Duration::from_secs(60));
     let (voters_now, subject) = (voters.to_vec(), "Merge?".to_owned());
-    feed.say(opener, VoteOpen { vote_id, subject, release: None, voters: voters_now, threshold: 2, until });
+    let (release, successor, threshold) = (None, None, 2);
+    feed.say(opener, VoteOpen { vote_id, subject, release, successor, voters: voters_now, threshold, until });
     for voter in voters {
         feed.say(voter, VoteCast { vote_id, choice: Choice::Yes, reason: String::new() });
     }
@@ -269,6 +272,7 @@ fn words(of: &Principal, focus: &str) -> AgentState {
         focus: focus.into(),
         next: String::new(),
         blocker: String::new(),
+        waiting_for: None,
         until: None,
     }
 }

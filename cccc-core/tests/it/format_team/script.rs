@@ -233,8 +233,16 @@ fn know_and_hold(scene: &mut Scene) {
         let until = Some(scene.at.after(Duration::from_secs(3_600 * hours)));
         let said = |text: &str| Some(text.to_owned());
         let (next, blocker) = (said("tests"), said(if id == "bob" { "a key" } else { "" }));
-        let state =
-            Command::SetAgentState { actor_id: None, focus: said(focus), next, blocker, until, base: None };
+        let (focus, waiting_for) = (said(focus), said("user").filter(|_| id == "bob"));
+        let state = Command::SetAgentState {
+            actor_id: None,
+            focus,
+            next,
+            blocker,
+            waiting_for,
+            until,
+            base: None,
+        };
         scene.at(id, state);
     }
     let reserve = |globs: &[&str], hours: u64| Command::Reserve {

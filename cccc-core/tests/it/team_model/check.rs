@@ -8,7 +8,7 @@ use cccc_core::rule::presence::{self, Condition, Facts, Upkeep};
 use cccc_core::rule::task::view::{TaskFilter, list as tasks};
 use cccc_core::rule::vote::{self, VoteStanding};
 use cccc_core::rule::wait;
-use cccc_core::rule::{context, join, label, obligation, reading, reservation, schedule};
+use cccc_core::rule::{context, join, label, notice, obligation, reading, reservation, schedule};
 use cccc_core::state::GroupState;
 use cccc_core::{Command, ErrorKind, Principal, Result, Seq};
 
@@ -70,6 +70,7 @@ impl World {
             let rows = self.model.unread_of(&who).filter(|row| !self.model.is_withheld(row));
             let unread: Vec<Seq> = rows.map(|row| row.seq).collect();
             assert_eq!(reading::unread(state, &who, Seq(1), usize::MAX, now), unread, "unread of {text}");
+            assert_eq!(notice::unseen(state, &who), self.model.unseen(&who), "notices for {text}");
         }
     }
 
@@ -180,11 +181,14 @@ impl World {
         });
         assert_eq!(listed.collect::<Vec<_>>(), expected.collect::<Vec<_>>(), "the shared context");
         let words = context::agents(state, now).into_iter().map(|view| {
-            (view.actor_id, view.focus, view.next, view.blocker, view.until, view.stale, view.version)
+            let said = (view.focus, view.next, view.blocker, view.waiting_for, view.until);
+            (view.actor_id, said, view.stale, view.version)
         });
         let expected = self.model.words().into_iter().map(|(id, (event, said))| {
             let stale = said.until.is_some_and(|until| now > until);
-            (id, said.focus.clone(), said.next.clone(), said.blocker.clone(), said.until, stale, event.seq)
+            let awaited = self.model.awaited(event.seq, said);
+            let text = (said.focus.clone(), said.next.clone(), said.blocker.clone(), awaited, said.until);
+            (id, text, stale, event.seq)
         });
         assert_eq!(words.collect::<Vec<_>>(), expected.collect::<Vec<_>>(), "what agents are doing");
     }
@@ -211,7 +215,7 @@ impl World {
         assert_eq!(found, due, "what is due at {now}; expected at all: {expected:#?}");
         let plans =
             self.model.plans.iter().filter(|_| self.schedules_run()).filter_map(|plan| plan.next(now));
-        let next = expected.iter().map(|word| word.at).chain(plans).min();
+        let next = expected.iter().map(|word| word.at).chain(plans).chain(self.model.next_upkeep(now)).min();
         assert_eq!(policy::next_deadline(state, now), next, "when something is due next");
     }
 
@@ -253,6 +257,11 @@ impl World {
         claims.dedup();
         let mut expected: Vec<Upkeep> =
             claims.into_iter().map(|delivery| Upkeep::LoseClaim { delivery }).collect();
+        let now = self.desk.now;
+        let may_end = !matches!(self.model.mode, GroupMode::Paused | GroupMode::Archived);
+        let over =
+            self.model.open_votes().filter(|(event, open)| self.model.vote_ends_at(event, open, now) < now);
+        expected.extend(over.filter(|_| may_end).map(|(_, open)| Upkeep::EndVote { vote: open.vote_id }));
         for member in &members {
             if let Some((session, _)) = member.session.as_ref().filter(|_| member.session_open)
                 && facts.condition(&session.session) == Condition::Absent
@@ -295,10 +304,8 @@ impl World {
             _ => false,
         });
         assert!(!had, "{name} was somebody else's");
-        let leaves = self.model.members.iter().filter(|member| member.ephemeral && !member.session_open);
-        let first = leaves.map(|member| member.last_seen).min();
-        let day = std::time::Duration::from_secs(24 * 60 * 60);
-        assert_eq!(presence::next_deadline(state), first.map(|seen| seen.after(day)));
+        let now = self.desk.now;
+        assert_eq!(presence::next_deadline(state, now), self.model.next_upkeep(now));
     }
 
     /// What the model says a command will come to, where it can say that.

@@ -102,6 +102,7 @@ impl World {
                     if self.model.is_here(&task.asker) { task.asker.clone() } else { Principal::User };
                 // Mostly somebody who may.
                 let by = match &op {
+                    TaskOp::Checked { .. } => who("svc:host"),
                     _ if one_in(5, z) => who(&by),
                     TaskOp::Take {} | TaskOp::Keep { .. } => task.offered_to.unwrap_or(who(&by)),
                     TaskOp::Accept { .. } | TaskOp::Cancel { .. } | TaskOp::Assign { .. } => asker,
@@ -116,6 +117,8 @@ impl World {
                 let task = self.model.task(task_id);
                 let mut changes: Vec<TaskOp> =
                     task.missing.iter().map(|kind| TaskOp::Evidence(evidence(*kind, y))).collect();
+                let open = (1..).zip(&task.steps).filter(|(_, done)| !**done).map(|(item, _)| item);
+                changes.extend(open.map(|item| TaskOp::Check { item, done: true }));
                 changes.push(TaskOp::Done { text: String::new() });
                 (
                     task.doer().to_string(),
@@ -124,8 +127,11 @@ impl World {
             }
             What::OpenVote => {
                 let released = actor(y);
-                let subject =
-                    if one_in(3, x) { format!("release {released}") } else { format!("Question {}?", x % 5) };
+                let subject = match x % 6 {
+                    0 => format!("release {released}"),
+                    3 => format!("release {released} to {}", actor(z)),
+                    _ => format!("Question {}?", x % 5),
+                };
                 let named = [vec![], vec!["user", "a", "b"], vec!["a", "b"], vec!["user", "lead", "c", "b"]];
                 let voters = named[if one_in(3, x) { 0 } else { z % 4 }].iter().map(|id| who(id)).collect();
                 (by, Command::OpenVote { subject, voters, within: seconds(y * [1, 300][z % 2]) })
@@ -184,7 +190,20 @@ impl World {
                     |n: usize, text: &str| [None, Some(String::new()), Some(text.to_owned())][n % 3].clone();
                 let until = (one_in(3, z)).then(|| self.desk.now.after(seconds(y)));
                 let (focus, next, blocker) = (said(x, "focus"), said(y, "next"), said(z, "blocker"));
-                (by, Command::SetAgentState { actor_id, focus, next, blocker, until, base: None })
+                let waiting_for = match z % 7 {
+                    0 => Some(String::new()),
+                    1 => self.a_task(x).map(|task| task.to_string()),
+                    2 => recent(x, &self.model.leases()).map(|lease| lease.id.to_string()),
+                    3 | 4 => Some(somebody(x)),
+                    _ => None,
+                };
+                let word =
+                    Command::SetAgentState { actor_id, focus, next, blocker, waiting_for, until, base: None };
+                (by, word)
+            }
+            What::See => {
+                let unseen = self.model.unseen(&who(&by));
+                (by, Command::SeeNotices { through: pick(x, &unseen)? })
             }
             What::Join => {
                 let session = OpenSession {
@@ -308,7 +327,7 @@ impl World {
     fn task_op(&self, task: TaskId, y: usize, z: usize) -> Option<TaskOp> {
         let reason = String::new();
         let somebody = || Some(who(PEOPLE[z / 3 % 6]));
-        Some(match y % 22 {
+        Some(match y % 24 {
             0..3 => TaskOp::Start {},
             3 => TaskOp::Plan {},
             4 | 5 => TaskOp::Assign { owner: somebody().filter(|_| !one_in(4, z)), reason },
@@ -327,6 +346,11 @@ impl World {
             18 => TaskOp::Accept { text: String::new() },
             19 => TaskOp::Reopen { reason },
             20 => TaskOp::Cancel { reason },
+            21 | 22 => {
+                let given = self.model.updates(task).filter(|(_, op)| matches!(op, TaskOp::Evidence(_)));
+                let given: Vec<Seq> = given.map(|(event, _)| event.seq).collect();
+                TaskOp::Checked { evidence: recent(z, &given)?, holds: one_in(3, z), found: String::new() }
+            }
             _ => TaskOp::Edit {
                 title: None,
                 outcome: None,

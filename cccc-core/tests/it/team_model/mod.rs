@@ -12,6 +12,7 @@ mod command;
 mod invariant;
 mod model;
 mod model_context;
+mod model_estate;
 mod model_lease;
 mod model_mail;
 mod model_policy;
@@ -72,6 +73,7 @@ impl World {
             }
             Ok(done) => done.events.iter().for_each(|event| self.follow(event)),
         }
+        assert!(self.model.untold.is_empty(), "not told: {:?} after {shown}: {done:?}", self.model.untold);
         expected.compare(&shown, &done);
         done
     }
@@ -194,7 +196,9 @@ impl World {
     fn carry_out(&mut self, twice: bool) {
         let due = policy::due(self.desk.state(), self.desk.now);
         for effect in &due {
+            let by = if matches!(effect, Effect::Keep(_)) { "system" } else { "svc:host" };
             let command = || match effect {
+                Effect::Keep(keeping) => keeping.upkeep.command(),
                 Effect::Notify(reminder) => Command::Notify { key: reminder.key.clone() },
                 Effect::Fire(firing) => Command::FireSchedule {
                     schedule_id: firing.schedule_id.clone(),
@@ -202,7 +206,7 @@ impl World {
                 },
                 other => panic!("{other:?}"),
             };
-            drop(self.run("svc:host", command()));
+            drop(self.run(by, command()));
             if twice && let Ok(done) = self.run("system", command()) {
                 assert!(done.events.is_empty(), "done twice: {effect:?} {:?}", done.events);
             }

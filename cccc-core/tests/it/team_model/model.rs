@@ -61,6 +61,8 @@ pub(super) struct Model {
     pub(super) mail: Vec<Mail>,
     pub(super) owed: Vec<Owed>,
     pub(super) plans: Vec<Plan>,
+    /// Notices that have to follow what was just written: the word, to whom, its batch, and about what.
+    pub(super) untold: Vec<(&'static str, Principal, String, Vec<Seq>)>,
     /// Clocks go back as well: then what depends on them is bounded, and not as exact as here.
     pub(super) jumps: bool,
 }
@@ -94,6 +96,7 @@ impl Model {
             Body::ActorUpdate(update) => self.update(update),
             Body::ActorRemove(remove) => {
                 let gone: Principal = remove.actor_id.clone().into();
+                self.tell_of_leaving(event, remove);
                 self.members.retain(|member| member.id != remove.actor_id);
                 if self.foreman.as_ref() == Some(&gone) {
                     self.foreman = None;
@@ -118,7 +121,12 @@ impl Model {
             Body::ScheduleSet(set) => self.set_plan(event, set),
             Body::ScheduleRemove(gone) => self.plans.retain(|plan| plan.id != gone.schedule_id),
             Body::ScheduleFired(fired) => self.plan_fired(fired),
-            Body::SystemNotify(_) => self.said.push(event.seq),
+            Body::SystemNotify(notice) => {
+                self.said.push(event.seq);
+                self.told_of(notice);
+            }
+            Body::VoteOpen(open) => self.tell_of_vote(event, open),
+            Body::VoteClose(close) => self.tell_of_end(event, close),
             Body::TaskCreate(_) => self.made.push(TaskId(event.seq)),
             Body::TaskUpdate(update) => self.worked.push((update.task_id, event.seq)),
             _ => self.mail(event),
@@ -136,6 +144,9 @@ impl Model {
             Body::VoteOpen(open) => self.expect_voters(event, open),
             Body::VoteClose(close) => self.expect_outcome(event, close),
             Body::ReservationTake(take) => self.expect_lapsed(event, take),
+            Body::TaskUpdate(update) => self.expect_change(update),
+            Body::ChatMove(moved) => self.expect_moved(moved),
+            Body::ActorRemove(remove) => self.expect_nothing_left(remove),
             Body::ScheduleFired(fired) if !self.jumps => self.expect_firing(event.ts, fired),
             _ => {}
         }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cccc_core::event::{AgentState, Body, ContextSet, Event};
-use cccc_core::{ActorId, ContextKey, Label};
+use cccc_core::event::{AgentState, Body, ContextSet, Event, WaitingFor};
+use cccc_core::{ActorId, ContextKey, Label, Seq};
 
 use super::model::Model;
 
@@ -29,11 +29,23 @@ impl Model {
         let mut words: BTreeMap<ActorId, (&Event, &AgentState)> =
             said.map(|(event, said)| (said.actor_id.clone(), (event, said))).collect();
         words.retain(|id, (event, said)| {
-            let says = [&said.focus, &said.next, &said.blocker].iter().any(|text| !text.is_empty());
+            let says = [&said.focus, &said.next, &said.blocker].iter().any(|text| !text.is_empty())
+                || self.awaited(event.seq, said).is_some();
             let same = self.member(&id.clone().into()).is_some_and(|member| member.added < event.seq);
             says && same
         });
         words
+    }
+
+    /// What somebody said it waits for; no longer somebody who has left since, whoever came by that name.
+    pub(super) fn awaited(&self, since: Seq, said: &AgentState) -> Option<WaitingFor> {
+        let left = |who: &cccc_core::Principal| {
+            self.log.iter().any(|event| match &event.body {
+                Body::ActorRemove(gone) => event.seq > since && who.actor() == Some(&gone.actor_id),
+                _ => false,
+            })
+        };
+        said.waiting_for.clone().filter(|what| !matches!(what, WaitingFor::Actor(who) if left(who)))
     }
 
     /// Who has each label.

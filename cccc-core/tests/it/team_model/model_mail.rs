@@ -70,6 +70,7 @@ impl Model {
                 let means = |seq: Seq| seq <= through || read.event_ids.iter().any(|id| id.seq == seq);
                 self.take_from(&read.actor_id, means);
             }
+            Body::ChatMove(moved) => self.take_over(moved),
             Body::ChatAck(ack) => self.meet(&ack.actor_id, ack.event_id.seq, &[ObligationKind::Ack]),
             Body::ChatCancel(cancel) => {
                 for row in self.owed.iter_mut().filter(|row| row.source.seq == cancel.event_id.seq) {
@@ -207,7 +208,10 @@ impl Model {
 
     /// What somebody has not read, oldest first, with what may not be handed over.
     pub(super) fn unread_of<'a>(&'a self, who: &'a Principal) -> impl Iterator<Item = &'a Mail> {
-        self.mail.iter().filter(move |row| row.alive && row.unread && row.to == *who)
+        let mut rows: Vec<&Mail> =
+            self.mail.iter().filter(|row| row.alive && row.unread && row.to == *who).collect();
+        rows.sort_by_key(|row| row.seq);
+        rows.into_iter()
     }
 
     /// The one list of what is owed, in order.

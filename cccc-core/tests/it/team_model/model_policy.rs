@@ -8,7 +8,7 @@ use cccc_core::rule::wait::Cycle;
 use cccc_core::{ObligationKind, Principal, Seq, Timestamp};
 
 use super::model::{Member, Model};
-use super::model_mail::Debt;
+use super::model_mail::{Debt, Mail};
 
 /// What should be said.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,7 +60,13 @@ impl Model {
         let mut words = Vec::new();
         let debts = self.debts(now);
         words.extend(self.members.iter().filter_map(|member| self.of_unread(member, now)));
-        words.extend(debts.iter().filter_map(|debt| match debt.kind {
+        let shown = |debt: &&Debt| {
+            let held_back = |row: &Mail| row.seq == debt.source.seq && self.is_withheld(row);
+            !self.unread_of(&debt.debtor).any(held_back)
+        };
+        // A voice counts until its vote ends; and nobody is reminded of what it will never be shown.
+        let reminded = debts.iter().filter(|debt| debt.kind != ObligationKind::Vote).filter(shown);
+        words.extend(reminded.filter_map(|debt| match debt.kind {
             ObligationKind::Ack => self.of_attention(debt, now),
             _ => self.of_deadline(debt, now),
         }));
@@ -70,6 +76,18 @@ impl Model {
         words.retain(|word| !word.to.is_empty());
         words.sort();
         words
+    }
+
+    /// When something is next to be put in order that only takes time.
+    pub(super) fn next_upkeep(&self, now: Timestamp) -> Option<Timestamp> {
+        let awaited = matches!(self.mode, GroupMode::Active | GroupMode::Idle);
+        let away = self.members.iter().filter(|member| awaited && member.ephemeral && !member.session_open);
+        let day = std::time::Duration::from_secs(24 * 60 * 60);
+        let retired = away.map(|member| member.last_seen.after(day));
+        let may_end = !matches!(self.mode, GroupMode::Paused | GroupMode::Archived);
+        let votes =
+            self.open_votes().filter(|_| may_end).map(|(event, open)| self.vote_over_at(event, open, now));
+        retired.chain(votes).min()
     }
 
     fn of_unread(&self, member: &Member, now: Timestamp) -> Option<Word> {

@@ -35,7 +35,7 @@ impl Model {
         begins.map_or(Seq(0), |event| event.seq)
     }
 
-    fn redacted(&self, seq: Seq) -> bool {
+    pub(super) fn redacted(&self, seq: Seq) -> bool {
         self.log.iter().any(|event| match &event.body {
             Body::ChatRedact(redact) => redact.event_id.seq == seq,
             _ => false,

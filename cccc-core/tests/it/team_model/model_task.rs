@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cccc_core::event::{Body, EvidenceKind, TaskCreate, TaskOp};
+use cccc_core::event::{Body, Event, EvidenceKind, TaskCreate, TaskOp, TaskUpdate};
 use cccc_core::{ObligationKind, Principal, Seq, TaskId, TaskStatus, Timestamp};
 
 use super::model::Model;
@@ -67,8 +67,10 @@ impl Model {
         let Body::TaskCreate(create) = &made.body else { panic!("{id} is a {}", made.body.kind()) };
         let updates: Vec<_> = self.updates(id).filter(|(event, _)| event.seq <= upto).collect();
         let ops: Vec<(&Principal, &TaskOp)> = updates.iter().map(|(event, op)| (&event.by, *op)).collect();
+        let seqs: Vec<Seq> = updates.iter().map(|(event, _)| event.seq).collect();
         let reopened = ops.iter().rposition(|(_, op)| matches!(op, TaskOp::Reopen { .. }));
-        let ops_since = &ops[reopened.map_or(0, |at| at + 1)..];
+        let since = reopened.map_or(0, |at| at + 1);
+        let ops_since = &ops[since..];
         let last = updates.last().map_or(made, |(event, _)| event);
         Task {
             id,
@@ -85,7 +87,7 @@ impl Model {
             offered_to: ops.iter().rev().find_map(|(_, op)| offer(op)).flatten(),
             depends_on: depends_on(create, &ops),
             steps: steps(create, &ops),
-            missing: missing(create, &ops, ops_since),
+            missing: missing(create, &ops, ops_since, &seqs[since..]),
             version: 1 + u64::try_from(ops.len()).unwrap(),
             changed: (last.by.clone(), last.ts),
         }
@@ -94,6 +96,26 @@ impl Model {
     /// What a task waits for: what it depends on and is not done.
     pub(super) fn waits_for(&self, task: &Task) -> Vec<TaskId> {
         task.depends_on.iter().copied().filter(|id| !self.is_done(*id)).collect()
+    }
+
+    /// A task is done when nothing of it is left open, and only its first look at evidence counts.
+    pub(super) fn expect_change(&self, update: &TaskUpdate) {
+        let task = self.task(update.task_id);
+        match &update.change {
+            TaskOp::Done { .. } => {
+                assert!(task.steps.iter().all(|done| *done), "steps are open: {task:?}");
+                assert_eq!(task.missing, [], "without evidence: {task:?}");
+                assert_eq!(self.waits_for(&task), [], "{task:?}");
+            }
+            TaskOp::Checked { evidence, .. } => {
+                let same = |(_, op): &(&Event, &TaskOp)| match op {
+                    TaskOp::Checked { evidence: before, .. } => before == evidence,
+                    _ => false,
+                };
+                assert_eq!(self.updates(update.task_id).filter(same).count(), 0, "looked at twice: {update:?}");
+            }
+            _ => {}
+        }
     }
 
     /// Nothing is left with somebody who has gone.
@@ -188,14 +210,21 @@ fn missing(
     create: &TaskCreate,
     ops: &[(&Principal, &TaskOp)],
     ops_since: &[(&Principal, &TaskOp)],
+    seqs: &[Seq],
 ) -> Vec<EvidenceKind> {
     let edited = ops.iter().rev().find_map(|(_, op)| match op {
         TaskOp::Edit { requires: Some(requires), .. } => Some(requires),
         _ => None,
     });
-    let given = |kind: EvidenceKind| {
+    let refuted = |seq: Seq| {
         ops_since.iter().any(|(_, op)| match op {
-            TaskOp::Evidence(evidence) => evidence.kind() == kind && evidence.counts(),
+            TaskOp::Checked { evidence, holds: false, .. } => *evidence == seq,
+            _ => false,
+        })
+    };
+    let given = |kind: EvidenceKind| {
+        ops_since.iter().zip(seqs).any(|((_, op), seq)| match op {
+            TaskOp::Evidence(evidence) => evidence.kind() == kind && evidence.counts() && !refuted(*seq),
             _ => false,
         })
     };

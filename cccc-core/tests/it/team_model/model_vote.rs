@@ -37,6 +37,10 @@ impl Model {
         self.moved(open.until, event.ts, now)
     }
 
+    pub(super) fn vote_over_at(&self, event: &Event, open: &VoteOpen, now: Timestamp) -> Timestamp {
+        Timestamp::from_millis(self.vote_ends_at(event, open, now).as_millis() + 1)
+    }
+
     /// What a vote comes to by the voices so far, if nobody who can still speak can change it.
     pub(super) fn decided(&self, event: &Event, open: &VoteOpen) -> Option<VoteOutcome> {
         let said_yes = |voter: &&Principal| self.voice(open.vote_id, voter) == Some(Choice::Yes);
@@ -70,6 +74,7 @@ impl Model {
             assert_eq!(open.voters, voters, "of a release everybody else votes");
             assert!(self.member(&released.clone().into()).is_some());
         }
+        assert!(open.successor.as_ref().is_none_or(|heir| self.is_here(&heir.clone().into())), "{open:?}");
         assert_eq!(open.vote_id.seq(), event.seq);
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use cccc_core::event::WaitingFor;
 use cccc_core::rule::wait::{OtherWait, Wait, WaitGraph, WaitKind};
 use cccc_core::{ObligationKind, Principal, Seq, TaskId, Timestamp};
 
@@ -68,18 +69,57 @@ impl Model {
                 });
             }
         }
-        edges.retain(|edge| edge.waiter != edge.on || edge.kind != WaitKind::Other(OtherWait::Dependency));
+        edges.extend(self.said_waits(now));
+        edges.retain(|edge| edge.waiter != edge.on);
         edges.sort_by(|a, b| (a.source, &a.on, a.kind).cmp(&(b.source, &b.on, b.kind)));
+        edges
+    }
+
+    /// Those who say that they wait, while their word holds and what they wait for is not over.
+    fn said_waits(&self, now: Timestamp) -> Vec<Edge> {
+        let mut edges = Vec::new();
+        for (id, (event, said)) in self.words() {
+            if said.until.is_some_and(|until| now > until) {
+                continue;
+            }
+            let (on, kind, source, due) = match self.awaited(event.seq, said) {
+                Some(WaitingFor::Reservation(id)) => {
+                    let Some(lease) = self.leases().into_iter().find(|lease| lease.id == id) else {
+                        continue;
+                    };
+                    if now >= lease.until {
+                        continue;
+                    }
+                    (lease.holder, OtherWait::Reservation, id.seq(), Some(lease.until))
+                }
+                Some(WaitingFor::Task(id)) => {
+                    let task = self.task(id);
+                    if task.status.is_closed() {
+                        continue;
+                    }
+                    (task.doer(), OtherWait::TaskOf, id.seq(), None)
+                }
+                Some(WaitingFor::Actor(who)) => (who, OtherWait::Actor, event.seq, None),
+                None => continue,
+            };
+            let kind = WaitKind::Other(kind);
+            edges.push(Edge { waiter: id.into(), on, kind, source, due, behind: None });
+        }
         edges
     }
 }
 
+/// Whether a circle with such a wait holds: of dependencies alone somebody can begin.
+fn binds(kind: WaitKind) -> bool {
+    kind != WaitKind::Other(OtherWait::Dependency)
+}
+
 /// Circles of the library against all circles that there are.
 pub(super) fn expect_circles(graph: &WaitGraph, edges: &[Edge]) {
-    // Per pair whether something owed is among what the one waits for the other.
+    // Per pair whether more than a dependency is among what the one waits for the other.
     let mut pairs: BTreeMap<(&Principal, &Principal), bool> = BTreeMap::new();
     for edge in edges.iter().filter(|edge| edge.behind.is_none() && edge.waiter != edge.on) {
-        *pairs.entry((&edge.waiter, &edge.on)).or_default() |= matches!(edge.kind, WaitKind::Owed(_));
+        *pairs.entry((&edge.waiter, &edge.on)).or_default() |= binds(edge.kind);
     }
     for cycle in &graph.cycles {
         let members = cycle.members.len();
@@ -90,7 +130,7 @@ pub(super) fn expect_circles(graph: &WaitGraph, edges: &[Edge]) {
             assert_eq!(wait.on, cycle.members[(at + 1) % members], "{cycle}");
         }
         assert!(!cycle.breakers.is_empty() && cycle.waits.len() == members, "{cycle}");
-        assert!(cycle.waits.iter().any(|wait| matches!(wait.kind, WaitKind::Owed(_))), "{cycle}");
+        assert!(cycle.waits.iter().any(|wait| binds(wait.kind)), "{cycle}");
     }
     let named: Vec<&Principal> = graph.cycles.iter().flat_map(|cycle| &cycle.members).collect();
     for (at, member) in named.iter().enumerate() {
@@ -107,7 +147,7 @@ pub(super) fn expect_circles(graph: &WaitGraph, edges: &[Edge]) {
     assert!(missed.is_empty(), "circles that nobody names: {missed:?}\n{graph}");
 }
 
-/// All simple ways among `free` that come back to where they began, if something owed is on them.
+/// All simple ways among `free` that come back to where they began, if more than dependencies is on them.
 fn walk<'a>(
     pairs: &BTreeMap<(&'a Principal, &'a Principal), bool>,
     free: &[&'a Principal],

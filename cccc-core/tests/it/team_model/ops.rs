@@ -50,6 +50,8 @@ pub(super) enum What {
     SetContext,
     Append,
     AgentState,
+    /// Somebody looks at its notices.
+    See,
     Join,
     CloseSession,
     Upkeep,
@@ -72,7 +74,7 @@ pub(super) enum What {
 }
 
 /// Steps with how often each is taken.
-const WEIGHTS: [(usize, What); 42] = [
+const WEIGHTS: [(usize, What); 43] = [
     (8, What::Send),
     (1, What::Burst),
     (1, What::Chat),
@@ -97,7 +99,8 @@ const WEIGHTS: [(usize, What); 42] = [
     (3, What::Labels),
     (5, What::SetContext),
     (2, What::Append),
-    (3, What::AgentState),
+    (5, What::AgentState),
+    (2, What::See),
     (4, What::Join),
     (2, What::CloseSession),
     (3, What::Upkeep),

@@ -66,8 +66,8 @@ fn the_histories_reach_everything() {
     let besides = ["group.attach", "group.detach_scope"];
     let kinds = KINDS.iter().copied().filter(|kind| !besides.contains(kind));
     let task_ops = [
-        "edit", "start", "plan", "assign", "ask", "add_item", "check", "note", "evidence", "offer", "take",
-        "keep", "depend", "undepend", "done", "decline", "accept", "reopen", "cancel",
+        "edit", "start", "plan", "assign", "ask", "add_item", "check", "note", "evidence", "checked",
+        "offer", "take", "keep", "depend", "undepend", "done", "decline", "accept", "reopen", "cancel",
     ];
     let notices = [
         "unread 1",
@@ -85,6 +85,10 @@ fn the_histories_reach_everything() {
         "task_ready 1",
         "task_stuck 1",
         "task_returned 1",
+        "task_refuted 1",
+        "returned 1",
+        "vote_opened 1",
+        "vote_closed 1",
     ];
     let wanted = kinds
         .map(str::to_owned)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::command::{AddTask, Command, SendMessage, UpdateTask};
-use crate::event::{ActorRemove, Body, Choice, Priority, TaskOp};
+use crate::event::{ActorRemove, Body, Choice, Evidence, EvidenceKind, Priority, TaskOp};
 use crate::id::TaskId;
 use crate::rule::desk::{Desk, message, who};
 use crate::rule::policy::{self, Effect};
@@ -78,7 +78,83 @@ fn who_asks_a_vote_and_votes_itself_waits_in_no_circle() {
     let cast =
         Command::CastVote { vote: crate::id::VoteId(vote), choice: Choice::Yes, reason: String::new() };
     desk.run("lead", cast).unwrap();
-    assert_eq!(wait::graph(desk.state(), desk.now).waits.len(), 1, "it waits for itself all the same");
+    assert_eq!(wait::graph(desk.state(), desk.now).waits, [], "nobody waits for itself");
+}
+
+#[test]
+fn the_user_hears_how_a_vote_ended_that_it_asked_for() {
+    let mut desk = Desk::with(&["lead", "alice"]);
+    for (choice, outcome) in [(Choice::No, "rejected"), (Choice::Yes, "accepted")] {
+        let open = Command::OpenVote {
+            subject: format!("Merge, and be {outcome}?"),
+            voters: vec![who("lead")],
+            within: Duration::from_secs(60 * MINUTE),
+        };
+        let vote = crate::id::VoteId(desk.run("user", open).unwrap().seq());
+        let cast = Command::CastVote { vote, choice, reason: String::new() };
+        let done = desk.run("lead", cast).unwrap();
+        assert_eq!(done.kinds(), ["vote.cast", "vote.close", "system.notify"], "{outcome}");
+    }
+}
+
+fn waits_for(desk: &mut Desk, by: &str, what: &str) {
+    let word = Command::SetAgentState {
+        actor_id: None,
+        focus: None,
+        next: None,
+        blocker: None,
+        waiting_for: Some(what.into()),
+        until: None,
+        base: None,
+    };
+    desk.run(by, word).unwrap();
+}
+
+#[test]
+fn a_dependency_does_not_hide_that_somebody_says_it_waits() {
+    let mut desk = Desk::with(&["lead", "alice", "bob"]);
+    for (waiter, on) in [("alice", "bob"), ("bob", "alice")] {
+        let (task, first) = (add(&mut desk, waiter, None, None), add(&mut desk, on, None, None));
+        change(&mut desk, waiter, task, TaskOp::Depend { on: first });
+    }
+    assert_eq!(wait::graph(desk.state(), desk.now).cycles, []);
+    waits_for(&mut desk, "alice", "bob");
+    assert_eq!(wait::graph(desk.state(), desk.now).cycles.len(), 1);
+}
+
+#[test]
+fn a_circle_over_a_reservation_counts_from_when_that_was_taken() {
+    let mut desk = Desk::with(&["lead", "alice", "bob"]);
+    waits_for(&mut desk, "bob", "alice");
+    desk.wait(60 * MINUTE);
+    let reserve = Command::Reserve {
+        globs: vec!["src/**".into()],
+        purpose: String::new(),
+        lease: Duration::from_secs(60 * MINUTE),
+    };
+    let taken = desk.run("bob", reserve).unwrap().seq();
+    desk.wait(30);
+    waits_for(&mut desk, "alice", &format!("r{taken}"));
+    assert_eq!(wait::graph(desk.state(), desk.now).cycles.len(), 1);
+    assert_eq!(policy::next_deadline(desk.state(), desk.now), Some(desk.now.after(Duration::from_secs(30))));
+}
+
+#[test]
+fn evidence_counts_although_another_piece_of_its_kind_does_not_hold() {
+    let mut desk = Desk::with(&["lead", "alice"]);
+    let requires = vec![EvidenceKind::Commit];
+    let task = AddTask { title: "x".into(), owner: Some("alice".into()), requires, ..AddTask::default() };
+    let id = TaskId(desk.run("lead", Command::AddTask(task)).unwrap().seq());
+    let mut given = Vec::new();
+    for commit in ["1a2b3c4", "5d6e7f8"] {
+        change(&mut desk, "alice", id, TaskOp::Evidence(Evidence::Commit { commit: commit.into() }));
+        given.push(desk.state().position().seq);
+    }
+    for (evidence, holds) in [(given[0], true), (given[1], false)] {
+        change(&mut desk, "system", id, TaskOp::Checked { evidence, holds, found: String::new() });
+        assert_eq!(desk.state().task(id).unwrap().missing().count(), 0);
+    }
+    change(&mut desk, "alice", id, TaskOp::Done { text: String::new() });
 }
 
 #[test]

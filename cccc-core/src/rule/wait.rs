@@ -239,16 +239,17 @@ fn said(state: &GroupState, now: Timestamp) -> Vec<Wait> {
 }
 
 /// Which way waits go, without those that are behind others; of each pair the
-/// oldest that is owed, else the oldest.
+/// oldest that is owed, else the oldest that was said, else the oldest.
 type Arrows<'a> = BTreeMap<&'a Principal, BTreeMap<&'a Principal, &'a Wait>>;
 
 fn cycles(state: &GroupState, waits: &[Wait]) -> Vec<Cycle> {
     let mut arrows = Arrows::new();
     // Who has asked for a vote and is among the voters waits for nobody else by that.
     let in_the_way = |wait: &&Wait| wait.behind.is_none() && wait.waiter != wait.on;
-    let (owed, other): (Vec<&Wait>, Vec<&Wait>) =
-        waits.iter().filter(in_the_way).partition(|wait| wait.kind.is_owed());
-    for wait in owed.into_iter().chain(other) {
+    let mut in_order: Vec<&Wait> = waits.iter().filter(in_the_way).collect();
+    // A dependency that both have in common must not hide what makes a circle of it.
+    in_order.sort_by_key(|wait| (!wait.kind.is_owed(), wait.kind == WaitKind::Other(OtherWait::Dependency)));
+    for wait in in_order {
         arrows.entry(&wait.waiter).or_default().entry(&wait.on).or_insert(wait);
     }
     let mut done: BTreeSet<&Principal> = BTreeSet::new();

@@ -95,8 +95,8 @@ pub struct Task {
     pub checklist: Vec<CheckItem>,
     /// The kinds of evidence without which it is not done.
     pub requires: BTreeSet<EvidenceKind>,
-    /// Those that were given since it was made or reopened.
-    pub evidenced: BTreeSet<EvidenceKind>,
+    /// Those that were given since it was made or reopened, with how many pieces have not been refuted.
+    pub evidenced: BTreeMap<EvidenceKind, u32>,
     /// Where evidence stands that nobody outside has looked at, with its kind; the newest [`MAX_UNCHECKED`].
     pub unchecked: BTreeMap<Seq, EvidenceKind>,
     /// To whom its owner offers it.
@@ -133,7 +133,7 @@ impl Task {
                 .map(|text| CheckItem { text: text.clone(), done: false })
                 .collect(),
             requires: create.requires.iter().copied().collect(),
-            evidenced: BTreeSet::new(),
+            evidenced: BTreeMap::new(),
             unchecked: BTreeMap::new(),
             offered_to: None,
             due_at: create.due_at,
@@ -179,7 +179,8 @@ impl Task {
             TaskOp::Note { .. } => {}
             TaskOp::Evidence(evidence) => {
                 if evidence.counts() {
-                    self.evidenced.insert(evidence.kind());
+                    let given = self.evidenced.entry(evidence.kind()).or_default();
+                    *given = given.saturating_add(1);
                     if evidence.can_be_checked() {
                         self.unchecked.insert(seq, evidence.kind());
                         if self.unchecked.len() > MAX_UNCHECKED {
@@ -191,8 +192,10 @@ impl Task {
             TaskOp::Checked { evidence, holds, .. } => {
                 if let Some(kind) = self.unchecked.remove(evidence)
                     && !holds
+                    && let Some(given) = self.evidenced.get_mut(&kind)
                 {
-                    self.evidenced.remove(&kind);
+                    *given = given.saturating_sub(1);
+                    self.evidenced.retain(|_, given| *given > 0);
                 }
             }
             TaskOp::Offer { to } => self.offered_to = Some(to.clone()),
@@ -253,7 +256,7 @@ impl Task {
 
     /// The kinds of evidence that are asked for and were not given.
     pub fn missing(&self) -> impl Iterator<Item = EvidenceKind> {
-        self.requires.difference(&self.evidenced).copied()
+        self.requires.iter().filter(|kind| !self.evidenced.contains_key(kind)).copied()
     }
 
     /// Whether nobody owes anything for it any more. Who does what it asked for itself accepts it by that.

@@ -5,14 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cccc_core::command::{
-    AddActor, AddSchedule, AddTask, Appendix, OpenSession, Outcome, SendMessage, UpdateTask, When,
+    AddActor, AddSchedule, AddTask, Appendix, OpenSession, Outcome, RelayOutcome, RemoteAudience,
+    SendMessage, UpdateTask, When,
 };
 use cccc_core::disk::RealDisk;
 use cccc_core::event::{
-    ActorRemove, Choice, ContextValue, Event, Evidence, EvidenceKind, GroupAttach, GroupCreate, GroupMode,
-    GroupSetState, GroupUpdate, KINDS, Priority, ScheduleAction, Service, TaskOp, Transport, Wish,
+    ActorRemove, Body, ChatMessage, Choice, ContextValue, Event, Evidence, EvidenceKind, GroupAttach,
+    GroupCreate, GroupMode, GroupSetState, GroupUpdate, KINDS, Priority, ScheduleAction, Service, TaskOp,
+    TaskUpdate, Transport, Wish,
 };
+use cccc_core::id::Nonce;
 use cccc_core::ledger::file::{FileLedger, Options};
+use cccc_core::ledger::{Draft, Durability, Encoder, Stamp};
 use cccc_core::rule::desk::{event, message, who};
 use cccc_core::{
     Blobs, Command, Group, GroupId, ManualClock, ReservationId, Seq, TaskId, Timestamp, VoteId, block_on,
@@ -162,6 +166,38 @@ fn talk(scene: &mut Scene) {
     }
 }
 
+/// To another group and from it.
+fn abroad(scene: &mut Scene) {
+    let other = GroupId::new("gother").unwrap();
+    let copied = RelayOutcome::Copied { event_id: "9-bcdfghjk".parse().unwrap(), missed: Vec::new() };
+    for (name, outcome) in [("zoe", copied), ("yves", RelayOutcome::Bounced("left".into()))] {
+        let address = format!("{name}@gother");
+        let remote = vec![RemoteAudience {
+            address: address.clone(),
+            group_id: other.clone(),
+            seq: Seq(7),
+            found: Ok(vec![who(&address)]),
+        }];
+        let sent = scene.send("lead", SendMessage { remote, ..asking("How do you do it?", &[&address]) });
+        scene.at("system", Command::SettleRelay { event: event(sent), group: other.clone(), outcome });
+    }
+    // Only the relay itself writes in the name of somebody elsewhere.
+    scene.wait(1);
+    let ledger = scene.user.ledger();
+    let turn = block_on(ledger.turn()).unwrap();
+    let message: ChatMessage = serde_json::from_value(serde_json::json!({
+        "text": "Who knows the parser?", "to": ["carol"], "recipients": ["carol"], "format": "plain",
+        "priority": "normal", "reply_required": true, "root": turn.tip().seq.next(), "depth": 0,
+        "client_id": "relay/gother/4-bcdfghjk", "src_group_id": "gother", "src_group_title": "Others",
+        "src_event_id": "4-bcdfghjk",
+    }))
+    .unwrap();
+    let stamp = Stamp { ts: scene.at, by: who("zoe@gother"), via: None, scope_key: "".into() };
+    let mut encoder = Encoder::new(ledger.group_id().clone(), turn.tip(), turn.durable().seq);
+    encoder.push(vec![Draft::from(message)], &stamp, || Nonce::from_bits(4_711)).unwrap();
+    block_on(turn.append(encoder.finish(), Durability::Durable)).unwrap();
+}
+
 fn work(scene: &mut Scene) {
     let requires = vec![EvidenceKind::Commit, EvidenceKind::Command];
     let due_within = Some(Duration::from_secs(3_600));
@@ -187,7 +223,20 @@ fn work(scene: &mut Scene) {
         Evidence::Text { text: "it works".into() },
     ];
     scene.change("bob", parser, evidence.map(TaskOp::Evidence).to_vec());
-    scene.change("bob", parser, vec![TaskOp::Done { text: "fixed".into() }]);
+    let given = events_of(&scene.user);
+    for event in given {
+        let Body::TaskUpdate(TaskUpdate { change: TaskOp::Evidence(evidence), .. }) = &event.body else {
+            continue;
+        };
+        if evidence.can_be_checked() {
+            let holds = evidence.kind() != EvidenceKind::File;
+            let found = if holds { "as was said" } else { "there is no such file" };
+            let op = TaskOp::Checked { evidence: event.seq, holds, found: found.into() };
+            scene.change("svc:host", parser, vec![op]);
+        }
+    }
+    let checked = |item| TaskOp::Check { item, done: true };
+    scene.change("bob", parser, vec![checked(2), checked(3), TaskOp::Done { text: "fixed".into() }]);
     scene.change("lead", parser, vec![TaskOp::Accept { text: "good".into() }]);
     scene.change("alice", docs, vec![TaskOp::Start {}, TaskOp::Plan {}, TaskOp::Offer { to: who("carol") }]);
     scene.change("carol", docs, vec![TaskOp::Take {}, TaskOp::Offer { to: who("bob") }]);
@@ -233,16 +282,9 @@ fn know_and_hold(scene: &mut Scene) {
         let until = Some(scene.at.after(Duration::from_secs(3_600 * hours)));
         let said = |text: &str| Some(text.to_owned());
         let (next, blocker) = (said("tests"), said(if id == "bob" { "a key" } else { "" }));
-        let (focus, waiting_for) = (said(focus), said("user").filter(|_| id == "bob"));
-        let state = Command::SetAgentState {
-            actor_id: None,
-            focus,
-            next,
-            blocker,
-            waiting_for,
-            until,
-            base: None,
-        };
+        let (focus, waiting_for) = (said(focus), said("user").filter(|_| id != "dave"));
+        let state =
+            Command::SetAgentState { actor_id: None, focus, next, blocker, waiting_for, until, base: None };
         scene.at(id, state);
     }
     let reserve = |globs: &[&str], hours: u64| Command::Reserve {
@@ -323,8 +365,10 @@ fn leave(scene: &mut Scene) {
     };
     scene.send("lead", asking("Anything left?", &["bob", "dave"]));
     scene.at("user", remove("bob", Some("alice")));
+    let through = events_of(&scene.user).last().unwrap().seq;
+    scene.at("lead", Command::SeeNotices { through });
     scene.at("dave", remove("dave", None));
-    let open = scene.vote("alice", "release carol", &[], 600);
+    let open = scene.vote("alice", "release carol to alice", &[], 600);
     for id in ["lead", "alice"] {
         scene.cast(id, open, Choice::Yes);
     }
@@ -345,7 +389,7 @@ fn makes_the_team_fixture() {
     let clock = Arc::new(ManualClock::at(at));
     let user = Group::over(Arc::new(ledger), Blobs::in_directory(place.join("blobs")), clock.clone());
     let mut scene = Scene { user: user.through("rust"), clock, at };
-    for part in [people, talk, work, know_and_hold, vote, time, leave] {
+    for part in [people, talk, abroad, work, know_and_hold, vote, time, leave] {
         part(&mut scene);
     }
     let events = events_of(&scene.user);

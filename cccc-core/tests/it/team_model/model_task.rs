@@ -112,7 +112,11 @@ impl Model {
                     TaskOp::Checked { evidence: before, .. } => before == evidence,
                     _ => false,
                 };
-                assert_eq!(self.updates(update.task_id).filter(same).count(), 0, "looked at twice: {update:?}");
+                assert_eq!(
+                    self.updates(update.task_id).filter(same).count(),
+                    0,
+                    "looked at twice: {update:?}"
+                );
             }
             _ => {}
         }

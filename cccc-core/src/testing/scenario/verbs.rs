@@ -146,6 +146,9 @@ pub const VERBS: &[Verb] = &[
     verb("group pause", One, REASON),
     verb("group resume", One, REASON),
     verb("group archive", One, REASON),
+    verb("group export", One, &[at("file", Text)]),
+    verb("group import", One, &[at("file", Text)]),
+    verb("group gc", One, &[flag("dry_run", Flag)]),
     verb(
         "actor add",
         One,
@@ -243,6 +246,9 @@ pub const VERBS: &[Verb] = &[
     verb("obligations", List, &[flag("mine", Flag), flag("all", Flag)]),
     verb("show", One, EVENT),
     verb("tail", List, &[flag("lines", Number), flag("kind", Text)]),
+    verb("notices", List, &[flag("peek", Flag)]),
+    verb("relay list", List, &[]),
+    verb("relay retry", List, EVENT),
     // Working together.
     verb(
         "task add",
@@ -295,7 +301,16 @@ pub const VERBS: &[Verb] = &[
         One,
         &[at("task", Text), flag("to", Text), flag("accept", Flag), flag("refuse", Text)],
     ),
-    verb("task done", One, &[at("task", Text), at("text", Text), flag("evidence", Texts)]),
+    verb(
+        "task done",
+        One,
+        &[at("task", Text), at("text", Text), flag("all_steps", Flag), flag("evidence", Texts)],
+    ),
+    verb(
+        "task verify",
+        One,
+        &[at("task", Text), at("evidence", Number), flag("fails", Flag), flag("found", Text)],
+    ),
     verb("task decline", One, TASK_TEXT),
     verb("task accept", One, TASK_TEXT),
     verb("task reopen", One, TASK_TEXT),
@@ -344,6 +359,7 @@ pub const VERBS: &[Verb] = &[
             flag("focus", Text),
             flag("next", Text),
             flag("blocker", Text),
+            flag("waiting_for", Text),
             flag("for", Time),
             flag("base", Number),
             flag("actor", Text),
@@ -365,11 +381,14 @@ pub const VERBS: &[Verb] = &[
     verb("vote open", One, &[at("question", Text), flag("voter", Texts), flag("for", Time)]),
     verb("vote cast", One, &[at("vote", Text), at("choice", Text), flag("reason", Text)]),
     verb("vote show", One, &[at("vote", Text)]),
-    verb("vote list", List, &[]),
+    verb("vote list", List, &[flag("all", Flag)]),
     verb("vote close", One, &[at("vote", Text), flag("reason", Text)]),
     // Time.
     verb("waits", One, &[]),
+    verb("policy show", List, &[]),
+    verb("policy set", One, &[at("policy", Text), at("after", Text)]),
     verb("policy due", One, &[]),
+    verb("policy run", List, &[]),
     verb(
         "schedule add",
         One,

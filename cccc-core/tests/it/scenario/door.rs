@@ -1,11 +1,13 @@
 //! The library as a door: a real home in a directory of its own, and a clock that stands where it is set.
 
+use std::fs::File;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cccc_core::answer::{ActorAnswer, Done, DueAnswer, JoinAnswer};
 use cccc_core::command::When;
 use cccc_core::event::{GroupMode, GroupUpdate, JoinPolicy, Role, Wish};
-use cccc_core::testing::scenario::{Call, Door, host};
+use cccc_core::testing::scenario::{Call, Door, duration, host};
 use cccc_core::{Error, Group, Home, HomeOptions, ManualClock, Process, Timestamp, block_on};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -40,7 +42,8 @@ impl LibraryDoor {
             "status" | "who" | "receipts" | "show" | "tail" | "waits" | "policy due" | "reservations"
         ) || call.verb.name.ends_with(" list")
             || call.verb.name.ends_with(" show")
-            || matches!(call.verb.name, "context digest" | "agent-states" | "join")
+            || matches!(call.verb.name, "context digest" | "agent-states" | "join" | "group export")
+            || call.arguments.contains_key("dry_run")
             || call.arguments.contains_key("all");
         let group = if looks { group } else { group.bind(call.by).await? };
         match call.verb.command {
@@ -64,6 +67,17 @@ impl LibraryDoor {
             "group pause" => set(group, GroupMode::Paused, with).await,
             "group resume" => set(group, GroupMode::Active, with).await,
             "group archive" => set(group, GroupMode::Archived, with).await,
+            "group export" => {
+                let file = File::create_new(self.dir.path().join(with.needed("file"))).unwrap();
+                of(&group.export(file).await?)
+            }
+            "group import" => {
+                let name = with.needed("file");
+                let file = File::open(self.dir.path().join(name)).unwrap();
+                of(&self.home.import_group(file, name).await?)
+            }
+            "group gc" if with.flag("dry_run") => of(&group.collectable_blobs().await?),
+            "group gc" => of(&group.collect_blobs().await?),
             "actor add" => {
                 let mut request = group.add_actor(with.needed("id"));
                 for label in with.texts("label") {
@@ -129,6 +143,16 @@ impl LibraryDoor {
                 answer
             }
             "leave" => done(group.leave(with.text("reason").unwrap_or_default()).await),
+            "policy show" => of(&group.policies().await?),
+            "policy set" => {
+                let after = match with.needed("after") {
+                    "default" => None,
+                    "off" => Some(Duration::ZERO),
+                    time => Some(duration(time).unwrap()),
+                };
+                done(group.set_policy(with.needed("policy"), after).await)
+            }
+            "policy run" => of(&group.carry_out_due().await?),
             "policy due" => of(&DueAnswer::of(group).await?),
             "waits" => of(&group.waits().await?),
             "schedule add" => schedule(group, with).await,

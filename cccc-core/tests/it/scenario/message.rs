@@ -27,6 +27,9 @@ pub(super) async fn perform(group: &Group, verb: &str, with: Arguments<'_>, dir:
         "obligations" => obligations(group, with).await,
         "show" => show(group, event()).await,
         "tail" => tail(group, with).await,
+        "notices" => group.notices(!with.flag("peek")).await.and_then(|notices| of(&notices)),
+        "relay list" => group.relays().await.and_then(|relays| of(&relays)),
+        "relay retry" => relay_retry(group, with).await,
         _ => return None,
     })
 }
@@ -84,7 +87,9 @@ async fn send(mut request: SendRequest<'_>, with: Arguments<'_>, dir: &Path) -> 
 }
 
 async fn inbox(group: &Group, with: Arguments<'_>) -> Answered {
-    let mut request = group.inbox().limit(with.number("limit").unwrap_or(20).try_into().unwrap());
+    // As `cccc inbox --json`: notices are left to `notices`.
+    let mut request =
+        group.inbox().without_notices().limit(with.number("limit").unwrap_or(20).try_into().unwrap());
     if let Some(seq) = with.number("after") {
         request = request.after(Seq(seq));
     }
@@ -118,6 +123,14 @@ async fn tail(group: &Group, with: Arguments<'_>) -> Answered {
         request = request.kind(kind);
     }
     Ok(Value::Array(parsed(request.await?.lines.iter())))
+}
+
+async fn relay_retry(group: &Group, with: Arguments<'_>) -> Answered {
+    let message = match with.text("event") {
+        Some(event) => Some(group.event(event).await?.id),
+        None => None,
+    };
+    of(&group.retry_relays(message).await?)
 }
 
 fn parsed<T: AsRef<str>>(lines: impl Iterator<Item = T>) -> Vec<Value> {

@@ -85,7 +85,18 @@ async fn task(group: &Group, verb: &str, with: Arguments<'_>, dir: &Path) -> Ans
             (None, Some(reason)) => task().keep(reason),
             (None, None) => task().take(),
         },
-        "task done" => evidenced(task(), with, dir).done(text()),
+        "task done" => {
+            let mut request = task();
+            if with.flag("all_steps") {
+                let steps = group.task(with.needed("task")).await?.checklist.len();
+                request = (1..).take(steps).fold(request, UpdateTaskRequest::check);
+            }
+            evidenced(request, with, dir).done(text())
+        }
+        "task verify" => {
+            let found = with.text("found").unwrap_or_default();
+            task().checked(Seq(with.number("evidence").unwrap()), !with.flag("fails"), found)
+        }
         "task decline" => task().decline(text()),
         "task accept" => task().accept(text()),
         "task reopen" => task().reopen(text()),
@@ -217,6 +228,9 @@ async fn agent_state(group: &Group, with: Arguments<'_>) -> Answered {
     if let Some(blocker) = with.text("blocker") {
         request = request.blocker(blocker);
     }
+    if let Some(what) = with.text("waiting_for") {
+        request = request.waiting_for(what);
+    }
     if let Some(lasting) = with.time("for") {
         request = request.lasting(lasting);
     }
@@ -266,6 +280,7 @@ async fn vote(group: &Group, verb: &str, with: Arguments<'_>) -> Answered {
             of(&group.cast_vote(with.needed("vote"), named::<Choice>(with.needed("choice")), reason).await?)
         }
         "vote show" => of(&group.vote(with.needed("vote")).await?),
+        "vote list" if with.flag("all") => of(&group.all_votes().await?),
         "vote list" => of(&group.votes().await?),
         "vote close" => done(group.close_vote(with.needed("vote"), reason).await),
         other => panic!("the library's door lacks {other}"),

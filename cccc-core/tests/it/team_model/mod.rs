@@ -32,6 +32,7 @@ use cccc_core::event::{Body, Event};
 use cccc_core::rule::desk::{Desk, Done, event, message};
 use cccc_core::rule::policy::{self, Effect};
 use cccc_core::rule::presence::{self, Condition, Facts};
+use cccc_core::rule::wait;
 use cccc_core::state::GroupState;
 use cccc_core::{Command, Result, Timestamp};
 use proptest::prelude::*;
@@ -186,7 +187,11 @@ impl World {
             if !self.model.jumps && policy::due(self.desk.state(), now).is_empty() {
                 let before = Timestamp::from_millis(next.as_millis() - 1);
                 assert_eq!(policy::due(self.desk.state(), before), [], "before {next}");
-                assert_ne!(policy::due(self.desk.state(), next), [], "at {next}");
+                // A circle goes by itself if a word or a reservation in it has ended by then.
+                let circles = |at| wait::graph(self.desk.state(), at).cycles.len();
+                if circles(now) == circles(next) {
+                    assert_ne!(policy::due(self.desk.state(), next), [], "at {next}");
+                }
             }
             self.desk.now = next;
         }

@@ -185,8 +185,8 @@ mod tests {
     use super::*;
 
     /// Commands without an answer of their own: they print events, whose schemas are under `envelope` and
-    /// `events`, or text that is the same with and without `--json`.
-    const OTHERS: [&str; 4] = ["show", "tail", "completions", "schema"];
+    /// `events`, text that is the same with and without `--json`, or, for `mcp`, another protocol.
+    const OTHERS: [&str; 5] = ["show", "tail", "completions", "schema", "mcp"];
 
     /// The commands that do something, by their full names.
     fn leaves(command: &Command, name: &str, into: &mut BTreeSet<String>) {

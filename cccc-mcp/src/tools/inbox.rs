@@ -74,7 +74,7 @@ impl Tool for List {
 /// over by it, as by a page.
 async fn one(group: &Group, seq: &args::Event, from: usize) -> Result<Listed> {
     let event = group.event(seq.reference()?).await?;
-    let here = || group.inbox().after(Seq(event.seq.0.saturating_sub(1))).limit(1);
+    let here = || group.inbox().after(Seq(event.seq.0.saturating_sub(1))).limit(1).without_notices();
     if here().peek().await?.messages.first().is_some_and(|message| message.seq == event.seq) {
         here().await?;
     }
@@ -100,7 +100,8 @@ async fn page(call: &Call, group: &Group, after: Seq, limit: usize, wait: Durati
         let views: Vec<View> =
             seen.messages.iter().map(|one| View::unread(one, &voices, MAX_TEXT_BYTES)).collect();
         let room = fitting(&views, ITEMS_BYTES).max(1);
-        let inbox = group.inbox().after(after).limit(room).await?;
+        // Notices wait: they count as seen once they were shown, and here they are not.
+        let inbox = group.inbox().after(after).limit(room).without_notices().await?;
         if !inbox.messages.is_empty() || wait.is_zero() || over.is_elapsed() {
             return Ok(listed(&inbox, all_unread(&inbox.messages, &voices, ITEMS_BYTES)));
         }

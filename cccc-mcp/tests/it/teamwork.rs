@@ -26,6 +26,7 @@ async fn a_task_goes_its_way() {
     step("check", json!({"item": 1})).await;
     let refused = alice.refused("cccc_task", json!({"action": "done", "task": id})).await;
     assert_eq!(refused["kind"], "refused");
+    step("check", json!({"item": 2})).await;
     let done = step("done", json!({"text": "fixed", "evidence": {"commit": "0123abc"}})).await;
     assert_eq!(done["task"]["status"], "done");
     let owed = &lead.call("cccc_inbox_list", json!({})).await["you"]["owed"][0];

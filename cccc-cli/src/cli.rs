@@ -9,7 +9,8 @@ use crate::commands::{
     receipts, schema, send, show, status, tail, task, version, who, withdraw,
 };
 use crate::commands::{context as context_command, label, reserve, vote};
-use crate::commands::{policy, schedule, waits};
+use crate::commands::{mcp, statusline};
+use crate::commands::{policy, runtime, schedule, setup, waits};
 use crate::commands::{relay, retry};
 use crate::context::Context;
 use crate::demo;
@@ -107,9 +108,13 @@ pub(crate) enum Command {
     Relay(relay::RelayArgs),
     Policy(policy::PolicyArgs),
     Schedule(schedule::ScheduleArgs),
+    Mcp(mcp::McpArgs),
+    Statusline(statusline::StatuslineArgs),
     Show(show::ShowArgs),
     Tail(tail::TailArgs),
     Ledger(ledger::LedgerArgs),
+    Setup(setup::SetupArgs),
+    Runtime(runtime::RuntimeArgs),
     Doctor(doctor::DoctorArgs),
     Completions(completions::CompletionsArgs),
     Schema(schema::SchemaArgs),
@@ -160,9 +165,13 @@ impl Command {
             Self::Relay(args) => relay::cmd_relay(context, args).await,
             Self::Policy(args) => policy::cmd_policy(context, args).await,
             Self::Schedule(args) => schedule::cmd_schedule(context, args).await,
+            Self::Mcp(args) => mcp::cmd_mcp(context, args),
+            Self::Statusline(args) => statusline::cmd_statusline(context, args).await,
             Self::Show(args) => show::cmd_show(context, args).await,
             Self::Tail(args) => tail::cmd_tail(context, args).await,
             Self::Ledger(args) => ledger::cmd_ledger(context, args).await,
+            Self::Setup(args) => setup::cmd_setup(context, args),
+            Self::Runtime(args) => runtime::cmd_runtime(context, args),
             Self::Doctor(args) => doctor::cmd_doctor(context, args).await,
             Self::Completions(args) => completions::cmd_completions(context, &args),
             Self::Schema(args) => schema::cmd_schema(context, &args),

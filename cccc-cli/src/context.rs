@@ -44,10 +44,20 @@ impl Context {
 
     /// The home, made if it is not there.
     pub(crate) async fn home(&self) -> Result<Home> {
+        Home::open_with(self.home_path()?, self.home_options()).await
+    }
+
+    /// How a home is opened.
+    pub(crate) fn home_options(&self) -> HomeOptions {
         let mut options = HomeOptions::default();
         options.clock = self.clock.clone();
         options.allow_network_file_system = variable(NETWORK_VARIABLE).is_some_and(|value| value == "1");
-        Home::open_with(self.home_path()?, options).await
+        options
+    }
+
+    /// Who is said to speak by a flag, for this command alone.
+    pub(crate) fn flagged_speaker(&self) -> Option<String> {
+        self.globals.speaker.clone()
     }
 
     /// Who speaks.
@@ -84,7 +94,8 @@ impl Context {
         Ok(Some(first))
     }
 
-    fn named_group(&self) -> Option<String> {
+    /// The group that is named by a flag or the environment.
+    pub(crate) fn named_group(&self) -> Option<String> {
         self.globals.group.clone().or_else(|| variable(GROUP_VARIABLE))
     }
 

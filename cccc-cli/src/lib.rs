@@ -19,6 +19,7 @@ mod input;
 mod output;
 mod progress;
 mod render;
+mod setup;
 mod speaker;
 mod table;
 

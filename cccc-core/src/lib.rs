@@ -76,6 +76,7 @@ mod clock;
 pub mod command;
 pub mod concepts;
 pub mod disk;
+pub mod duration;
 mod engine;
 pub mod error;
 pub mod event;
@@ -112,6 +113,7 @@ pub use group::{
     OpenVoteRequest, ReserveRequest, SetContextRequest,
 };
 pub use group::{ScheduleRequest, ScheduleView};
+pub use group::{Standing, Voices};
 pub use home::{Attached, FileSystem, GroupEntry, HOME_VARIABLE, Home, HomeOptions, Imported, Scope};
 pub use id::{ActorId, EventId, EventRef, GroupId, Label, Principal, Remote, Seq};
 pub use id::{ContextKey, ReservationId, ScheduleId, TaskId, VoteId};

@@ -83,8 +83,7 @@ fn stable_name(part: &str) -> String {
     if part.len() == 20 && hex(part) {
         return "CHAIN".into();
     }
-    let number_end = part.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(part.len());
-    if number_end > 0 && ["ms", "s", "m", "h"].contains(&part.get(number_end..).unwrap_or_default()) {
+    if is_duration(part) {
         return "DURATION".into();
     }
     let time = |b: u8| b.is_ascii_digit() || b":-.TZ".contains(&b);
@@ -92,6 +91,15 @@ fn stable_name(part: &str) -> String {
         return "TIME".into();
     }
     part.into()
+}
+
+/// Numbers with their units, like `0.39s` and `1d17h`.
+fn is_duration(text: &str) -> bool {
+    let number_end = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
+    let (number, rest) = text.split_at(number_end);
+    let unit_end = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+    let (unit, rest) = rest.split_at(unit_end);
+    !number.is_empty() && ["ms", "s", "m", "h", "d"].contains(&unit) && (rest.is_empty() || is_duration(rest))
 }
 
 #[cfg(test)]
@@ -111,7 +119,9 @@ mod tests {
         assert!(same("{\"group_id\":\"g0123456789bc\"}", "{\"group_id\":\"gzzzzzzzzzzzz\"}"));
         assert!(same("at 10:04, 2026-11-21T08:38:21.123Z", "at 23:59, 2027-01-01T00:00:00.000Z"));
         assert!(same("due in 15m, 0s ago, 0.39s", "due in 14m, 2s ago, 0.4s"));
+        assert!(same("first in 1d18h", "first in 23h59m"));
         assert!(!same("15 messages", "14 messages"));
+        assert!(!same("1d18", "1d17"));
         assert!(same("head 9:00112233445566778899.", "head 9:99112233445566778899."));
         assert!(same("/home/you/.cccc", "/tmp/x/.cccc"));
         assert!(!same("general-purpose", "general-porpoise"));

@@ -1,14 +1,11 @@
 //! `cccc inbox`
 
-use std::collections::BTreeMap;
-
-use cccc_core::event::Role;
-use cccc_core::{ActorId, Group, Inbox, Message, Principal, Result, Seq};
+use cccc_core::{Group, Inbox, Message, Seq, Voices};
 use clap::Args;
 
 use super::notices;
 use crate::context::Context;
-use crate::output::{Outcome, Output, Style, clean};
+use crate::output::{Outcome, Output, Style};
 use crate::render::{ago, asks, indented, names, who_style, word};
 
 /// Show what you have not read, oldest first
@@ -52,24 +49,17 @@ pub(crate) async fn cmd_inbox(context: &Context, args: InboxArgs) -> Outcome {
         request = request.without_notices();
     }
     let inbox = request.await?;
-    let roles = roles(&group).await?;
-    context.out.answers(&inbox.messages, || text(&context.out, &group, &inbox, &roles))
+    let voices = group.voices().await?;
+    context.out.answers(&inbox.messages, || text(&context.out, &group, &inbox, &voices))
 }
 
-type Roles = BTreeMap<ActorId, Role>;
-
-/// What each actor is now, to say from whom a message is.
-pub(crate) async fn roles(group: &Group) -> Result<Roles> {
-    Ok(group.actors().await?.into_iter().map(|actor| (actor.actor_id, actor.role)).collect())
-}
-
-fn text(out: &Output, group: &Group, inbox: &Inbox, roles: &Roles) -> String {
+fn text(out: &Output, group: &Group, inbox: &Inbox, voices: &Voices) -> String {
     let mut parts = vec![match inbox.messages.as_slice() {
         [] => format!("nothing unread for {}", group.by()),
         _ => format!("{} unread for {}", inbox.unread, group.by()),
     }];
     for message in &inbox.messages {
-        parts.push(message_text(out, message, group.by(), roles));
+        parts.push(message_text(out, message, voices));
     }
     if let Some(next) = inbox.next {
         parts.push(format!("more: cccc inbox --after {next}"));
@@ -80,37 +70,13 @@ fn text(out: &Output, group: &Group, inbox: &Inbox, roles: &Roles) -> String {
     parts.join("\n\n")
 }
 
-/// Where a message comes from, in words that no agent can take for the user's when they are not. `group` is
-/// what people call the group that it was relayed from.
-pub(crate) fn from(by: &Principal, reader: &Principal, roles: &Roles, group: Option<&str>) -> String {
-    let not = if *reader == Principal::User { "" } else { " (not the user)" };
-    match by {
-        Principal::Remote(remote) => {
-            let title = group.map(|title| format!(" {:?}", clean(title))).unwrap_or_default();
-            let not = if *remote.who() == Principal::User { "" } else { not };
-            let who = match remote.who() {
-                Principal::User => "the user".to_owned(),
-                who => who.to_string(),
-            };
-            format!("from {who} in group {}{title}{not}", remote.group())
-        }
-        Principal::User => "from the user".to_owned(),
-        Principal::System => format!("from the system{not}"),
-        Principal::Service(name) => format!("from the service {name}{not}"),
-        Principal::Actor(id) => match roles.get(id) {
-            Some(role) => format!("from {} {id}{not}", word(role)),
-            None => format!("from {id}, who has left{not}"),
-        },
-    }
-}
-
-fn message_text(out: &Output, message: &Message, reader: &Principal, roles: &Roles) -> String {
+fn message_text(out: &Output, message: &Message, voices: &Voices) -> String {
     let head = format!(
         "{}  {}  {}",
         out.style(Style::Bold, message.seq),
         out.style(
             who_style(&message.by),
-            from(&message.by, reader, roles, message.content.src_group_title.as_deref())
+            voices.from(&message.by, message.content.src_group_title.as_deref())
         ),
         out.style(Style::Dim, ago(message.ts)),
     );

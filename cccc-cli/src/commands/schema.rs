@@ -14,6 +14,7 @@ use super::doctor::DoctorAnswer;
 use super::group::{DeleteAnswer, ScopeAnswer};
 use super::groups::{GroupLine, UseAnswer};
 use super::ledger::{DamageAnswer, ExportAnswer, PathAnswer, RepairAnswer, VerifyAnswer};
+use super::statusline::StatuslineAnswer;
 use super::version::VersionAnswer;
 use super::who::WhoamiAnswer;
 use crate::context::Context;
@@ -69,6 +70,7 @@ fn document() -> Value {
             "join": one(schema_for!(JoinAnswer)),
             "leave": done(),
             "whoami": one(schema_for!(WhoamiAnswer)),
+            "statusline": one(schema_for!(StatuslineAnswer)),
             "version": one(schema_for!(VersionAnswer)),
             "groups": lines(schema_for!(GroupLine)),
             "use": one(schema_for!(UseAnswer)),
@@ -123,6 +125,8 @@ fn document() -> Value {
             super::schedule::answers(),
             super::relay::answers(),
             super::bundle::answers(),
+            super::setup::answers(),
+            super::runtime::answers(),
         ];
         answers.extend(of_families.into_iter().flatten().map(|(name, answer)| (name.to_owned(), answer)));
     }
@@ -183,8 +187,8 @@ mod tests {
     use super::*;
 
     /// Commands without an answer of their own: they print events, whose schemas are under `envelope` and
-    /// `events`, or text that is the same with and without `--json`.
-    const OTHERS: [&str; 4] = ["show", "tail", "completions", "schema"];
+    /// `events`, text that is the same with and without `--json`, or, for `mcp`, another protocol.
+    const OTHERS: [&str; 5] = ["show", "tail", "completions", "schema", "mcp"];
 
     /// The commands that do something, by their full names.
     fn leaves(command: &Command, name: &str, into: &mut BTreeSet<String>) {

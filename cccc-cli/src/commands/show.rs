@@ -1,10 +1,9 @@
 //! `cccc show`
 
 use cccc_core::event::Body;
-use cccc_core::{Event, Principal};
+use cccc_core::{Event, Voices};
 use clap::Args;
 
-use super::inbox::{from, roles};
 use crate::context::Context;
 use crate::output::{Outcome, Style, clean};
 use crate::render::{ago, asks, event_text, indented, names, size};
@@ -30,7 +29,8 @@ pub(crate) async fn cmd_show(context: &Context, args: ShowArgs) -> Outcome {
         return page.lines.iter().try_for_each(|line| context.out.line(line));
     }
     let mut text = match &event.body {
-        Body::ChatMessage(_) => message_text(context, &event, &roles(&group).await?),
+        // Whoever runs `show` may be an agent: the words must hold for it, too.
+        Body::ChatMessage(_) => message_text(context, &event, &group.bind("system").await?.voices().await?),
         _ => format!("{}  {}  {}", event.id, event.by, event_text(&context.out, &event)),
     };
     for attachment in event.message().map(|message| message.attachments.as_slice()).unwrap_or_default() {
@@ -45,18 +45,12 @@ pub(crate) async fn cmd_show(context: &Context, args: ShowArgs) -> Outcome {
     context.out.line(text)
 }
 
-fn message_text(
-    context: &Context,
-    event: &Event,
-    roles: &std::collections::BTreeMap<cccc_core::ActorId, cccc_core::event::Role>,
-) -> String {
+fn message_text(context: &Context, event: &Event, voices: &Voices) -> String {
     let Some(message) = event.message() else { return String::new() };
-    // Whoever runs `show` may be an agent: the words must hold for it, too.
-    let reader = Principal::System;
     let mut lines = vec![format!(
         "{}  {}  to {}  {} ({})",
         context.out.style(Style::Bold, event.id),
-        from(&event.by, &reader, roles, message.src_group_title.as_deref()),
+        voices.from(&event.by, message.src_group_title.as_deref()),
         names(&message.recipients),
         event.ts,
         ago(event.ts),

@@ -12,10 +12,14 @@ mod help;
 mod join;
 mod ledger;
 mod life;
+mod mcp;
 mod message;
 mod outside;
 mod relay;
+#[cfg(unix)]
+mod setup;
 mod speaking;
+mod statusline;
 mod support;
 mod task;
 mod time;

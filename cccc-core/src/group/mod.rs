@@ -15,6 +15,7 @@ mod relay;
 mod reservation;
 mod schedule;
 mod session;
+mod standing;
 mod task;
 mod vote;
 mod wait;
@@ -34,6 +35,7 @@ pub use query::ObligationsRequest;
 pub use reservation::{DEFAULT_LEASE, IntoReservationId, ReserveRequest};
 pub use schedule::{ScheduleRequest, ScheduleView};
 pub use session::{JoinRequest, Joined, LiveSession, Member, SessionView};
+pub use standing::{Standing, Voices};
 pub use task::{AddTaskRequest, IntoTaskId, TasksRequest, Tracked, TrackedSendRequest, UpdateTaskRequest};
 pub use vote::{DEFAULT_VOTE, IntoVoteId, OpenVoteRequest};
 

@@ -163,6 +163,8 @@ pub struct JoinRequest<'a> {
     title: String,
     open: OpenSession,
     process: Option<Process>,
+    program: Option<Process>,
+    inherited: Option<Vec<Process>>,
 }
 
 impl Group {
@@ -181,6 +183,8 @@ impl Group {
             title: String::new(),
             open: OpenSession::default(),
             process: None,
+            program: None,
+            inherited: None,
         }
     }
 
@@ -193,12 +197,17 @@ impl Group {
         if let Principal::Actor(id) = &self.by {
             return Err(Error::invalid(format!("{id} is an actor")).hint("actors join"));
         }
-        self.hold(crate::home::random_name()?, None)
+        self.hold(crate::home::random_name()?, None, None)
     }
 
-    fn hold(&self, session: String, process: Option<Process>) -> Result<LiveSession> {
+    fn hold(
+        &self,
+        session: String,
+        process: Option<Process>,
+        program: Option<Process>,
+    ) -> Result<LiveSession> {
         let elsewhere = process.is_some();
-        let record = Record { principal: self.by.clone(), session: session.clone(), process };
+        let record = Record { principal: self.by.clone(), session: session.clone(), process, program };
         let held = self.shared.presence.hold(record)?;
         Ok(LiveSession { group: self.in_session(&session), session, elsewhere, _held: held })
     }
@@ -343,6 +352,21 @@ impl JoinRequest<'_> {
         Self { process: Some(process), ..self }
     }
 
+    /// The program that starts the session's process, and may start that of others too. Default: not known.
+    pub fn program(self, program: Process) -> Self {
+        Self { program: Some(program), ..self }
+    }
+
+    /// Its id is one that stands in the environment, with the processes above this one, nearest first.
+    ///
+    /// What is started by an agent inherits the agent's environment, and some programs start everything
+    /// with the environment of whoever came first. So joining is refused where a session of that actor
+    /// runs that one of these processes is or has started: that id is somebody else's. It is not where the
+    /// session is this [`process`](Self::process), or the [`program`](Self::program) that started it.
+    pub fn inherited_id(self, id: impl AsRef<str>, above: Vec<Process>) -> Self {
+        Self { inherited: Some(above), ..self.id(id) }
+    }
+
     async fn run(mut self) -> Result<Joined> {
         let labels = std::mem::replace(&mut self.labels, Ok(Vec::new()))?;
         if self.open.session.is_empty() {
@@ -399,6 +423,27 @@ impl JoinRequest<'_> {
         Ok(mine.find_map(|one| one.record.principal.actor().cloned()))
     }
 
+    /// Refuses an id of the environment if the session that goes by it shares the environment.
+    fn own_environment(&self, id: &ActorId, session: &SessionView, above: &[Process]) -> Result<()> {
+        let sightings = self.group.shared.presence.look()?.into_iter();
+        let mut live = sightings
+            .filter(|one| one.record.session == session.session && one.condition == Condition::Present);
+        let is_above = |process: &Option<Process>| process.as_ref().is_some_and(|one| above.contains(one));
+        let shares = |one: Sighting| {
+            let is_session = |process: &Option<Process>| process.is_some() && one.record.process == *process;
+            let same = is_session(&self.process) || is_session(&self.program);
+            !same && (is_above(&one.record.process) || is_above(&one.record.program))
+        };
+        if !live.any(shares) {
+            return Ok(());
+        }
+        Err(Error::refused(format!(
+            "the environment says that this is {id}, but {id} is at work already in the program that started this ({})",
+            session.cwd
+        ))
+        .hint(format!("join under another name, or say yourself that you are {id}")))
+    }
+
     async fn enter(&self, id: &ActorId, command: Command) -> Result<Joined> {
         let bound = Group { by: id.clone().into(), ..self.group.clone() };
         let facts = bound.shared.presence.facts()?;
@@ -408,8 +453,11 @@ impl JoinRequest<'_> {
             (facts.condition(&session.session) != Condition::Absent).then(|| SessionView::from(session))
         });
         let replaced = before.await?;
+        if let (Some(above), Some(session)) = (&self.inherited, &replaced) {
+            self.own_environment(id, session, above)?;
+        }
         // First the lock, then the word: whoever reads that it began finds that it runs.
-        let session = bound.hold(self.open.session.clone(), self.process.clone())?;
+        let session = bound.hold(self.open.session.clone(), self.process.clone(), self.program.clone())?;
         let done = match session.group.execute(command).await {
             Ok(done) => done,
             Err(error) => {

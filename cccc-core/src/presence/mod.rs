@@ -42,6 +42,9 @@ pub struct Record {
     /// The process that the session is, if it is not the one that holds the lock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<Process>,
+    /// The program that started it, which may have started others too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<Process>,
 }
 
 /// A session that was found, and whether it runs.
@@ -306,7 +309,7 @@ mod tests {
     use super::*;
 
     fn record(session: &str, process: Option<Process>) -> Record {
-        Record { principal: "alice".parse().unwrap(), session: session.into(), process }
+        Record { principal: "alice".parse().unwrap(), session: session.into(), process, program: None }
     }
 
     #[test]

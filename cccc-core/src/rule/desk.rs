@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::command::{AddActor, Command, SendMessage};
 use crate::error::Result;
-use crate::event::{Body, Event, GroupCreate, GroupMode, GroupSetState};
+use crate::event::{Body, Event, GroupCreate, GroupMode, GroupSetState, Via};
 use crate::id::{EventId, EventRef, GroupId, Nonce, Principal, Seq};
 use crate::ledger::{Encoder, RawLine, Stamp, codec};
 use crate::rule::obligation::{self, Filter, ObligationView};
@@ -29,6 +29,8 @@ pub struct Desk {
     events: Vec<Event>,
     /// The writer's clock.
     pub now: Timestamp,
+    /// The session in whose name commands are given.
+    pub session: Option<String>,
 }
 
 /// What a command came to.
@@ -97,6 +99,7 @@ impl Desk {
             lines: Vec::new(),
             events: Vec::new(),
             now: Timestamp::from_millis(1_800_000_000_000),
+            session: None,
         }
     }
 
@@ -120,7 +123,8 @@ impl Desk {
         let call = Call { by: who(by), now: self.now };
         let resolved = self.resolve(&call, &command);
         let decision = decide(&self.state, &call, &command, &resolved)?;
-        let stamp = Stamp { ts: self.now, by: call.by, via: None, scope_key: "".into() };
+        let via = self.session.clone().map(|session| Via { door: "test".into(), session: Some(session) });
+        let stamp = Stamp { ts: self.now, by: call.by, via, scope_key: "".into() };
         let mut encoder = Encoder::new(self.group_id.clone(), self.state.position(), Seq(u64::MAX));
         let mut bits = self.state.position().seq.0;
         let nonce = || {

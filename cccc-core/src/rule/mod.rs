@@ -12,6 +12,8 @@ pub mod delivery;
 pub mod desk;
 pub mod digest;
 mod estate;
+#[cfg(test)]
+mod found_tests;
 pub mod glob;
 pub mod group;
 pub mod join;

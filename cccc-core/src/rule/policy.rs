@@ -309,7 +309,8 @@ impl On<'_> {
                 if delivery::withheld(self.state, mailbox, *source, self.now).is_some() {
                     continue;
                 }
-                let batch = format!("{source},{},{debtor}", kind.as_str());
+                let since = owed.lineages.iter().filter_map(|lineage| Some(lineage.last()?.1)).min();
+                let batch = format!("{source},{},{debtor},{}", kind.as_str(), since.unwrap_or(*source));
                 let found = match (kind, debtor) {
                     (ObligationKind::Ack, Principal::Actor(id)) => self.attention(id, owed, batch),
                     // A voice counts until its vote ends, and then no more; that it is asked for was said.

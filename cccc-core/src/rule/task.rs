@@ -332,6 +332,9 @@ pub(super) fn update(
         if change::is_needed(state, call, &writing.task, op, resolved)? {
             writing.write(op.clone());
         }
+        if matches!(op, TaskOp::Reopen { .. }) {
+            writing.find_asker();
+        }
         if let (TaskOp::Reopen { .. }, Some(owner)) = (op, writing.task.owner.clone())
             && state.mailbox(&owner).is_none()
         {
@@ -402,6 +405,18 @@ impl Writing<'_> {
             self.task.waits_for.insert(*on);
         }
         self.drafts.push(Draft::from(TaskUpdate { task_id: self.task.id, version, change: op }));
+    }
+}
+
+impl Writing<'_> {
+    /// Of a task that is opened again, who had asked for it may have left meanwhile.
+    fn find_asker(&mut self) {
+        let gone = &self.task.asker;
+        if gone.actor().is_some() && self.state.mailbox(gone).is_none() {
+            let reason = format!("{gone} is no longer here");
+            let asker = self.state.foreman().cloned().map_or(Principal::User, Principal::Actor);
+            self.write(TaskOp::Ask { asker, reason });
+        }
     }
 }
 

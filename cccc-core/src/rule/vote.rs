@@ -477,7 +477,8 @@ pub(super) fn cast(
         drafts.extend(ended(state, call, vote, outcome, resolved));
         // Who was released by it need not hear of it any more.
         let released = vote.release.as_ref().filter(|_| outcome == VoteOutcome::Accepted);
-        let told = tell_opener(state, call, vote).filter(|_| vote.opener.actor() != released);
+        let told =
+            tell_opener(state, call, vote).filter(|_| released.is_none() || vote.opener.actor() != released);
         drafts.extend(told);
     }
     Ok(Decision::write(drafts))

@@ -239,14 +239,17 @@ fn said(state: &GroupState, now: Timestamp) -> Vec<Wait> {
 }
 
 /// Which way waits go, without those that are behind others; of each pair the
-/// oldest that is owed, else the oldest.
+/// oldest that is owed, else the oldest that was said, else the oldest.
 type Arrows<'a> = BTreeMap<&'a Principal, BTreeMap<&'a Principal, &'a Wait>>;
 
 fn cycles(state: &GroupState, waits: &[Wait]) -> Vec<Cycle> {
     let mut arrows = Arrows::new();
-    let (owed, other): (Vec<&Wait>, Vec<&Wait>) =
-        waits.iter().filter(|wait| wait.behind.is_none()).partition(|wait| wait.kind.is_owed());
-    for wait in owed.into_iter().chain(other) {
+    // Who has asked for a vote and is among the voters waits for nobody else by that.
+    let in_the_way = |wait: &&Wait| wait.behind.is_none() && wait.waiter != wait.on;
+    let mut in_order: Vec<&Wait> = waits.iter().filter(in_the_way).collect();
+    // A dependency that both have in common must not hide what makes a circle of it.
+    in_order.sort_by_key(|wait| (!wait.kind.is_owed(), wait.kind == WaitKind::Other(OtherWait::Dependency)));
+    for wait in in_order {
         arrows.entry(&wait.waiter).or_default().entry(&wait.on).or_insert(wait);
     }
     let mut done: BTreeSet<&Principal> = BTreeSet::new();
@@ -255,9 +258,20 @@ fn cycles(state: &GroupState, waits: &[Wait]) -> Vec<Cycle> {
         if done.contains(start) {
             continue;
         }
-        if let Some(circle) = circle_through(&arrows, start, &done)
-            && circle.iter().any(|wait| wait.kind != WaitKind::Other(OtherWait::Dependency))
-        {
+        let Some(shortest) = way_between(&arrows, start, start, &done) else { continue };
+        let binds = |wait: &&&Wait| wait.kind != WaitKind::Other(OtherWait::Dependency);
+        let holds = |circle: &Vec<&Wait>| circle.iter().any(|wait| binds(&wait));
+        let circle = Some(shortest).filter(holds).or_else(|| {
+            // Of dependencies alone somebody can begin, but a longer way may go over more than that.
+            let others = arrows.get(start)?.values().filter(binds).filter(|wait| !done.contains(&wait.on));
+            let back = others.filter_map(|first| {
+                let mut circle = vec![*first];
+                circle.extend(way_between(&arrows, &first.on, start, &done)?);
+                Some(circle)
+            });
+            back.min_by_key(Vec::len)
+        });
+        if let Some(circle) = circle {
             done.extend(circle.iter().map(|wait| &wait.waiter));
             cycles.push(named(state, &circle));
         }
@@ -265,25 +279,26 @@ fn cycles(state: &GroupState, waits: &[Wait]) -> Vec<Cycle> {
     cycles
 }
 
-/// The shortest way from `start` back to itself that touches nobody of `besides`.
-fn circle_through<'a>(
+/// The shortest way from `start` to `end`, which may be itself, that touches nobody of `besides`.
+fn way_between<'a>(
     arrows: &Arrows<'a>,
     start: &'a Principal,
+    end: &'a Principal,
     besides: &BTreeSet<&'a Principal>,
 ) -> Option<Vec<&'a Wait>> {
     let mut came_by: BTreeMap<&Principal, &'a Wait> = BTreeMap::new();
     let mut queue = VecDeque::from([start]);
     while let Some(at) = queue.pop_front() {
         for (next, wait) in arrows.get(at).into_iter().flatten() {
-            if *next == start {
-                let mut circle = vec![*wait];
-                while let Some(step) = circle.last().filter(|step| step.waiter != *start) {
-                    circle.push(came_by.get(&step.waiter)?);
+            if *next == end {
+                let mut way = vec![*wait];
+                while let Some(step) = way.last().filter(|step| step.waiter != *start) {
+                    way.push(came_by.get(&step.waiter)?);
                 }
-                circle.reverse();
-                return Some(circle);
+                way.reverse();
+                return Some(way);
             }
-            if !besides.contains(next) && !came_by.contains_key(next) {
+            if !besides.contains(next) && *next != start && !came_by.contains_key(next) {
                 came_by.insert(next, wait);
                 queue.push_back(next);
             }

@@ -269,6 +269,8 @@ impl GroupState {
                 for lineage in &mut obligation.lineages {
                     lineage.push((successor.clone(), seq));
                 }
+                // What was said was said to another.
+                obligation.told = None;
                 heir.owe(source, kind, obligation);
             }
         }

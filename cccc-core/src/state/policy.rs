@@ -144,9 +144,10 @@ impl GroupState {
         self.actors.contains_key(id).then(|| self.memory.actors.entry(id.clone()).or_default())
     }
 
-    /// `batch` is `source,kind,debtor`.
+    /// `batch` is `source,kind,debtor,since`; the last says by which event the debtor came to owe it, as the
+    /// same may come to it again, and is absent in the oldest ledgers.
     fn told_of_obligation(&mut self, event: &Event, level: u32, batch: &str) {
-        let mut parts = batch.splitn(3, ',');
+        let mut parts = batch.splitn(4, ',');
         let source = parts.next().and_then(|source| source.parse().ok()).map(Seq);
         let kind = parts.next().and_then(|kind| ObligationKind::ALL.into_iter().find(|k| k.as_str() == kind));
         let debtor = parts.next().and_then(|debtor| debtor.parse::<Principal>().ok());

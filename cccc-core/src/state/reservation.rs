@@ -42,6 +42,7 @@ impl Reservation {
 
 impl GroupState {
     pub(super) fn take_reservation(&mut self, event: &Event, take: &ReservationTake) {
+        self.note_time(event.seq, event.ts);
         for lapsed in &take.lapsed {
             self.reservations.remove(lapsed);
         }

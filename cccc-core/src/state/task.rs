@@ -95,8 +95,8 @@ pub struct Task {
     pub checklist: Vec<CheckItem>,
     /// The kinds of evidence without which it is not done.
     pub requires: BTreeSet<EvidenceKind>,
-    /// Those that were given since it was made or reopened.
-    pub evidenced: BTreeSet<EvidenceKind>,
+    /// Those that were given since it was made or reopened, with how many pieces have not been refuted.
+    pub evidenced: BTreeMap<EvidenceKind, u32>,
     /// Where evidence stands that nobody outside has looked at, with its kind; the newest [`MAX_UNCHECKED`].
     pub unchecked: BTreeMap<Seq, EvidenceKind>,
     /// To whom its owner offers it.
@@ -133,7 +133,7 @@ impl Task {
                 .map(|text| CheckItem { text: text.clone(), done: false })
                 .collect(),
             requires: create.requires.iter().copied().collect(),
-            evidenced: BTreeSet::new(),
+            evidenced: BTreeMap::new(),
             unchecked: BTreeMap::new(),
             offered_to: None,
             due_at: create.due_at,
@@ -179,7 +179,8 @@ impl Task {
             TaskOp::Note { .. } => {}
             TaskOp::Evidence(evidence) => {
                 if evidence.counts() {
-                    self.evidenced.insert(evidence.kind());
+                    let given = self.evidenced.entry(evidence.kind()).or_default();
+                    *given = given.saturating_add(1);
                     if evidence.can_be_checked() {
                         self.unchecked.insert(seq, evidence.kind());
                         if self.unchecked.len() > MAX_UNCHECKED {
@@ -191,8 +192,10 @@ impl Task {
             TaskOp::Checked { evidence, holds, .. } => {
                 if let Some(kind) = self.unchecked.remove(evidence)
                     && !holds
+                    && let Some(given) = self.evidenced.get_mut(&kind)
                 {
-                    self.evidenced.remove(&kind);
+                    *given = given.saturating_sub(1);
+                    self.evidenced.retain(|_, given| *given > 0);
                 }
             }
             TaskOp::Offer { to } => self.offered_to = Some(to.clone()),
@@ -253,7 +256,7 @@ impl Task {
 
     /// The kinds of evidence that are asked for and were not given.
     pub fn missing(&self) -> impl Iterator<Item = EvidenceKind> {
-        self.requires.difference(&self.evidenced).copied()
+        self.requires.iter().filter(|kind| !self.evidenced.contains_key(kind)).copied()
     }
 
     /// Whether nobody owes anything for it any more. Who does what it asked for itself accepts it by that.
@@ -287,7 +290,7 @@ impl GroupState {
         task.waits_for = create.depends_on.iter().copied().filter(|id| self.is_waited_for(*id)).collect();
         let id = task.id;
         self.tasks.insert(id, task);
-        self.settle_task(id, None);
+        self.settle_task(id, None, id.seq());
     }
 
     pub(super) fn change_task(&mut self, event: &Event, update: &TaskUpdate) {
@@ -309,7 +312,7 @@ impl GroupState {
                 }
             }
         }
-        self.settle_task(id, Some(&before));
+        self.settle_task(id, Some(&before), event.seq);
     }
 
     /// Whether a task that depends on this one has to wait for it. Of those that are no longer remembered
@@ -318,8 +321,9 @@ impl GroupState {
         self.tasks.get(&id).is_some_and(|task| task.status != TaskStatus::Done)
     }
 
-    /// Brings what is owed for a task into line with it, and forgets the oldest of the settled ones.
-    fn settle_task(&mut self, id: TaskId, before: Option<&Task>) {
+    /// Brings what is owed for a task into line with it, as of the event at `at`, and forgets the oldest of
+    /// the settled ones.
+    fn settle_task(&mut self, id: TaskId, before: Option<&Task>, at: Seq) {
         let Some(task) = self.tasks.get(&id) else { return };
         let (was, is) = (before.and_then(Task::debt), task.debt());
         if was != is {
@@ -336,7 +340,7 @@ impl GroupState {
                     creditor: creditor.clone(),
                     due_at: task.due_at.filter(|_| kind == ObligationKind::Task),
                     paused_before_ms: task.paused_before_ms,
-                    lineages: vec![vec![(debtor.clone(), id.seq())]],
+                    lineages: vec![vec![(debtor.clone(), at)]],
                     // The message that a task is given out with comes right behind it, and begins the thread.
                     thread: id.seq().next(),
                     told: None,

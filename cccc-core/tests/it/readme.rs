@@ -1,6 +1,9 @@
 //! The README's table of limits says what the code's constants say.
 
-use cccc_core::rule::{actor, address, group, message, reading};
+use cccc_core::rule::{
+    actor, address, context, group, message, reading, relay, reservation, schedule, task, vote,
+};
+use cccc_core::state::{RATE, RATE_WINDOW};
 use cccc_core::{MAX_BLOB_BYTES, id, ledger};
 
 const README: &str = include_str!("../../../README.md");
@@ -38,6 +41,22 @@ fn the_limits_are_those_of_the_code() {
         ("open obligations of one actor".into(), number(message::MAX_OWED)),
         ("messages in one answer of an inbox".into(), number(reading::MAX_EVENTS)),
         ("recipients that a peer may oblige at once".into(), number(message::MAX_OBLIGED_BY_PEER)),
+        (
+            format!(
+                "messages from one to another that are pushed, in {} minutes",
+                RATE_WINDOW.as_secs() / 60
+            ),
+            number(RATE),
+        ),
+        ("tasks that are not settled".into(), number(task::MAX_TASKS)),
+        ("dependencies of a task".into(), number(task::MAX_DEPENDENCIES)),
+        ("entries of the shared context".into(), number(context::MAX_ENTRIES)),
+        ("all of the shared context".into(), bytes(context::MAX_CONTEXT_BYTES as u64)),
+        ("reservations that hold".into(), number(reservation::MAX_RESERVATIONS)),
+        ("open votes".into(), number(vote::MAX_VOTES)),
+        ("voters of a vote".into(), number(vote::MAX_VOTERS)),
+        ("schedules".into(), number(schedule::MAX_SCHEDULES)),
+        ("messages on their way to other groups".into(), number(relay::MAX_RELAYS)),
     ];
     let (_, table) = README.split_once("## Limits").unwrap();
     let (table, after) = table.split_once("\n\nBeyond").unwrap();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cccc_core::command::Outcome;
 use cccc_core::event::{GroupUpdate, JoinPolicy, Transport};
 use cccc_core::rule::presence::{Condition, Upkeep};
-use cccc_core::{Command, ErrorKind, Group, Home, HomeOptions, ManualClock, Member, block_on};
+use cccc_core::{Command, ErrorKind, Group, Home, HomeOptions, ManualClock, Member, Process, block_on};
 
 struct Place {
     dir: tempfile::TempDir,
@@ -167,4 +167,42 @@ fn who_stays_away_is_retired_and_what_it_owes_returns() {
 fn walk(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
     let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
     entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
+}
+
+#[test]
+fn an_id_of_a_shared_environment_is_not_ones_own() {
+    block_on(async {
+        let place = Place::new();
+        let user = place.home().await.create_group("g").await.unwrap();
+        let process = |pid: u32| Process { pid, started: "1".into(), place: "here".into() };
+        let (daemon, other) = (process(10), process(20));
+        // Two sessions of one program, which starts both with the environment of the first.
+        let first = user.join().inherited_id("alice", vec![daemon.clone()]).program(daemon.clone());
+        let first = first.await.unwrap();
+        let above = vec![daemon.clone(), process(1)];
+        let second = || user.join().inherited_id("alice", above.clone()).program(daemon.clone());
+        let error = second().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Refused);
+        assert!(error.to_string().contains("alice is at work already"), "{error}");
+        first.session.check().await.unwrap();
+        // Somebody else's program, a word of one's own, and one that has ended are another matter.
+        let moved = user.join().inherited_id("alice", vec![other.clone()]).program(other.clone());
+        let moved = moved.await.unwrap();
+        assert_eq!(moved.replaced.map(|old| old.session).as_deref(), Some(first.session.id()));
+        drop((first, moved.session));
+        let again = second().await.unwrap();
+        user.join().id("alice").program(daemon).await.unwrap();
+        assert!(again.session.check().await.is_err());
+        // A program that is one session: started again, it is the same.
+        let claude = |above: Vec<Process>| user.join().inherited_id("bob", above).process(other.clone());
+        let before = claude(vec![other.clone()]).await.unwrap();
+        claude(vec![other.clone()]).await.unwrap();
+        assert!(before.session.check().await.is_err());
+        // A program that is known to be a session starts something of its own.
+        user.join().inherited_id("bob", vec![other.clone()]).program(other.clone()).await.unwrap();
+        let outer = claude(vec![]).await.unwrap();
+        let nested = user.join().inherited_id("bob", vec![process(30), other]).program(process(30)).await;
+        assert_eq!(nested.unwrap_err().kind(), ErrorKind::Refused, "an agent that another one has started");
+        outer.session.check().await.unwrap();
+    });
 }

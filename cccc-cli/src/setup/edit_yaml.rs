@@ -1,0 +1,117 @@
+//! Edits of YAML.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use cccc_core::Result;
+use serde_json::{Map, Value};
+use yaml_edit::{Mapping, YamlFile, YamlValue};
+
+use super::edit::{Edit, Input, broken, in_the_way};
+
+pub(super) fn read(text: &str) -> Result<Value> {
+    let file = YamlFile::from_str(text).map_err(broken)?;
+    let mut documents = file.documents();
+    let Some(document) = documents.next() else { return Ok(Value::Object(Map::new())) };
+    if documents.next().is_some() {
+        return Err(broken("the file has several documents"));
+    }
+    let empty = document.as_mapping().is_none() && document.as_sequence().is_none();
+    if empty && document.as_scalar().is_none() {
+        return Ok(Value::Object(Map::new()));
+    }
+    Ok(json(&YamlValue::from_document(&document).map_err(broken)?))
+}
+
+/// What a value says. Scalars other than truth values are compared as they are written.
+fn json(value: &YamlValue) -> Value {
+    match value {
+        YamlValue::Scalar(scalar) => match value.to_bool() {
+            Some(truth) => Value::Bool(truth),
+            None => Value::String(value.as_str().map_or_else(|| scalar.to_string(), str::to_owned)),
+        },
+        YamlValue::Sequence(values) => Value::Array(values.iter().map(json).collect()),
+        YamlValue::Mapping(fields) => {
+            Value::Object(fields.iter().map(|(key, value)| (key.clone(), json(value))).collect())
+        }
+        other => Value::String(other.to_string()),
+    }
+}
+
+pub(super) fn edit(text: &str, edit: &Edit) -> Result<String> {
+    // A text without a mapping has nothing that could be lost but comments, which stay in front.
+    let holds = YamlFile::from_str(text).map_err(broken)?.document().and_then(|d| d.as_mapping()).is_some();
+    let file = YamlFile::from_str(text).map_err(broken)?;
+    let top = match (holds, file.document().and_then(|document| document.as_mapping()), edit) {
+        (true, Some(top), _) => top,
+        (_, _, Edit::Remove(_)) => return Ok(text.to_owned()),
+        (_, _, Edit::Set(path, input)) => {
+            let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+            return Ok(format!("{text}{gap}{}", block(path, input)));
+        }
+    };
+    match edit {
+        Edit::Set(path, input) => set(&top, path, input)?,
+        Edit::Remove(path) => remove(&top, path),
+    }
+    Ok(file.to_string())
+}
+
+fn set(table: &Mapping, path: &[String], input: &Input) -> Result<()> {
+    match path {
+        [] => Ok(()),
+        [key] => {
+            table.set(key.as_str(), written(input));
+            Ok(())
+        }
+        [key, rest @ ..] => match table.get(key.as_str()) {
+            Some(inner) => set(inner.as_mapping().ok_or_else(|| in_the_way(key))?, rest, input),
+            None => {
+                let inner = rest.iter().rev().fold(written(input), |value, key| {
+                    YamlValue::Mapping(BTreeMap::from([(key.clone(), value)]))
+                });
+                table.set(key.as_str(), inner);
+                Ok(())
+            }
+        },
+    }
+}
+
+fn remove(table: &Mapping, path: &[String]) {
+    match path {
+        [] => {}
+        [key] => drop(table.remove(key.as_str())),
+        [key, rest @ ..] => {
+            let Some(inner) = table.get_mapping(key.as_str()) else { return };
+            if inner.len() == 1
+                && inner.contains_key(rest.first().map_or("", String::as_str))
+                && rest.len() == 1
+            {
+                drop(table.remove(key.as_str()));
+            } else {
+                remove(&inner, rest);
+            }
+        }
+    }
+}
+
+fn written(input: &Input) -> YamlValue {
+    match input {
+        Input::Bool(value) => YamlValue::scalar(*value),
+        Input::Text(text) => YamlValue::scalar(text.as_str()),
+        Input::List(values) => YamlValue::Sequence(values.iter().map(written).collect()),
+        Input::Table(fields) => {
+            YamlValue::Mapping(fields.iter().map(|(key, value)| (key.clone(), written(value))).collect())
+        }
+    }
+}
+
+/// A value at a path as the only thing in a file.
+fn block(path: &[String], input: &Input) -> String {
+    let value = path
+        .iter()
+        .rev()
+        .fold(written(input), |value, key| YamlValue::Mapping(BTreeMap::from([(key.clone(), value)])));
+    let text = value.to_yaml_string(0);
+    if text.ends_with('\n') { text } else { format!("{text}\n") }
+}

@@ -1,0 +1,98 @@
+//! Where a server works and who it is, as told by whoever starts it.
+
+use std::path::PathBuf;
+
+use cccc_core::{Home, HomeOptions, Process, Result};
+
+use crate::runtime;
+
+/// The variable that names the group.
+const GROUP_VARIABLE: &str = "CCCC_GROUP_ID";
+/// The variable that names the actor.
+const ACTOR_VARIABLE: &str = "CCCC_ACTOR_ID";
+/// The variable that switches on notifications through Claude Code's channels, with `1`.
+const CHANNEL_VARIABLE: &str = "CCCC_CHANNEL";
+/// The variable that names packs of tools to begin with, by commas.
+const PACKS_VARIABLE: &str = "CCCC_PACKS";
+
+/// Where a server works and who it is.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Options {
+    /// The directory of all groups.
+    pub home: PathBuf,
+    /// How it is opened.
+    pub home_options: HomeOptions,
+    /// The directory in which the agent works; the group is found by it.
+    pub directory: PathBuf,
+    /// The group, if it is not that of the directory.
+    pub group: Option<String>,
+    /// Who it is, as said for this server alone.
+    pub actor: Option<String>,
+    /// Who it is, as the environment says, which may be somebody else's.
+    pub inherited_actor: Option<String>,
+    /// The program that embodies it. Default: as the client says of itself.
+    pub runtime: Option<String>,
+    /// The program that embodies it as far as marks in the environment tell, if the client does not say.
+    pub marked_runtime: Option<String>,
+    /// That program's own id of its session. The environment is no place to look for it: what programs say there
+    /// is meant for the commands they run, and a server that finds it was started by one of those.
+    pub agent_session: Option<String>,
+    /// Whether the client was told to show what comes through a channel.
+    pub channel: bool,
+    /// Packs of tools that are on from the beginning.
+    pub packs: Vec<String>,
+    /// The process that started this server, which is the agent's program.
+    pub program: Option<Process>,
+    /// The processes above this one, nearest first.
+    pub above: Vec<Process>,
+}
+
+impl Options {
+    /// In this home and directory, with nothing else said.
+    #[must_use]
+    pub fn new(home: impl Into<PathBuf>, directory: impl Into<PathBuf>) -> Self {
+        Self {
+            home: home.into(),
+            home_options: HomeOptions::default(),
+            directory: directory.into(),
+            group: None,
+            actor: None,
+            inherited_actor: None,
+            runtime: None,
+            marked_runtime: None,
+            agent_session: None,
+            channel: false,
+            packs: Vec::new(),
+            program: None,
+            above: Vec::new(),
+        }
+    }
+
+    /// As the environment and the working directory of this process say.
+    ///
+    /// # Errors
+    /// `Invalid` if there is no home directory; `Unavailable` if there is no working directory.
+    pub fn from_environment() -> Result<Self> {
+        let directory = std::env::current_dir().map_err(|error| {
+            cccc_core::Error::unavailable(format!("the working directory is not known: {error}"))
+        })?;
+        Ok(Self {
+            group: variable(GROUP_VARIABLE),
+            inherited_actor: variable(ACTOR_VARIABLE),
+            runtime: variable(runtime::VARIABLE),
+            channel: variable(CHANNEL_VARIABLE).is_some_and(|value| value == "1"),
+            packs: variable(PACKS_VARIABLE)
+                .map(|names| names.split(',').map(|name| name.trim().to_owned()).collect())
+                .unwrap_or_default(),
+            program: Process::caller(),
+            above: Process::ancestors(),
+            ..Self::new(Home::default_path()?, directory)
+        })
+    }
+}
+
+/// A variable of the environment; empty is as good as not set.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}

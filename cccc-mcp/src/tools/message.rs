@@ -1,0 +1,264 @@
+//! Saying something, answering, taking note.
+
+use std::path::PathBuf;
+
+use cccc_core::event::{EvidenceKind, Format, Priority};
+use cccc_core::{EventRef, Principal, Result, SendRequest, Sent, Seq, TaskId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Call, Done, Effect, Tool};
+use crate::args::{Event, Time, names};
+
+/// `cccc_message_send`
+#[derive(Debug)]
+pub(crate) enum Send {}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SendArgs {
+    text: String,
+    /// Actor ids, @all, @peers, @foreman, user, #label [the foreman]
+    #[serde(default, deserialize_with = "names")]
+    to: Vec<String>,
+    /// attention may interrupt, and asks for an ack [normal]
+    priority: Option<Priority>,
+    reply_required: Option<bool>,
+    /// Each recipient owes a reply within this time, like 15m
+    reply_within: Option<Time>,
+    /// Makes it a task of the one recipient: tracked until it is done and accepted
+    task: Option<TaskArgs>,
+    /// Free: task, result, question...
+    intent: Option<String>,
+    /// Paths, URLs it refers to
+    #[serde(default, deserialize_with = "names")]
+    refs: Vec<String>,
+    /// Paths of files to attach
+    #[serde(default, deserialize_with = "names")]
+    files: Vec<String>,
+    format: Option<Format>,
+    /// An own earlier message that this replaces
+    supersedes: Option<Event>,
+    /// After this time it is no longer delivered
+    expires_in: Option<Time>,
+    /// Your own key: sent again under it, it is still one message
+    client_id: Option<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct TaskArgs {
+    title: String,
+    /// How one sees that it is done
+    #[serde(default)]
+    outcome: String,
+    /// Evidence without which it is not done
+    #[serde(default)]
+    requires: Vec<EvidenceKind>,
+    #[serde(default, deserialize_with = "names")]
+    checklist: Vec<String>,
+    /// Tasks that must be done before
+    #[serde(default, deserialize_with = "names")]
+    depends_on: Vec<String>,
+    due_within: Option<Time>,
+}
+
+/// A message that is on the ledger.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct SentAnswer {
+    seq: Seq,
+    /// To whom it went.
+    recipients: Vec<Principal>,
+    /// Whether it had been sent before under the same client_id.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    duplicate: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task: Option<TaskId>,
+    /// The call that shows who got, read and answered it.
+    receipts: String,
+}
+
+impl SentAnswer {
+    fn of(sent: Sent, task: Option<TaskId>) -> Self {
+        Self {
+            seq: sent.seq,
+            recipients: sent.recipients,
+            duplicate: sent.duplicate,
+            task,
+            receipts: format!("cccc_coordination {{\"action\":\"receipts\",\"seq\":{}}}", sent.seq),
+        }
+    }
+}
+
+impl Tool for Send {
+    const NAME: &'static str = "cccc_message_send";
+    const ABOUT: &'static str = "Send a message. It is on disk when this returns, and receipts say who got, read and \
+        answered it. Ask for a reply only if you need one; do not send thanks.";
+    const EFFECT: Effect = Effect::Adds;
+    type Args = SendArgs;
+    type Answer = SentAnswer;
+
+    async fn run(call: &Call, mut args: SendArgs) -> Result<SentAnswer> {
+        let seated = call.seated().await?;
+        let group = seated.group();
+        let (text, task) = (std::mem::take(&mut args.text), args.task.take());
+        let supersedes = args.supersedes.as_ref().map(Event::reference).transpose()?;
+        let describe = |request| described(request, call, args, supersedes);
+        let Some(task) = task else {
+            return Ok(SentAnswer::of(describe(group.send(text)).await?, None));
+        };
+        let mut request = group.tracked_send(text, task.title).outcome(task.outcome).message(describe);
+        for kind in task.requires {
+            request = request.requires(kind);
+        }
+        for item in task.checklist {
+            request = request.item(item);
+        }
+        for before in &task.depends_on {
+            request = request.depends_on(before.as_str());
+        }
+        if let Some(Time(time)) = task.due_within {
+            request = request.due_within(time);
+        }
+        let tracked = request.await?;
+        Ok(SentAnswer::of(tracked.sent, Some(tracked.task_id)))
+    }
+}
+
+/// The message with all that was said about it.
+fn described<'a>(
+    mut request: SendRequest<'a>,
+    call: &Call,
+    args: SendArgs,
+    supersedes: Option<EventRef>,
+) -> SendRequest<'a> {
+    for address in args.to {
+        request = request.to(address);
+    }
+    if let Some(priority) = args.priority {
+        request = request.priority(priority);
+    }
+    if args.reply_required == Some(true) {
+        request = request.reply_required();
+    }
+    if let Some(Time(time)) = args.reply_within {
+        request = request.reply_within(time);
+    }
+    if let Some(intent) = args.intent {
+        request = request.intent(intent);
+    }
+    for reference in args.refs {
+        request = request.reference(reference);
+    }
+    for file in args.files {
+        request = request.attach(in_directory(call, &file));
+    }
+    if let Some(format) = args.format {
+        request = request.format(format);
+    }
+    if let Some(earlier) = supersedes {
+        request = request.supersedes(earlier);
+    }
+    if let Some(Time(time)) = args.expires_in {
+        request = request.expires_in(time);
+    }
+    if let Some(key) = args.client_id {
+        request = request.client_id(key);
+    }
+    request
+}
+
+/// A path as the agent means it: from the directory it works in.
+fn in_directory(call: &Call, path: &str) -> PathBuf {
+    call.server.seat().options().directory.join(path)
+}
+
+/// `cccc_message_reply`
+#[derive(Debug)]
+pub(crate) enum Reply {}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReplyArgs {
+    /// The message that you answer
+    seq: Event,
+    text: String,
+    /// Not the answer yet, only word that you are on it
+    #[serde(default)]
+    progress: bool,
+    /// What of the message you answer
+    quote: Option<String>,
+    /// Others than its sender
+    #[serde(default, deserialize_with = "names")]
+    to: Vec<String>,
+    reply_required: Option<bool>,
+    reply_within: Option<Time>,
+    #[serde(default, deserialize_with = "names")]
+    refs: Vec<String>,
+    /// Paths of files to attach
+    #[serde(default, deserialize_with = "names")]
+    files: Vec<String>,
+    client_id: Option<String>,
+}
+
+impl Tool for Reply {
+    const NAME: &'static str = "cccc_message_reply";
+    const ABOUT: &'static str = "Answer a message. Meets the reply and the ack that you owe for it, and marks it \
+        read; with progress, only the ack.";
+    const EFFECT: Effect = Effect::Adds;
+    type Args = ReplyArgs;
+    type Answer = SentAnswer;
+
+    async fn run(call: &Call, args: ReplyArgs) -> Result<SentAnswer> {
+        let seated = call.seated().await?;
+        let mut request = seated.group().reply(args.seq.reference()?, args.text);
+        if args.progress {
+            request = request.progress();
+        }
+        if let Some(quote) = args.quote {
+            request = request.quote(quote);
+        }
+        for address in args.to {
+            request = request.to(address);
+        }
+        if args.reply_required == Some(true) {
+            request = request.reply_required();
+        }
+        if let Some(Time(time)) = args.reply_within {
+            request = request.reply_within(time);
+        }
+        for reference in args.refs {
+            request = request.reference(reference);
+        }
+        for file in args.files {
+            request = request.attach(in_directory(call, &file));
+        }
+        if let Some(key) = args.client_id {
+            request = request.client_id(key);
+        }
+        Ok(SentAnswer::of(request.await?, None))
+    }
+}
+
+/// `cccc_message_ack`
+#[derive(Debug)]
+pub(crate) enum Ack {}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AckArgs {
+    seq: Event,
+}
+
+impl Tool for Ack {
+    const NAME: &'static str = "cccc_message_ack";
+    const ABOUT: &'static str = "Take note of a message that asked for attention. Not an answer.";
+    const EFFECT: Effect = Effect::Settles;
+    type Args = AckArgs;
+    type Answer = Done;
+
+    async fn run(call: &Call, args: AckArgs) -> Result<Done> {
+        let seated = call.seated().await?;
+        Ok(seated.group().ack(args.seq.reference()?).await?.into())
+    }
+}

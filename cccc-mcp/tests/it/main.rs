@@ -1,0 +1,12 @@
+//! The server, driven by the protocol's own client library and by raw lines, over streams within this process.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
+
+mod bounds;
+mod document;
+mod identity;
+mod inbox;
+mod notify;
+mod protocol;
+mod schemas;
+mod support;
+mod teamwork;

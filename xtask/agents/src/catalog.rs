@@ -1,0 +1,101 @@
+//! The agents as data: `agents.toml`.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::Failure;
+
+/// An agent that the suite can run.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Agent {
+    pub(crate) package: String,
+    pub(crate) version: String,
+    pub(crate) program: String,
+    #[serde(default)]
+    pub(crate) default: bool,
+    pub(crate) drive: Drive,
+    pub(crate) run: Vec<String>,
+    pub(crate) list: Option<List>,
+    pub(crate) native: Option<Native>,
+    pub(crate) paths: Vec<Path>,
+    #[serde(default)]
+    pub(crate) env: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) files: BTreeMap<String, String>,
+}
+
+/// How a session is held.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Drive {
+    Claude,
+    Codex,
+    Acp,
+    Once,
+}
+
+/// How it lists its servers.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct List {
+    pub(crate) args: Vec<String>,
+    pub(crate) connected: String,
+}
+
+/// A tool of its own.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Native {
+    pub(crate) tool: String,
+    pub(crate) arguments: String,
+}
+
+/// How a message reaches the model.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Path {
+    Inbox,
+    Start,
+    Prompt,
+    Tool,
+    Stop,
+}
+
+/// All of them, by name.
+pub(crate) fn agents() -> Result<BTreeMap<String, Agent>, Failure> {
+    toml_edit::de::from_str(include_str!("../agents.toml")).map_err(|e| format!("agents.toml: {e}"))
+}
+
+impl Agent {
+    pub(crate) fn claims(&self, path: Path) -> bool {
+        self.paths.contains(&path)
+    }
+
+    /// Whether it is claimed to be told by any hook.
+    pub(crate) fn has_hooks(&self) -> bool {
+        self.paths.iter().any(|path| *path != Path::Inbox)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_agents_are_well_described() {
+        let agents = agents().unwrap();
+        assert_eq!(agents.values().filter(|agent| agent.default).count(), 4);
+        for (name, agent) in &agents {
+            assert!(agent.claims(Path::Inbox), "{name}");
+            assert!(agent.version.split('.').count() >= 3, "{name} is pinned");
+            let told = agent.run.iter().any(|word| word == "{prompt}");
+            assert_eq!(told, agent.drive == Drive::Once, "{name}");
+            if let Some(native) = &agent.native {
+                serde_json::from_str::<serde_json::Value>(&native.arguments).unwrap();
+            }
+            assert_eq!(agent.native.is_none() && agent.claims(Path::Tool), false, "{name}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The agents' own programs: installed with npm at the pinned versions into an ignored directory, where they stay
+//! from run to run. Nothing global is touched.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::catalog::Agent;
+use crate::{Failure, print, process};
+
+/// The Node that the programs are installed and run with: an older one makes npm choose old versions, silently.
+const NODE: (&str, &str) = ("node", "22.23.3");
+/// How long an installation may take.
+const PATIENCE: Duration = Duration::from_secs(420);
+
+/// Where the programs are.
+pub(crate) struct Tools {
+    root: PathBuf,
+}
+
+impl Tools {
+    /// Under `target/agents`.
+    pub(crate) fn new(target: &Path) -> Self {
+        Self { root: target.join("agents").join("tools") }
+    }
+
+    /// Installs what is not there yet.
+    pub(crate) fn install(&self, name: &str, agent: &Agent) -> Result<(), Failure> {
+        self.package("node", NODE.0, NODE.1, "node")?;
+        self.package(name, &agent.package, &agent.version, &agent.program)
+    }
+
+    /// The directories to search for programs, for one agent: its own, Node's.
+    pub(crate) fn path(&self, name: &str) -> Vec<PathBuf> {
+        vec![self.bin(name), self.bin("node")]
+    }
+
+    fn bin(&self, name: &str) -> PathBuf {
+        self.root.join(name).join("node_modules").join(".bin")
+    }
+
+    fn package(&self, name: &str, package: &str, version: &str, program: &str) -> Result<(), Failure> {
+        let dir = self.root.join(name);
+        let (pinned, done) = (format!("{package}@{version}"), dir.join("installed"));
+        let present = std::fs::read_to_string(&done).is_ok_and(|found| found == pinned);
+        if present && self.bin(name).join(program).exists() {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        let failed = |why: String| format!("cannot install {pinned} in {}: {why}", dir.display());
+        if dir.exists() {
+            std::fs::remove_dir_all(&dir).map_err(|e| failed(e.to_string()))?;
+        }
+        std::fs::create_dir_all(&dir).map_err(|e| failed(e.to_string()))?;
+        std::fs::write(dir.join("package.json"), "{\"private\":true}\n").map_err(|e| failed(e.to_string()))?;
+        let ended = process::run(self.npm(&dir, &pinned), PATIENCE).map_err(|why| {
+            failed(format!("{why}; the suite needs npm (it comes with Node.js) on the search path"))
+        })?;
+        if !ended.status.success() || !self.bin(name).join(program).exists() {
+            return Err(failed(format!("npm ended with {}:\n{}", ended.status, ended.said)));
+        }
+        std::fs::write(&done, &pinned).map_err(|e| failed(e.to_string()))?;
+        print(&format!("   installed {pinned} in {:.0} s\n", begun.elapsed().as_secs_f64()));
+        Ok(())
+    }
+
+    /// npm itself runs as whoever runs the suite, with that person's settings: it is they who know the registry.
+    fn npm(&self, dir: &Path, pinned: &str) -> Command {
+        let mut command = Command::new("npm");
+        command
+            .args(["install", "--no-audit", "--no-fund", "--no-save", "--no-package-lock", "--loglevel", "error"])
+            .arg(pinned)
+            .current_dir(dir)
+            .env("PATH", search_path(&[self.bin("node")]));
+        command
+    }
+}
+
+/// The search path with directories before all others.
+pub(crate) fn search_path(first: &[PathBuf]) -> OsString {
+    let old = std::env::var_os("PATH").unwrap_or_default();
+    let places = first.iter().cloned().chain(std::env::split_paths(&old));
+    std::env::join_paths(places).unwrap_or(old.clone())
+}

@@ -85,6 +85,25 @@ pub(crate) fn agent(tools: &Tools, cccc: &std::path::Path, name: &str, agent: &A
     proofs
 }
 
+/// That `cccc setup` registers our server with the agent.
+pub(crate) fn set_up(stage: Stage<'_>) -> Result<String, Failure> {
+    let Stage { place, tools, name, agent, port } = stage;
+    place.furnish(agent, port)?;
+    let path = tools.path(name);
+    place.cccc_beside(&["setup", "--runtime", name], &path)?;
+    place.cccc_beside(&["setup", "--runtime", name, "--check"], &path)?;
+    let mut kept = 0;
+    for (file, text) in &agent.files {
+        let is_comment = |line: &&str| line.starts_with("//") || line.starts_with('#');
+        let now = std::fs::read_to_string(place.home().join(file)).unwrap_or_default();
+        for comment in text.lines().map(str::trim).filter(is_comment) {
+            kept += 1;
+            ensure(now.contains(comment), || format!("{file} lost {comment:?}:\n{now}"))?;
+        }
+    }
+    Ok(if kept == 0 { String::new() } else { "the comments of its file are kept".to_owned() })
+}
+
 /// That the ledger is sound.
 pub(crate) fn verified(place: &Place) -> Result<String, Failure> {
     Ok(place.cccc(&["ledger", "verify"])?.trim().to_owned())

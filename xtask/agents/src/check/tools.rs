@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::mail::{LEAD, Mail, from_a_tool, sent_with};
-use super::{Proofs, ensure};
+use super::{Proofs, ensure, set_up};
 use crate::model::request::{Request, field};
 use crate::model::{Model, Script, Step};
 use crate::place::Place;
@@ -42,7 +42,12 @@ pub(crate) fn always(step: Step) -> Script {
 
 /// Proves it all. The answer is the actor that the agent became.
 pub(crate) fn prove(proofs: &mut Proofs, stage: Stage<'_>, model: &Model) -> Option<String> {
-    if !proofs.prove("setup", || set_up(stage)) {
+    let prepared = || {
+        stage.place.cccc(&["attach"])?;
+        stage.place.cccc(&["actor", "add", LEAD])?;
+        set_up(stage)
+    };
+    if !proofs.prove("setup", prepared) {
         return None;
     }
     if stage.agent.list.is_some() {
@@ -60,24 +65,6 @@ pub(crate) fn prove(proofs: &mut Proofs, stage: Stage<'_>, model: &Model) -> Opt
         Ok(format!("exactly once, in request {}", first.request + 1))
     });
     have(&actor, "bootstrap").ok()
-}
-
-/// That `cccc setup` registers our server with the agent.
-fn set_up(stage: Stage<'_>) -> Result<String, Failure> {
-    let Stage { place, tools, name, agent, port } = stage;
-    place.furnish(agent, port)?;
-    place.cccc(&["attach"])?;
-    place.cccc(&["actor", "add", LEAD])?;
-    let path = tools.path(name);
-    place.cccc_beside(&["setup", "--runtime", name], &path)?;
-    place.cccc_beside(&["setup", "--runtime", name, "--check"], &path)?;
-    let kept = agent.files.iter().filter(|(_, text)| text.contains("//")).count();
-    for (file, text) in &agent.files {
-        let comment = text.lines().find(|line| line.trim_start().starts_with("//")).unwrap_or_default();
-        let now = std::fs::read_to_string(place.home().join(file)).unwrap_or_default();
-        ensure(now.contains(comment.trim()), || format!("{file} lost its comment: {now}"))?;
-    }
-    Ok(if kept == 0 { String::new() } else { "what its files had is kept".to_owned() })
 }
 
 /// That the agent itself says that it reaches our server.

@@ -174,9 +174,8 @@ fn met(place: &Place) -> Result<String, Failure> {
         let reply = receipts.first().and_then(|receipt| receipt.get("reply")?.as_str());
         ensure(reply == Some("met"), || format!("the reply to turn {turn} is {reply:?}: {receipts:?}"))?;
     }
-    let owed = place.json(&["obligations"])?;
-    let open = owed.iter().filter(|one| one.get("state").and_then(Value::as_str) == Some("open")).count();
-    ensure(open == 0, || format!("something is still owed: {owed:?}"))?;
+    let owed = place.json(&["obligations", "--all"])?;
+    ensure(owed.is_empty(), || format!("something is still owed: {owed:?}"))?;
     Ok(format!("{TURNS} messages asked, {TURNS} were answered"))
 }
 

@@ -19,7 +19,7 @@ use tiny_http::{Header, Method, Response, Server};
 use crate::Failure;
 use answer::Said;
 use log::Log;
-use request::{Api, Request};
+use request::{Api, Offered, Request};
 
 /// What a script wants to be said.
 #[derive(Clone, Debug)]
@@ -61,6 +61,8 @@ struct Shared {
     log: Mutex<Log>,
     /// The last request of the session and what was said: an agent that asks again hears the same.
     last: Mutex<Option<(String, Said)>>,
+    /// A call that waits until its tool was looked up.
+    put_off: Mutex<Option<(String, Value)>>,
     number: AtomicU64,
 }
 
@@ -77,6 +79,7 @@ impl Model {
             script: Mutex::new(ending()),
             log: Mutex::new(Log::new(dir)?),
             last: Mutex::default(),
+            put_off: Mutex::default(),
             number: AtomicU64::new(0),
         });
         let server = Arc::new(server);
@@ -183,8 +186,7 @@ impl Shared {
             Some((asked, said)) if asked == text => said.clone(),
             _ => {
                 locked(&self.log).asked(&request, text);
-                let step = (*locked(&self.script))(&request);
-                let said = self.resolved(&request, step, number);
+                let said = self.next(&request, number);
                 locked(&self.log).said(&format!("{said:?}"));
                 said
             }
@@ -194,19 +196,43 @@ impl Shared {
         said.body(api, stream, number)
     }
 
-    /// Finds the tool that is meant among those that are offered.
-    fn resolved(&self, request: &Request, step: Step, number: u64) -> Said {
-        match step {
-            Step::Say(text) => Said::Text(text),
-            Step::Call(name, arguments) => match request.tool(&name) {
-                Some(tool) => Said::Call(number, tool.clone(), arguments),
-                None => {
-                    let names: Vec<&str> = request.tools.iter().map(|tool| tool.name.as_str()).collect();
-                    let trouble = format!("no tool {name} is offered, only {}", names.join(" "));
-                    locked(&self.log).aside(&trouble);
-                    Said::Text(trouble)
-                }
+    /// What is said next: what was put off to look a tool up, else the script's next step.
+    fn next(&self, request: &Request, number: u64) -> Said {
+        let put_off = locked(&self.put_off).take();
+        let looked_up = put_off.is_some();
+        let (name, arguments) = match put_off {
+            Some(call) => call,
+            None => match (*locked(&self.script))(request) {
+                Step::Say(text) => return Said::Text(text),
+                Step::Call(name, arguments) => (name, arguments),
             },
+        };
+        if let Some(tool) = request.tool(&name) {
+            return Said::Call(number, tool.clone(), arguments);
+        }
+        match (request.deferred(&name), request.finder()) {
+            // Looked up, it is called by its name, or through the tool that calls those that were looked up.
+            (Some(full), _) if looked_up => {
+                let direct = Offered { namespace: None, name: full.to_owned() };
+                match request.tool("tool_call") {
+                    Some(caller) => {
+                        let call = json!({"name": full, "arguments": arguments});
+                        Said::Call(number, caller.clone(), call)
+                    }
+                    None => Said::Call(number, direct, arguments),
+                }
+            }
+            (Some(full), Some(finder)) => {
+                let query = json!({"query": format!("select:{full}")});
+                *locked(&self.put_off) = Some((name, arguments));
+                Said::Call(number, finder.clone(), query)
+            }
+            _ => {
+                let names: Vec<&str> = request.tools.iter().map(|tool| tool.name.as_str()).collect();
+                let trouble = format!("no tool {name} is offered, only {}", names.join(" "));
+                locked(&self.log).aside(&trouble);
+                Said::Text(trouble)
+            }
         }
     }
 }

@@ -65,16 +65,29 @@ impl Request {
     /// The offered tool that is meant by a name without the agent's own prefix.
     pub(crate) fn tool(&self, name: &str) -> Option<&Offered> {
         let exact = self.tools.iter().find(|tool| tool.name == name);
-        exact.or_else(|| self.tools.iter().find(|tool| tool.name.ends_with(&format!("_{name}"))))
+        exact.or_else(|| self.tools.iter().find(|tool| is_prefixed(&tool.name, name)))
+    }
+
+    /// The full name of a tool that is only named, for the model to look it up before it can call it.
+    pub(crate) fn deferred(&self, name: &str) -> Option<&str> {
+        self.finder()?;
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        let texts = self.parts.iter().filter(|part| part.from != From::Model);
+        texts.flat_map(|part| part.text.split(|c| !is_word(c))).find(|word| is_prefixed(word, name))
+    }
+
+    /// The tool with which a model looks up others.
+    pub(crate) fn finder(&self) -> Option<&Offered> {
+        self.tools.iter().find(|tool| matches!(tool.name.as_str(), "tool_search" | "ToolSearch"))
     }
 
     /// Whether our tools are offered. What an agent asks its model on the side (a title, a check of its quota)
     /// comes without them.
     pub(crate) fn is_main(&self) -> bool {
-        self.tool("cccc_bootstrap").is_some()
+        self.tool("cccc_bootstrap").is_some() || self.deferred("cccc_bootstrap").is_some()
     }
 
-    /// What the last tool said, the newest first.
+    /// What the last tool said.
     pub(crate) fn last_tool(&self) -> Option<&str> {
         self.parts.iter().rev().find(|part| part.from == From::Tool).map(|part| part.text.as_str())
     }
@@ -87,6 +100,11 @@ impl Request {
             .map(|part| part.text.matches(text).count())
             .sum()
     }
+}
+
+/// Whether a name is another behind an agent's prefix.
+fn is_prefixed(full: &str, name: &str) -> bool {
+    full.strip_suffix(name).is_some_and(|prefix| prefix.ends_with(['_', '-']))
 }
 
 /// The names of the offered tools, in whichever form.

@@ -27,24 +27,32 @@ impl Tools {
 
     /// Installs what is not there yet.
     pub(crate) fn install(&self, name: &str, agent: &Agent) -> Result<(), Failure> {
-        self.package("node", NODE.0, NODE.1, "node")?;
-        self.package(name, &agent.package, &agent.version, &agent.program)
+        self.package("node", NODE.0, NODE.1, &self.bin("node").join("node"))?;
+        let program = self.programs(name, agent).join(&agent.program);
+        self.package(name, &agent.package, &agent.version, &program)
     }
 
     /// The directories to search for programs, for one agent: its own, Node's.
-    pub(crate) fn path(&self, name: &str) -> Vec<PathBuf> {
-        vec![self.bin(name), self.bin("node")]
+    pub(crate) fn path(&self, name: &str, agent: &Agent) -> Vec<PathBuf> {
+        vec![self.programs(name, agent), self.bin("node")]
+    }
+
+    fn programs(&self, name: &str, agent: &Agent) -> PathBuf {
+        match &agent.dir {
+            Some(dir) => self.root.join(name).join("node_modules").join(&agent.package).join(dir),
+            None => self.bin(name),
+        }
     }
 
     fn bin(&self, name: &str) -> PathBuf {
         self.root.join(name).join("node_modules").join(".bin")
     }
 
-    fn package(&self, name: &str, package: &str, version: &str, program: &str) -> Result<(), Failure> {
+    fn package(&self, name: &str, package: &str, version: &str, program: &Path) -> Result<(), Failure> {
         let dir = self.root.join(name);
         let (pinned, done) = (format!("{package}@{version}"), dir.join("installed"));
         let present = std::fs::read_to_string(&done).is_ok_and(|found| found == pinned);
-        if present && self.bin(name).join(program).exists() {
+        if present && program.exists() {
             return Ok(());
         }
         let begun = Instant::now();
@@ -53,11 +61,12 @@ impl Tools {
             std::fs::remove_dir_all(&dir).map_err(|e| failed(e.to_string()))?;
         }
         std::fs::create_dir_all(&dir).map_err(|e| failed(e.to_string()))?;
-        std::fs::write(dir.join("package.json"), "{\"private\":true}\n").map_err(|e| failed(e.to_string()))?;
+        std::fs::write(dir.join("package.json"), "{\"private\":true}\n")
+            .map_err(|e| failed(e.to_string()))?;
         let ended = process::run(self.npm(&dir, &pinned), PATIENCE).map_err(|why| {
             failed(format!("{why}; the suite needs npm (it comes with Node.js) on the search path"))
         })?;
-        if !ended.status.success() || !self.bin(name).join(program).exists() {
+        if !ended.status.success() || !program.exists() {
             return Err(failed(format!("npm ended with {}:\n{}", ended.status, ended.said)));
         }
         std::fs::write(&done, &pinned).map_err(|e| failed(e.to_string()))?;
@@ -69,7 +78,15 @@ impl Tools {
     fn npm(&self, dir: &Path, pinned: &str) -> Command {
         let mut command = Command::new("npm");
         command
-            .args(["install", "--no-audit", "--no-fund", "--no-save", "--no-package-lock", "--loglevel", "error"])
+            .args([
+                "install",
+                "--no-audit",
+                "--no-fund",
+                "--no-save",
+                "--no-package-lock",
+                "--loglevel",
+                "error",
+            ])
             .arg(pinned)
             .current_dir(dir)
             .env("PATH", search_path(&[self.bin("node")]));

@@ -36,7 +36,6 @@ NAMES
 
 Options:
   --all          every agent that the registries hold, and the conversation
-  --keep-going   is always on: one that fails does not keep the others from being tried
   -h, --help     this text
 
 It needs npm, and the registry only for what is not installed yet (in target/agents).
@@ -65,15 +64,19 @@ const CONVERSATION: &str = "conversation";
 fn suite(words: &[String]) -> Result<bool, Failure> {
     let agents = catalog::agents()?;
     if words.iter().any(|word| word == "-h" || word == "--help") {
-        let names: String =
-            agents.iter().map(|(name, agent)| format!("  {name:<14} {} {}\n", agent.package, agent.version)).collect();
+        let names: String = agents
+            .iter()
+            .map(|(name, agent)| format!("  {name:<14} {} {}\n", agent.package, agent.version))
+            .collect();
         print(&HELP.replace("NAMES\n", &names));
         return Ok(true);
     }
     let chosen = chosen(&agents, words)?;
     let begun = Instant::now();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).ok_or("the workspace has no directory")?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir));
+    let root =
+        Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).ok_or("the workspace has no directory")?;
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir));
     let cccc = built(root, &target)?;
     let tools = Tools::new(&target);
     let mut proofs: Vec<Proof> = Vec::new();
@@ -103,7 +106,10 @@ fn chosen(agents: &BTreeMap<String, Agent>, words: &[String]) -> Result<Vec<Stri
     if !named.is_empty() && !all {
         return Ok(named.into_iter().cloned().collect());
     }
-    let meant = agents.iter().filter(|(_, agent)| all || agent.default).map(|(name, _)| name.clone());
+    let meant = agents
+        .iter()
+        .filter(|(_, agent)| (all && agent.is_for_here()) || agent.default)
+        .map(|(name, _)| name.clone());
     Ok(meant.chain([CONVERSATION.to_owned()]).collect())
 }
 
@@ -115,7 +121,11 @@ fn built(root: &Path, target: &Path) -> Result<PathBuf, Failure> {
         .current_dir(root)
         .status()
         .map_err(|e| format!("cannot run cargo: {e}"))?;
-    if status.success() { Ok(target.join("debug").join("cccc")) } else { Err(format!("cargo build ended with {status}")) }
+    if status.success() {
+        Ok(target.join("debug").join("cccc"))
+    } else {
+        Err(format!("cargo build ended with {status}"))
+    }
 }
 
 /// Who can do what, as was seen.

@@ -9,10 +9,10 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::Failure;
 use crate::catalog::Agent;
 use crate::install::{Tools, search_path};
 use crate::process::{self, Ended, MARK};
-use crate::Failure;
 
 /// How long one of our own commands may take. It is long because other programs are at work at the same time.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -33,7 +33,8 @@ impl Place {
             .tempdir()
             .map_err(|e| format!("cannot make a directory for {name}: {e}"))?;
         // In its one spelling, so that it is recognized in what programs write.
-        let root = dir.path().canonicalize().map_err(|e| format!("cannot find {}: {e}", dir.path().display()))?;
+        let root =
+            dir.path().canonicalize().map_err(|e| format!("cannot find {}: {e}", dir.path().display()))?;
         let mark = root.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let place = Self { dir: Mutex::new(Some(dir)), root, cccc: cccc.to_owned(), mark };
         for dir in [place.home(), place.project(), place.root.join("tmp")] {
@@ -90,7 +91,7 @@ impl Place {
 
     /// The program of an agent, with its environment.
     pub(crate) fn agent(&self, tools: &Tools, name: &str, agent: &Agent, port: u16) -> Command {
-        let mut command = self.command(&agent.program, &tools.path(name));
+        let mut command = self.command(&agent.program, &tools.path(name, agent));
         for (variable, value) in &agent.env {
             command.env(variable, self.filled(value, port));
         }

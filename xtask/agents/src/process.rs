@@ -38,7 +38,8 @@ pub(crate) struct Ended {
 impl Running {
     /// Starts a program; what it says is kept.
     pub(crate) fn start(mut command: Command) -> Result<Self, Failure> {
-        let name = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name =
+            Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let mut child = command.spawn().map_err(|e| format!("cannot start {name}: {e}"))?;
         let (send, lines) = channel();

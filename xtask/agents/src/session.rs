@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::Failure;
 use crate::catalog::{Agent, Drive};
 use crate::install::Tools;
 use crate::place::Place;
 use crate::process::{self, Running};
-use crate::Failure;
 
 /// How long a program may take to be ready.
 const STARTING: Duration = Duration::from_secs(60);
@@ -122,7 +122,11 @@ impl<'a> Session<'a> {
 
     fn open_codex(&mut self, cwd: &str, until: Instant) -> Result<(), Failure> {
         let client = json!({"name": "cccc-agents", "title": "CCCC's suite", "version": "1"});
-        self.call("initialize", json!({"clientInfo": client, "capabilities": {"experimentalApi": true}}), until)?;
+        self.call(
+            "initialize",
+            json!({"clientInfo": client, "capabilities": {"experimentalApi": true}}),
+            until,
+        )?;
         self.send(&json!({"jsonrpc": "2.0", "method": "initialized"}))?;
         let started = self.call("thread/start", json!({"cwd": cwd}), until)?;
         self.thread = text_at(&started, "/thread/id")?;
@@ -188,7 +192,9 @@ impl<'a> Session<'a> {
         loop {
             let line = self.running()?.line(until)?;
             let Ok(message) = serde_json::from_str::<Value>(&line) else { continue };
-            let (Some(id), Some(method)) = (message.get("id"), message.get("method")) else { return Ok(message) };
+            let (Some(id), Some(method)) = (message.get("id"), message.get("method")) else {
+                return Ok(message);
+            };
             let answer = match method.as_str().unwrap_or_default() {
                 "session/request_permission" => permitted(&message),
                 "mcpServer/elicitation/request" => json!({"action": "accept", "content": {}}),

@@ -48,7 +48,8 @@ pub(crate) fn hold(tools: &Tools, cccc: &Path, agents: &BTreeMap<String, Agent>)
         .zip(&models)
         .map(|((name, agent), model)| Stage { tools, place: &place, name, agent, port: model.port() })
         .collect();
-    if proofs.prove("setup", || prepared(&place, &stages)) && proofs.prove("talk", || talk(&stages, &models)) {
+    if proofs.prove("setup", || prepared(&place, &stages)) && proofs.prove("talk", || talk(&stages, &models))
+    {
         proofs.prove("all met", || met(&place));
         proofs.prove("exactly once", || once(&place, &models));
     }
@@ -97,7 +98,8 @@ fn talk(stages: &[Stage<'_>], models: &[Model]) -> Result<String, Failure> {
     for ((actor, _), outcome) in TALKERS.iter().zip(outcomes) {
         outcome.map_err(|why| format!("{actor}: {why}"))?;
     }
-    let requests: Vec<String> = models.iter().map(|model| model.log(|log| log.requests()).to_string()).collect();
+    let requests: Vec<String> =
+        models.iter().map(|model| model.log(|log| log.requests()).to_string()).collect();
     Ok(format!("{} requests to the models", requests.join(" and ")))
 }
 
@@ -132,7 +134,10 @@ fn script(actor: &'static str, other: &'static str, begins: bool) -> Script {
         }
         Next::Begin => {
             next = Next::Wait;
-            Step::call("cccc_message_send", json!({"to": [other], "text": text_of(1), "reply_required": true}))
+            Step::call(
+                "cccc_message_send",
+                json!({"to": [other], "text": text_of(1), "reply_required": true}),
+            )
         }
         Next::Wait => {
             next = Next::Read;
@@ -140,11 +145,13 @@ fn script(actor: &'static str, other: &'static str, begins: bool) -> Script {
         }
         Next::Read => {
             let answer = request.last_tool().unwrap_or_default();
-            let Some(message) = field(answer, "messages").and_then(|list| list.as_array()?.first().cloned()) else {
+            let Some(message) = field(answer, "messages").and_then(|list| list.as_array()?.first().cloned())
+            else {
                 empty += 1;
                 return if empty > PATIENCE { Step::say(&format!("Nothing came: {answer}")) } else { look() };
             };
-            let (seq, turn) = (message.get("seq").cloned(), message.get("text").and_then(Value::as_str).and_then(turn_of));
+            let (seq, turn) =
+                (message.get("seq").cloned(), message.get("text").and_then(Value::as_str).and_then(turn_of));
             let (Some(seq), Some(turn)) = (seq, turn) else {
                 return Step::say(&format!("What is this? {message}"));
             };
@@ -167,7 +174,8 @@ fn met(place: &Place) -> Result<String, Failure> {
         let [(by, event)] = sent.as_slice() else {
             return Err(format!("turn {turn} is {} times on the ledger", sent.len()));
         };
-        let expected = TALKERS.iter().cycle().nth(usize::try_from(turn).unwrap_or(0) + 1).map_or("", |(actor, _)| actor);
+        let expected =
+            TALKERS.iter().cycle().nth(usize::try_from(turn).unwrap_or(0) + 1).map_or("", |(actor, _)| actor);
         ensure(by == expected, || format!("turn {turn} is from {by}, not from {expected}"))?;
         let seq = event.get("seq").map(ToString::to_string).unwrap_or_default();
         let receipts = place.json(&["receipts", &seq])?;
@@ -187,7 +195,9 @@ fn once(place: &Place, models: &[Model]) -> Result<String, Failure> {
         for (number, (model, (actor, _))) in models.iter().zip(TALKERS).enumerate() {
             let times = model.log(|log| log.reached(&text)).times;
             let expected = usize::from(number == receiver);
-            ensure(times == expected, || format!("turn {turn} reached {actor} {times} times, not {expected}"))?;
+            ensure(times == expected, || {
+                format!("turn {turn} reached {actor} {times} times, not {expected}")
+            })?;
         }
         ensure(sent_with(place, &text)?.len() == 1, || format!("turn {turn} was sent twice"))?;
     }

@@ -28,7 +28,8 @@ impl Mail {
     pub(crate) fn send(place: &Arc<Place>, to: &str, word: &str, more: &[&str]) -> Result<Self, Failure> {
         let text = format!("word-{word}-{:08x}", unlikely(place, word));
         let sent = place.json(&[&["--as", LEAD, "send", "--to", to, &text], more].concat())?;
-        let seq = sent.first().and_then(|sent| sent.get("seq")?.as_u64()).ok_or("the message has no number")?;
+        let seq =
+            sent.first().and_then(|sent| sent.get("seq")?.as_u64()).ok_or("the message has no number")?;
         Ok(Self { text, seq })
     }
 
@@ -40,7 +41,9 @@ impl Mail {
         let receipt = self.receipt(place)?;
         let word = |key: &str| receipt.get(key).and_then(Value::as_str).unwrap_or_default();
         ensure(word("delivery") == "accepted", || format!("the model saw it, but its receipt is {receipt}"))?;
-        ensure(word("transport") == door, || format!("it came through {door}, but its receipt is {receipt}"))?;
+        ensure(word("transport") == door, || {
+            format!("it came through {door}, but its receipt is {receipt}")
+        })?;
         ensure(receipt.get("evidence").is_some_and(|evidence| !evidence.is_null()), || {
             format!("its receipt has no evidence: {receipt}")
         })?;
@@ -74,7 +77,8 @@ pub(crate) fn sent_with(place: &Place, text: &str) -> Result<Vec<(String, Value)
 /// A number that differs from run to run and from word to word.
 fn unlikely(place: &Place, word: &str) -> u32 {
     let bytes = place.root().as_os_str().as_encoded_bytes();
-    bytes.iter().chain(word.as_bytes()).fold(0x811c_9dc5, |hash, byte| {
-        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
-    })
+    bytes
+        .iter()
+        .chain(word.as_bytes())
+        .fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }

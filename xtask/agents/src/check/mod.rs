@@ -1,6 +1,8 @@
 //! What is proven of each agent, one thing after the other, and how it is told.
 
 pub(crate) mod conversation;
+mod hooks;
+mod identity;
 mod mail;
 mod tools;
 
@@ -33,7 +35,11 @@ impl Proofs {
     }
 
     /// Proves something; says so. The answer is whether it could be proven.
-    pub(crate) fn prove(&mut self, name: &'static str, prove: impl FnOnce() -> Result<String, Failure>) -> bool {
+    pub(crate) fn prove(
+        &mut self,
+        name: &'static str,
+        prove: impl FnOnce() -> Result<String, Failure>,
+    ) -> bool {
         let begun = Instant::now();
         let outcome = prove();
         let seconds = begun.elapsed().as_secs_f64();
@@ -73,7 +79,13 @@ pub(crate) fn agent(tools: &Tools, cccc: &std::path::Path, name: &str, agent: &A
         }
     };
     let stage = Stage { tools, place: &place, name, agent, port: model.port() };
-    tools::prove(&mut proofs, stage, &model);
+    let actor = tools::prove(&mut proofs, stage, &model);
+    if let Some(actor) = actor {
+        identity::prove(&mut proofs, stage, &model, &actor);
+        if agent.has_hooks() {
+            hooks::prove(&mut proofs, stage, &model, &actor);
+        }
+    }
     proofs.prove("ledger", || verified(&place));
     if proofs.failed() {
         let asides = model.log(|log| log.asides().join("\n   "));
@@ -89,7 +101,7 @@ pub(crate) fn agent(tools: &Tools, cccc: &std::path::Path, name: &str, agent: &A
 pub(crate) fn set_up(stage: Stage<'_>) -> Result<String, Failure> {
     let Stage { place, tools, name, agent, port } = stage;
     place.furnish(agent, port)?;
-    let path = tools.path(name);
+    let path = tools.path(name, agent);
     place.cccc_beside(&["setup", "--runtime", name], &path)?;
     place.cccc_beside(&["setup", "--runtime", name, "--check"], &path)?;
     let mut kept = 0;

@@ -78,7 +78,11 @@ fn listed(stage: Stage<'_>) -> Result<String, Failure> {
 }
 
 /// It joins, sends, gets mail, looks into its inbox.
-fn first_script(place: &Arc<Place>, actor: &Found<String>, mail: &Found<Result<Mail, Failure>>) -> Vec<Script> {
+fn first_script(
+    place: &Arc<Place>,
+    actor: &Found<String>,
+    mail: &Found<Result<Mail, Failure>>,
+) -> Vec<Script> {
     let (place, actor, mail) = (place.clone(), actor.clone(), mail.clone());
     let joined = actor.clone();
     vec![

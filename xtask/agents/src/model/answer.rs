@@ -28,7 +28,9 @@ impl Said {
         let mut body = String::new();
         for event in events {
             // The first two name their events in a line of their own, the others don't have names.
-            if let (Api::Messages | Api::Responses, Some(kind)) = (api, event.get("type").and_then(Value::as_str)) {
+            if let (Api::Messages | Api::Responses, Some(kind)) =
+                (api, event.get("type").and_then(Value::as_str))
+            {
                 body.push_str(&format!("event: {kind}\n"));
             }
             body.push_str(&format!("data: {event}\n\n"));

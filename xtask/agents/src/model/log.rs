@@ -76,7 +76,8 @@ impl Log {
     fn write(&mut self, what: &str, text: &str) {
         self.written += 1;
         if self.written <= 2 * MAX_REQUESTS {
-            let end = (0..=text.len().min(MAX_BYTES)).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+            let end =
+                (0..=text.len().min(MAX_BYTES)).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
             let path = self.dir.join(format!("{:04}-{what}", self.written));
             // It is for people who look for a fault; the proofs don't read it.
             let _ = std::fs::write(path, text.get(..end).unwrap_or_default());
@@ -102,7 +103,8 @@ impl Log {
             reached.times += now.saturating_sub(before);
             before = now;
             if reached.first.is_none() {
-                let part = request.parts.iter().find(|part| part.from != From::Model && part.text.contains(text));
+                let part =
+                    request.parts.iter().find(|part| part.from != From::Model && part.text.contains(text));
                 reached.first = part.map(|part| First { request: number, from: part.from });
             }
         }
@@ -124,7 +126,7 @@ mod tests {
         let mut ask = |texts: &[(&str, &str)]| {
             let messages: Vec<_> =
                 texts.iter().map(|(role, text)| json!({"role": role, "content": text})).collect();
-            log.asked(&Request::of(Api::Chat, true, &json!({"messages": messages})), "{}");
+            log.asked(&Request::of(Api::Chat, &json!({"messages": messages})), "{}");
         };
         ask(&[("user", "begin")]);
         ask(&[("user", "begin"), ("assistant", "word"), ("tool", "a word")]);
@@ -134,7 +136,10 @@ mod tests {
             Reached { times: 1, first: Some(First { request: 1, from: From::Tool }) }
         );
         let mut ask = |text: &str| {
-            log.asked(&Request::of(Api::Chat, true, &json!({"messages": [{"role": "tool", "content": text}]})), "{}");
+            log.asked(
+                &Request::of(Api::Chat, &json!({"messages": [{"role": "tool", "content": text}]})),
+                "{}",
+            );
         };
         ask("a word and a word");
         assert_eq!(log.reached("word").times, 2);

@@ -174,7 +174,7 @@ impl Shared {
         text: &str,
         body: &Value,
     ) -> (String, &'static str) {
-        let request = Request::of(api, stream, body);
+        let request = Request::of(api, body);
         if !request.is_main() {
             locked(&self.log).side(path, &request, text);
             let wants_json = text.contains("application/json") || text.contains("json_schema");
@@ -263,7 +263,10 @@ fn aside(path: &str, method: &Method) -> (u16, Value) {
     } else if path.ends_with(":countTokens") {
         (200, json!({"totalTokens": 10}))
     } else if path.ends_with("/models") {
-        (200, json!({"object": "list", "data": [{"id": "fake", "object": "model", "created": 1, "owned_by": "fake"}]}))
+        (
+            200,
+            json!({"object": "list", "data": [{"id": "fake", "object": "model", "created": 1, "owned_by": "fake"}]}),
+        )
     } else if *method == Method::Head {
         (200, Value::Null)
     } else {

@@ -43,15 +43,12 @@ pub(crate) struct Offered {
 /// A request to the model.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
-    pub(crate) api: Api,
     pub(crate) parts: Vec<Part>,
     pub(crate) tools: Vec<Offered>,
-    /// Whether the answer is to come as a stream of events.
-    pub(crate) stream: bool,
 }
 
 impl Request {
-    pub(crate) fn of(api: Api, stream: bool, body: &Value) -> Self {
+    pub(crate) fn of(api: Api, body: &Value) -> Self {
         let mut parts = Parts::default();
         match api {
             Api::Messages => parts.messages(body),
@@ -59,7 +56,7 @@ impl Request {
             Api::Chat => parts.chat(body),
             Api::Gemini => parts.gemini(body),
         }
-        Self { api, parts: parts.0, tools: tools(body), stream }
+        Self { parts: parts.0, tools: tools(body) }
     }
 
     /// The offered tool that is meant by a name without the agent's own prefix.
@@ -311,7 +308,7 @@ mod tests {
         for (api, body) in
             [(Api::Messages, messages), (Api::Responses, responses), (Api::Chat, chat), (Api::Gemini, gemini)]
         {
-            let request = Request::of(api, true, &body);
+            let request = Request::of(api, &body);
             let [(From::System, "rules"), (From::User, "hello"), (From::Model, _), (From::Tool, word)] =
                 said(&request)[..]
             else {

@@ -13,6 +13,9 @@ pub(crate) struct Agent {
     pub(crate) package: String,
     pub(crate) version: String,
     pub(crate) program: String,
+    /// Whether the package is one of Python's, for pip.
+    #[serde(default)]
+    pub(crate) python: bool,
     /// Where in the package's own directory the program is, if npm does not link it.
     pub(crate) dir: Option<String>,
     /// The only platform that it is for.
@@ -20,9 +23,11 @@ pub(crate) struct Agent {
     #[serde(default)]
     pub(crate) default: bool,
     pub(crate) drive: Drive,
+    #[serde(default)]
     pub(crate) run: Vec<String>,
     pub(crate) list: Option<List>,
     pub(crate) native: Option<Native>,
+    #[serde(default)]
     pub(crate) paths: Vec<Path>,
     #[serde(default)]
     pub(crate) env: BTreeMap<String, String>,
@@ -38,6 +43,7 @@ pub(crate) enum Drive {
     Codex,
     Acp,
     Once,
+    None,
 }
 
 /// How it lists its servers.
@@ -110,7 +116,8 @@ mod tests {
         let agents = agents().unwrap();
         assert_eq!(agents.values().filter(|agent| agent.default).count(), 4);
         for (name, agent) in &agents {
-            assert!(agent.claims(Path::Inbox), "{name}");
+            assert_eq!(agent.claims(Path::Inbox), agent.drive != Drive::None, "{name}");
+            assert_eq!(agent.run.is_empty(), agent.drive == Drive::None, "{name}");
             assert!(agent.version.split('.').count() >= 3, "{name} is pinned");
             let told = agent.run.iter().any(|word| word == "{prompt}");
             assert_eq!(told, agent.drive == Drive::Once, "{name}");

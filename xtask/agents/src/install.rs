@@ -1,4 +1,4 @@
-//! The agents' own programs: installed with npm at the pinned versions into an ignored directory, where they stay
+//! The agents' own programs: installed with npm (or pip) at the pinned versions into an ignored directory, where they stay
 //! from run to run. Nothing global is touched.
 
 use std::ffi::OsString;
@@ -29,7 +29,10 @@ impl Tools {
     pub(crate) fn install(&self, name: &str, agent: &Agent) -> Result<(), Failure> {
         self.package("node", NODE.0, NODE.1, &self.bin("node").join("node"))?;
         let program = self.programs(name, agent).join(&agent.program);
-        self.package(name, &agent.package, &agent.version, &program)
+        match agent.python {
+            false => self.package(name, &agent.package, &agent.version, &program),
+            true => self.wheel(name, &agent.package, &agent.version, &program),
+        }
     }
 
     /// The directories to search for programs, for one agent: its own, Node's.
@@ -39,6 +42,7 @@ impl Tools {
 
     fn programs(&self, name: &str, agent: &Agent) -> PathBuf {
         match &agent.dir {
+            _ if agent.python => self.root.join(name).join("bin"),
             Some(dir) => self.root.join(name).join("node_modules").join(&agent.package).join(dir),
             None => self.bin(name),
         }
@@ -48,9 +52,39 @@ impl Tools {
         self.root.join(name).join("node_modules").join(".bin")
     }
 
+    /// Installs a package with npm, unless it is there.
     fn package(&self, name: &str, package: &str, version: &str, program: &Path) -> Result<(), Failure> {
+        let pinned = format!("{package}@{version}");
+        self.once(name, &pinned, program, |dir| {
+            std::fs::write(dir.join("package.json"), "{\"private\":true}\n").map_err(|e| e.to_string())?;
+            let needs = "the suite needs npm (it comes with Node.js) on the search path";
+            succeed(self.npm(dir, &pinned), needs)
+        })
+    }
+
+    /// Installs a package with pip into an environment of its own, unless it is there.
+    fn wheel(&self, name: &str, package: &str, version: &str, program: &Path) -> Result<(), Failure> {
+        let pinned = format!("{package}=={version}");
+        self.once(name, &pinned, program, |dir| {
+            let needs = "this agent needs python3 with venv on the search path";
+            let mut environment = Command::new("python3");
+            environment.args(["-m", "venv"]).arg(dir);
+            succeed(environment, needs)?;
+            let mut install = Command::new(dir.join("bin").join("pip"));
+            install.args(["install", "--quiet", "--disable-pip-version-check", &pinned]);
+            succeed(install, needs)
+        })
+    }
+
+    fn once(
+        &self,
+        name: &str,
+        pinned: &str,
+        program: &Path,
+        install: impl FnOnce(&Path) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         let dir = self.root.join(name);
-        let (pinned, done) = (format!("{package}@{version}"), dir.join("installed"));
+        let done = dir.join("installed");
         let present = std::fs::read_to_string(&done).is_ok_and(|found| found == pinned);
         if present && program.exists() {
             return Ok(());
@@ -61,15 +95,11 @@ impl Tools {
             std::fs::remove_dir_all(&dir).map_err(|e| failed(e.to_string()))?;
         }
         std::fs::create_dir_all(&dir).map_err(|e| failed(e.to_string()))?;
-        std::fs::write(dir.join("package.json"), "{\"private\":true}\n")
-            .map_err(|e| failed(e.to_string()))?;
-        let ended = process::run(self.npm(&dir, &pinned), PATIENCE).map_err(|why| {
-            failed(format!("{why}; the suite needs npm (it comes with Node.js) on the search path"))
-        })?;
-        if !ended.status.success() || !program.exists() {
-            return Err(failed(format!("npm ended with {}:\n{}", ended.status, ended.said)));
+        install(&dir).map_err(failed)?;
+        if !program.exists() {
+            return Err(failed(format!("it did not bring {}", program.display())));
         }
-        std::fs::write(&done, &pinned).map_err(|e| failed(e.to_string()))?;
+        std::fs::write(&done, pinned).map_err(|e| failed(e.to_string()))?;
         print(&format!("   installed {pinned} in {:.0} s\n", begun.elapsed().as_secs_f64()));
         Ok(())
     }
@@ -91,6 +121,17 @@ impl Tools {
             .current_dir(dir)
             .env("PATH", search_path(&[self.bin("node")]));
         command
+    }
+}
+
+/// Runs a program that must succeed.
+fn succeed(command: Command, needs: &str) -> Result<(), Failure> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let ended = process::run(command, PATIENCE).map_err(|why| format!("{why}; {needs}"))?;
+    if ended.status.success() {
+        Ok(())
+    } else {
+        Err(format!("{name} ended with {}:\n{}", ended.status, ended.said))
     }
 }
 

@@ -48,13 +48,13 @@ impl<'a> Session<'a> {
     /// Starts the agent, as far as it starts before it is told something.
     pub(crate) fn open(stage: Stage<'a>) -> Result<Self, Failure> {
         let mut session = Self { stage, running: None, thread: String::new(), calls: 0, said: String::new() };
-        if stage.agent.drive != Drive::Once {
+        if !matches!(stage.agent.drive, Drive::Once | Drive::None) {
             session.running = Some(Running::start(stage.command(&stage.agent.run, ""))?);
         }
         let until = Instant::now() + STARTING;
         let cwd = stage.place.project();
         let opened = match stage.agent.drive {
-            Drive::Once | Drive::Claude => Ok(()),
+            Drive::Once | Drive::Claude | Drive::None => Ok(()),
             Drive::Codex => session.open_codex(&cwd.to_string_lossy(), until),
             Drive::Acp => session.open_acp(&cwd.to_string_lossy(), until),
         };
@@ -69,6 +69,7 @@ impl<'a> Session<'a> {
         let until = Instant::now() + bound;
         let told = match self.stage.agent.drive {
             Drive::Once => self.prompt_once(text, bound),
+            Drive::None => Err("it cannot be run without an account".to_owned()),
             Drive::Claude => self.prompt_claude(text, until),
             Drive::Codex => self.prompt_codex(text, until),
             Drive::Acp => self.prompt_acp(text, until),

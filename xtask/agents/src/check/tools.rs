@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::mail::{LEAD, Mail, from_a_tool, sent_with};
 use super::{Proofs, ensure, set_up};
+use crate::catalog::Drive;
 use crate::model::request::{Request, field};
 use crate::model::{Model, Script, Step};
 use crate::place::Place;
@@ -53,6 +54,9 @@ pub(crate) fn prove(proofs: &mut Proofs, stage: Stage<'_>, model: &Model) -> Opt
     if stage.agent.list.is_some() {
         proofs.prove("its mcp list", || listed(stage));
     }
+    if stage.agent.drive == Drive::None {
+        return None;
+    }
     let (actor, mail) = (Found::default(), Found::default());
     let script = first_script(stage.place, &actor, &mail);
     if !proofs.prove("calls our tools", || called(stage, model, script, &actor)) {
@@ -71,7 +75,10 @@ pub(crate) fn prove(proofs: &mut Proofs, stage: Stage<'_>, model: &Model) -> Opt
 fn listed(stage: Stage<'_>) -> Result<String, Failure> {
     let Some(list) = &stage.agent.list else { return Ok(String::new()) };
     let ended = process::run(stage.command(&list.args, ""), LISTING)?;
-    let line = ended.said.lines().find(|line| line.contains("cccc") && line.contains(&list.connected));
+    // One that is asked for our server alone does not name it again in the line that says so.
+    let names_it = list.args.iter().any(|word| word == "cccc");
+    let says_so = |line: &&str| line.contains(&list.connected) && (names_it || line.contains("cccc"));
+    let line = ended.said.lines().find(says_so);
     let line = line.ok_or_else(|| format!("it does not say {:?}:\n{}", list.connected, ended.said))?;
     let near = line.find(&list.connected).and_then(|at| line.get(at..)).unwrap_or(line);
     Ok(near.chars().take(60).collect())

@@ -5,6 +5,8 @@
 
 mod catalog;
 mod check;
+#[cfg(test)]
+mod document;
 mod install;
 mod model;
 mod place;

@@ -25,6 +25,8 @@ pub(crate) struct Agent {
     pub(crate) drive: Drive,
     #[serde(default)]
     pub(crate) run: Vec<String>,
+    /// The arguments for sessions by the Agent Client Protocol.
+    pub(crate) acp: Option<Vec<String>>,
     pub(crate) list: Option<List>,
     pub(crate) native: Option<Native>,
     #[serde(default)]
@@ -93,6 +95,15 @@ pub(crate) fn agents() -> Result<BTreeMap<String, Agent>, Failure> {
 impl Agent {
     pub(crate) fn claims(&self, path: Path) -> bool {
         self.paths.contains(&path)
+    }
+
+    /// How sessions of many prompts are held, if they can be: the kind and the arguments.
+    pub(crate) fn long(&self) -> Option<(Drive, &[String])> {
+        match (self.drive, &self.acp) {
+            (Drive::None, _) | (Drive::Once, None) => None,
+            (Drive::Once, Some(run)) => Some((Drive::Acp, run)),
+            (drive, _) => Some((drive, &self.run)),
+        }
     }
 
     /// Whether it is for this platform.

@@ -38,6 +38,7 @@ impl Stage<'_> {
 /// A session.
 pub(crate) struct Session<'a> {
     stage: Stage<'a>,
+    drive: Drive,
     running: Option<Running>,
     thread: String,
     calls: u64,
@@ -47,13 +48,24 @@ pub(crate) struct Session<'a> {
 impl<'a> Session<'a> {
     /// Starts the agent, as far as it starts before it is told something.
     pub(crate) fn open(stage: Stage<'a>) -> Result<Self, Failure> {
-        let mut session = Self { stage, running: None, thread: String::new(), calls: 0, said: String::new() };
-        if !matches!(stage.agent.drive, Drive::Once | Drive::None) {
-            session.running = Some(Running::start(stage.command(&stage.agent.run, ""))?);
+        Self::start(stage, stage.agent.drive, &stage.agent.run)
+    }
+
+    /// The same, for more than one prompt where that can be.
+    pub(crate) fn open_long(stage: Stage<'a>) -> Result<Self, Failure> {
+        let (drive, run) = stage.agent.long().unwrap_or((stage.agent.drive, &stage.agent.run));
+        Self::start(stage, drive, run)
+    }
+
+    fn start(stage: Stage<'a>, drive: Drive, run: &[String]) -> Result<Self, Failure> {
+        let mut session =
+            Self { stage, drive, running: None, thread: String::new(), calls: 0, said: String::new() };
+        if !matches!(drive, Drive::Once | Drive::None) {
+            session.running = Some(Running::start(stage.command(run, ""))?);
         }
         let until = Instant::now() + STARTING;
         let cwd = stage.place.project();
-        let opened = match stage.agent.drive {
+        let opened = match drive {
             Drive::Once | Drive::Claude | Drive::None => Ok(()),
             Drive::Codex => session.open_codex(&cwd.to_string_lossy(), until),
             Drive::Acp => session.open_acp(&cwd.to_string_lossy(), until),
@@ -67,7 +79,7 @@ impl<'a> Session<'a> {
     /// Tells it something and waits until its turn ended.
     pub(crate) fn prompt(&mut self, text: &str, bound: Duration) -> Result<(), Failure> {
         let until = Instant::now() + bound;
-        let told = match self.stage.agent.drive {
+        let told = match self.drive {
             Drive::Once => self.prompt_once(text, bound),
             Drive::None => Err("it cannot be run without an account".to_owned()),
             Drive::Claude => self.prompt_claude(text, until),

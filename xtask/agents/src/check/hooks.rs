@@ -13,7 +13,7 @@ use super::mail::Mail;
 use super::tools::{TURN, always};
 use super::{Proofs, ensure};
 use crate::Failure;
-use crate::catalog::{Drive, Path};
+use crate::catalog::Path;
 use crate::model::{Model, Script, Step};
 use crate::session::{Session, Stage};
 
@@ -114,9 +114,9 @@ fn told(stage: Stage<'_>, model: &Model, actor: &str, sent: &Sent) -> Result<Str
     }));
     steps.push(always(Step::say("Now I am done.")));
     model.steps(steps);
-    let mut session = Session::open(stage)?;
+    let mut session = Session::open_long(stage)?;
     session.prompt("Look around.", TURN)?;
-    if stage.agent.claims(Path::Prompt) && stage.agent.drive != Drive::Once {
+    if stage.agent.claims(Path::Prompt) && stage.agent.long().is_some() {
         send(Path::Prompt, model.log(|log| log.requests()), &[])();
         model.steps(vec![always(Step::say("I see."))]);
         session.prompt("Look around again.", TURN)?;

@@ -5,23 +5,22 @@ use serde_json::{Value, json};
 use super::tools::{Found, TURN, always, found, have};
 use super::{Proofs, ensure};
 use crate::Failure;
-use crate::catalog::Drive;
 use crate::model::request::field;
 use crate::model::{Model, Script, Step};
 use crate::session::{Session, Stage};
 
 /// Proves it of an agent that was this actor before.
 pub(crate) fn prove(proofs: &mut Proofs, stage: Stage<'_>, model: &Model, actor: &str) {
-    let at_once = stage.agent.drive != Drive::Once;
+    let at_once = stage.agent.long().is_some();
     proofs.prove("comes back", || {
-        let mut first = Session::open(stage)?;
+        let mut first = Session::open_long(stage)?;
         let again = joined(&mut first, model)?;
         ensure(again == actor, || format!("it was {actor} and comes back as {again}"))?;
         if !at_once {
             first.close();
             return Ok(format!("as {actor}"));
         }
-        let mut second = Session::open(stage)?;
+        let mut second = Session::open_long(stage)?;
         let other = joined(&mut second, model)?;
         second.close();
         first.close();

@@ -113,12 +113,14 @@ pub use group::{
     OpenVoteRequest, ReserveRequest, SetContextRequest,
 };
 pub use group::{ScheduleRequest, ScheduleView};
+pub use group::{Agent, Briefing, Handing, Running};
 pub use group::{Standing, Voices};
 pub use home::{Attached, FileSystem, GroupEntry, HOME_VARIABLE, Home, HomeOptions, Imported, Scope};
 pub use id::{ActorId, EventId, EventRef, GroupId, Label, Principal, Remote, Seq};
 pub use id::{ContextKey, ReservationId, ScheduleId, TaskId, VoteId};
 pub use ledger::{Durability, Ledger, Position};
 pub use presence::Process;
+pub use rule::briefing::Moment;
 pub use rule::context::{AgentView, EntryView};
 pub use rule::label::LabelView;
 pub use rule::notice::NoticeView;

@@ -14,6 +14,7 @@
 mod answer;
 mod args;
 mod bounds;
+pub mod brief;
 mod message;
 mod options;
 mod packs;
@@ -27,6 +28,7 @@ mod server;
 mod tools;
 mod watch;
 
+pub use runtime::is_one_session;
 pub use bounds::{MAX_ANSWER_BYTES, MAX_ITEMS, MAX_TEXT_BYTES};
 pub use options::Options;
 pub use serve::{serve, serve_stdio};

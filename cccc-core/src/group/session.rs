@@ -82,7 +82,7 @@ pub struct LiveSession {
     session: String,
     /// Whether another process than this one is the session.
     elsewhere: bool,
-    _held: Held,
+    held: Held,
 }
 
 impl LiveSession {
@@ -120,21 +120,41 @@ impl LiveSession {
         self.group.shared.presence.forget(&self.session)
     }
 
+    /// Goes, and ends it unless something else of the session still runs: the program that it is, if that
+    /// was said by another that [joined](Group::join) it.
+    ///
+    /// # Errors
+    /// As for [`close`](Self::close).
+    pub async fn depart(self, reason: impl Into<String>) -> Result<()> {
+        let Self { group, session, held, .. } = self;
+        held.withdraw()?;
+        let presence = &group.shared.presence;
+        if presence.facts()?.condition(&session) == Condition::Present {
+            return Ok(());
+        }
+        end(&group, session, reason.into()).await
+    }
+
     /// Ends it. One that was replaced just goes.
     ///
     /// # Errors
     /// As for [`Group::execute`].
     pub async fn close(self, reason: impl Into<String>) -> Result<()> {
-        let reason = Some(reason.into()).filter(|reason| !reason.is_empty());
-        if self.group.by().actor().is_some() {
-            let close = Command::CloseSession { session: self.session.clone(), reason };
-            match self.group.execute(close).await {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
-        self.group.shared.presence.forget(&self.session)
+        end(&self.group, self.session, reason.into()).await
     }
+}
+
+/// Ends a session.
+async fn end(group: &Group, session: String, reason: String) -> Result<()> {
+    let reason = Some(reason).filter(|reason| !reason.is_empty());
+    if group.by().actor().is_some() {
+        let close = Command::CloseSession { session: session.clone(), reason };
+        match group.execute(close).await {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    group.shared.presence.forget(&session)
 }
 
 /// Who joined.
@@ -209,7 +229,7 @@ impl Group {
         let elsewhere = process.is_some();
         let record = Record { principal: self.by.clone(), session: session.clone(), process, program };
         let held = self.shared.presence.hold(record)?;
-        Ok(LiveSession { group: self.in_session(&session), session, elsewhere, _held: held })
+        Ok(LiveSession { group: self.in_session(&session), session, elsewhere, held })
     }
 
     /// The same handle in the name of a session of its principal, which may have begun in another process:
@@ -461,7 +481,8 @@ impl JoinRequest<'_> {
         let done = match session.group.execute(command).await {
             Ok(done) => done,
             Err(error) => {
-                bound.shared.presence.forget(&session.session)?;
+                // Only what this left: it may be somebody's who is there already.
+                session.held.withdraw()?;
                 return Err(error);
             }
         };

@@ -108,12 +108,12 @@ pub use group::{
     SendRequest, Sent, SessionView, UpdateActorRequest, Watch,
 };
 pub use group::{AddTaskRequest, IntoTaskId, TasksRequest, Tracked, TrackedSendRequest, UpdateTaskRequest};
+pub use group::{Agent, Briefing, Handing, Running};
 pub use group::{
     AgentStateRequest, DEFAULT_LEASE, DEFAULT_VOTE, IntoReservationId, IntoVoteId, LabelsRequest,
     OpenVoteRequest, ReserveRequest, SetContextRequest,
 };
 pub use group::{ScheduleRequest, ScheduleView};
-pub use group::{Agent, Briefing, Handing, Running};
 pub use group::{Standing, Voices};
 pub use home::{Attached, FileSystem, GroupEntry, HOME_VARIABLE, Home, HomeOptions, Imported, Scope};
 pub use id::{ActorId, EventId, EventRef, GroupId, Label, Principal, Remote, Seq};

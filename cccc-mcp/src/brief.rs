@@ -55,7 +55,8 @@ impl Brief {
     /// # Errors
     /// `Refused` if it is bound to no actor.
     pub async fn of(group: &Group) -> Result<Self> {
-        let actor = group.by().actor().ok_or_else(|| Error::refused(format!("{} is no actor", group.by())))?;
+        let actor =
+            group.by().actor().ok_or_else(|| Error::refused(format!("{} is no actor", group.by())))?;
         let standing = group.standing(0).await?;
         let summary = group.summary().await?;
         Ok(Self {

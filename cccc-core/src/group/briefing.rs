@@ -5,9 +5,9 @@ use crate::error::Result;
 use crate::event::{Body, Event, GroupMode};
 use crate::id::Seq;
 use crate::rule::briefing::{self, Chosen, Moment, Said};
+use crate::rule::obligation;
 use crate::rule::obligation::ObligationView;
 use crate::rule::receipt::DeliveryWord;
-use crate::rule::obligation;
 
 /// What a principal is told at a moment. Made by [`Group::briefing`]; nothing is handed over by it.
 #[derive(Clone, Debug)]
@@ -19,8 +19,8 @@ pub struct Briefing {
     pub again: Vec<Message>,
     /// What is owed and worth naming, the most urgent first.
     pub owed: Vec<ObligationView>,
-    /// How many messages are unread in all.
-    pub unread: u64,
+    /// How many unread messages were not handed over to this session, with those that shall be.
+    pub waiting: u64,
     /// Whether a tool is to wait until that is read.
     pub denies: bool,
     /// The newest message that is unread and may be pushed: for what tools are denied.
@@ -38,8 +38,7 @@ impl Briefing {
 }
 
 impl Group {
-    /// What this principal is told at a moment, given what was said before. `only` leaves its messages out
-    /// that are not to be pushed by whoever asks.
+    /// What this principal is told at a moment, given what was said before.
     ///
     /// # Errors
     /// As for reading the ledger.
@@ -53,7 +52,7 @@ impl Group {
             let again: Vec<_> = chosen.again.iter().map(owed).collect();
             (chosen, hand, again, briefing::denied_for(state, by), state.mode())
         };
-        let (Chosen { owed, unread, denies, .. }, hand, again, newest, state) = engine.query(look).await?;
+        let (Chosen { owed, waiting, denies, .. }, hand, again, newest, state) = engine.query(look).await?;
         let (mut messages, mut named) = (Vec::new(), Vec::new());
         for (list, seqs, delivery) in
             [(&mut messages, hand, DeliveryWord::Pending), (&mut named, again, DeliveryWord::Accepted)]
@@ -67,6 +66,6 @@ impl Group {
                 }
             }
         }
-        Ok(Briefing { messages, again: named, owed, unread, denies, newest, state })
+        Ok(Briefing { messages, again: named, owed, waiting, denies, newest, state })
     }
 }

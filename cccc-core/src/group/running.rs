@@ -54,6 +54,12 @@ impl Running {
 }
 
 impl Group {
+    /// The same group in the name of an actor that is known to be there, without looking.
+    #[must_use]
+    pub fn of_actor(&self, id: &ActorId) -> Self {
+        Self { by: id.clone().into(), ..self.clone() }
+    }
+
     /// The running session that an agent's program is in this group: the one with its own id of it; else the
     /// only one of its process, where each process is one session.
     ///
@@ -171,12 +177,8 @@ mod tests {
             (old(), Some("c1"), true, false, Some("s1")),
             (gone(), Some("c1"), true, false, Some("s0")),
         ] {
-            let agent = Agent {
-                agent_session_id: id.map(Into::into),
-                one_session,
-                fresh,
-                ..Agent::default()
-            };
+            let agent =
+                Agent { agent_session_id: id.map(Into::into), one_session, fresh, ..Agent::default() };
             let got = chosen(&agent, found.clone()).map(|one| one.session);
             assert_eq!(got.as_deref(), expected, "{id:?} {one_session} {fresh} {found:?}");
         }

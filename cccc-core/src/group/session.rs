@@ -185,6 +185,7 @@ pub struct JoinRequest<'a> {
     process: Option<Process>,
     program: Option<Process>,
     inherited: Option<Vec<Process>>,
+    quietly: bool,
 }
 
 impl Group {
@@ -205,6 +206,7 @@ impl Group {
             process: None,
             program: None,
             inherited: None,
+            quietly: false,
         }
     }
 
@@ -387,10 +389,20 @@ impl JoinRequest<'_> {
         Self { inherited: Some(above), ..self.id(id) }
     }
 
+    /// Takes nobody's place and adds nobody: joining is refused with `NotFound` where it would be under a new
+    /// name, and with `Conflict` where another session of the actor may be running. Default: the newest session
+    /// receives, and whoever is not there is added.
+    pub fn quietly(self) -> Self {
+        Self { quietly: true, ..self }
+    }
+
     async fn run(mut self) -> Result<Joined> {
         let labels = std::mem::replace(&mut self.labels, Ok(Vec::new()))?;
         if self.open.session.is_empty() {
             self.open.session = crate::home::random_name()?;
+        }
+        if self.quietly {
+            self.who().await?;
         }
         // What ended without a word is put in order first, so that it does not look alive.
         self.group.upkeep().await?;
@@ -420,7 +432,7 @@ impl JoinRequest<'_> {
     /// Which actor it is.
     async fn who(&self) -> Result<(ActorId, Arrival)> {
         if let Some(id) = &self.id {
-            return Ok((id.clone()?, Arrival::Named));
+            return Ok((id.clone()?, if self.quietly { Arrival::Returning } else { Arrival::Named }));
         }
         let facts = self.group.shared.presence.facts()?;
         let seed = crate::home::random_bits()?;
@@ -429,6 +441,7 @@ impl JoinRequest<'_> {
             let already = already.as_ref().filter(|id| state.actor(id).is_some());
             match already.or_else(|| join::returning(state, &facts, &self.open)) {
                 Some(id) => Ok((id.clone(), Arrival::Returning)),
+                None if self.quietly => Err(Error::not_found("nobody was here before from this session")),
                 None => Ok((join::fresh_name(state, seed)?, Arrival::New)),
             }
         };
@@ -473,6 +486,9 @@ impl JoinRequest<'_> {
             (facts.condition(&session.session) != Condition::Absent).then(|| SessionView::from(session))
         });
         let replaced = before.await?;
+        if let (true, Some(session)) = (self.quietly, &replaced) {
+            return Err(Error::conflict(format!("{id} is at work in another session ({})", session.cwd)));
+        }
         if let (Some(above), Some(session)) = (&self.inherited, &replaced) {
             self.own_environment(id, session, above)?;
         }

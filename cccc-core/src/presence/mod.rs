@@ -139,9 +139,7 @@ impl Presence {
     /// `Unavailable` if the disk refuses.
     pub fn hold(&self, record: Record) -> Result<Held> {
         match &self.0 {
-            Store::Directory(dir) => {
-                hold_file(dir, &record).map(|(file, lock)| Held(Hold::File(file, lock)))
-            }
+            Store::Directory(dir) => hold_file(dir, &record).map(|(file, lock)| Held(Hold::File(file, lock))),
             Store::Memory(memory) => {
                 let mut remembered = locked(memory);
                 remembered.next += 1;

@@ -64,8 +64,8 @@ pub struct Chosen {
     pub again: Vec<Seq>,
     /// What is owed and worth naming, the most urgent first.
     pub owed: Vec<ObligationView>,
-    /// How many messages are unread in all.
-    pub unread: u64,
+    /// How many unread messages were not handed over to this session, with those that shall be.
+    pub waiting: u64,
     /// Whether a tool is to wait until that is read.
     pub denies: bool,
 }
@@ -80,16 +80,9 @@ impl Chosen {
 
 /// What a principal is told at a moment.
 #[must_use]
-pub fn choose(
-    state: &GroupState,
-    by: &Principal,
-    moment: Moment,
-    said: &Said,
-    now: Timestamp,
-) -> Chosen {
-    let unread = reading::unread_count(state, by, now);
+pub fn choose(state: &GroupState, by: &Principal, moment: Moment, said: &Said, now: Timestamp) -> Chosen {
     let (Some(mailbox), GroupMode::Active | GroupMode::Idle) = (state.mailbox(by), state.mode()) else {
-        return Chosen { unread, ..Chosen::default() };
+        return Chosen::default();
     };
     let soon = |seq: Seq| is_urgent(state, mailbox, seq, now);
     let mut hand: Vec<Seq> = mailbox
@@ -102,7 +95,6 @@ pub fn choose(
         .collect();
     hand.sort_by_key(|seq| (!soon(*seq), *seq));
     hand.truncate(MAX_HANDED);
-    let again = if moment == Moment::Start { told_before(state, mailbox, now) } else { Vec::new() };
     let mut owed = owed(state, by, now);
     // What comes with its message is said by the message.
     owed.retain(|one| !hand.contains(&one.source.seq));
@@ -110,15 +102,20 @@ pub fn choose(
     match moment {
         Moment::Start => {}
         Moment::Prompt | Moment::BeforeTool => owed.clear(),
-        Moment::Tool => owed.retain(|one| !named(one) && one.due_at.is_some_and(|at| at <= now.after(DUE_SOON))),
+        Moment::Tool => {
+            owed.retain(|one| !named(one) && one.due_at.is_some_and(|at| at <= now.after(DUE_SOON)))
+        }
         Moment::Stop => owed.retain(|one| !named(one)),
     }
     if moment == Moment::Stop && said.stops >= MAX_STOPS {
-        return Chosen { unread, ..Chosen::default() };
+        return Chosen::default();
     }
     owed.truncate(MAX_NAMED);
     let denies = moment == Moment::BeforeTool && denies(mailbox, said, &hand);
-    Chosen { hand, again, owed, unread, denies }
+    let names = moment == Moment::Start || (denies && hand.is_empty());
+    let again = if names { told_before(state, mailbox, now) } else { Vec::new() };
+    let waiting = reading::unread_count(state, by, now).saturating_sub(mailbox.handed.len());
+    Chosen { hand, again, owed, waiting, denies }
 }
 
 /// Whether tools wait: there is mail that may be pushed and is not read, and that was not held against the

@@ -14,6 +14,8 @@ const ACTOR_VARIABLE: &str = "CCCC_ACTOR_ID";
 const CHANNEL_VARIABLE: &str = "CCCC_CHANNEL";
 /// The variable that names packs of tools to begin with, by commas.
 const PACKS_VARIABLE: &str = "CCCC_PACKS";
+/// The variables in which programs tell a server which session of theirs starts it.
+const SESSION_VARIABLES: [(&str, &str); 1] = [("copilot", "COPILOT_AGENT_SESSION_ID")];
 
 /// Where a server works and who it is.
 #[derive(Clone, Debug)]
@@ -35,9 +37,12 @@ pub struct Options {
     pub runtime: Option<String>,
     /// The program that embodies it as far as marks in the environment tell, if the client does not say.
     pub marked_runtime: Option<String>,
-    /// That program's own id of its session. The environment is no place to look for it: what programs say there
-    /// is meant for the commands they run, and a server that finds it was started by one of those.
+    /// That program's own id of its session. The environment is no place to look for it in general: what programs
+    /// say there is meant for the commands they run, and a server that finds it was started by one of those.
     pub agent_session: Option<String>,
+    /// What the environment says of sessions of programs that set it anew for each server that they start, by
+    /// program; it counts only if the client is that program.
+    pub told_sessions: Vec<(String, String)>,
     /// Whether the client was told to show what comes through a channel.
     pub channel: bool,
     /// Packs of tools that are on from the beginning.
@@ -62,6 +67,7 @@ impl Options {
             runtime: None,
             marked_runtime: None,
             agent_session: None,
+            told_sessions: Vec::new(),
             channel: false,
             packs: Vec::new(),
             program: None,
@@ -85,10 +91,21 @@ impl Options {
             packs: variable(PACKS_VARIABLE)
                 .map(|names| names.split(',').map(|name| name.trim().to_owned()).collect())
                 .unwrap_or_default(),
+            told_sessions: SESSION_VARIABLES
+                .into_iter()
+                .filter_map(|(program, name)| Some((program.to_owned(), variable(name)?)))
+                .collect(),
             program: Process::caller(),
             above: Process::ancestors(),
             ..Self::new(Home::default_path()?, directory)
         })
+    }
+}
+
+impl Options {
+    /// What the environment says of the session of this program.
+    pub(crate) fn told_session(&self, program: &str) -> Option<String> {
+        self.told_sessions.iter().find(|(of, _)| of == program).map(|(_, id)| id.clone())
     }
 }
 

@@ -196,6 +196,7 @@ impl Seat {
         };
         let one_session = runtime::is_one_session(&name);
         let agent_session = agent_session.clone().or_else(|| locked(&self.agent_session).clone());
+        let agent_session = agent_session.or_else(|| self.options.told_session(&name));
         let agent = Agent {
             runtime: name.clone(),
             agent_session_id: agent_session.clone(),

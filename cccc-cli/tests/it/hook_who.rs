@@ -84,7 +84,8 @@ impl<'a> Program<'a> {
         for (n, (tool, arguments)) in calls.iter().enumerate() {
             let mut params = json!({"name": tool, "arguments": arguments});
             if let Some(thread) = meta {
-                params["_meta"] = json!({"threadId": thread});
+                let key = if client == "droid" { "assemblySessionId" } else { "threadId" };
+                params["_meta"] = json!({key: thread});
             }
             lines.push(json!({"jsonrpc": "2.0", "id": n + 1, "method": "tools/call", "params": params}));
         }
@@ -334,4 +335,18 @@ fn nobody_joins_but_at_a_beginning_and_where_a_group_is() {
     place.ok(&["--as", "user", "group", "update", "--join", "closed"]);
     assert_eq!(claude.hook("start", "c1", &json!({"source": "startup"})), None);
     assert!(place.ok(&["hook", "--troubles"]).contains("refused"));
+}
+
+#[test]
+fn a_server_learns_its_session_from_a_call_or_from_its_own_programs_environment() {
+    let place = Place::with_actors();
+    let bootstrap = [("cccc_bootstrap", json!({}))];
+    let mut droid = Program::start(&place, "droid");
+    let me = droid.begin("d1", "startup");
+    assert_eq!(droid.tools("droid", &bootstrap, Some("d1"))[0]["actor"], me);
+    let mut copilot = Program::start_with(&place, "copilot", &[("COPILOT_AGENT_SESSION_ID", "p1")]);
+    let me = copilot.begin("p1", "startup");
+    assert_eq!(copilot.tools("copilot-cli", &bootstrap, None)[0]["actor"], me);
+    // What one program tells is nothing to another that it starts.
+    assert_ne!(copilot.tools("kimi", &bootstrap, None)[0]["actor"], me);
 }

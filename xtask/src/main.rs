@@ -23,6 +23,7 @@ Commands:
 STEPS
   bench [ARG]...   the benchmarks, each beside its limit in the same run; ARGs go to the harness
                    (a name runs only the benchmarks that contain it)
+  agents [ARG]...  the suite with the agents' own programs; `cargo xtask agents --help` says more
   help             this text
 
 Each step's command is printed before it runs, so that it can be repeated alone.
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         ["test", chosen @ ..] => steps::test(&root(), chosen),
+        ["agents", rest @ ..] => steps::agents(&root(), rest),
         ["bench", rest @ ..] => steps::bench(&root(), rest),
         [] | ["help" | "--help" | "-h"] => {
             print(&HELP.replace("STEPS\n", &steps::list()));

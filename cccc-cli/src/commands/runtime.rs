@@ -80,7 +80,10 @@ pub(crate) fn cmd_runtime(context: &Context, args: RuntimeArgs) -> Outcome {
             Some(_) => Some(look(Scope::Project)?.result),
             None => None,
         };
-        let hooks = runtime.hooks.as_ref().map(|hooks| hooks.events.values().cloned().collect());
+        let hooks = runtime
+            .hooks
+            .as_ref()
+            .map(|hooks| hooks.events.values().map(|event| event.name().to_owned()).collect());
         runtimes.push(RuntimeLine {
             runtime: name.to_owned(),
             title: runtime.title.clone(),

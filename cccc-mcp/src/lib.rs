@@ -14,7 +14,9 @@
 mod answer;
 mod args;
 mod bounds;
+mod calls;
 mod message;
+mod notice;
 mod options;
 mod packs;
 mod prompts;

@@ -10,6 +10,7 @@ use super::{Call, Effect, Tool};
 use crate::answer::{self, Owed};
 use crate::args::names;
 use crate::bounds::head;
+use crate::calls::calls_in_digest;
 use crate::packs::{Packs, Who};
 use crate::seat::{As, Seated};
 
@@ -102,7 +103,7 @@ impl Tool for Bootstrap {
             rules: include_str!("../text/rules.txt"),
             tasks: tasks(seated.group()).await?,
             members: members(seated.group(), seated.actor()).await?,
-            context: seated.group().context_digest(CONTEXT_BYTES).await?,
+            context: calls_in_digest(&seated.group().context_digest(CONTEXT_BYTES).await?),
             packs,
         })
     }

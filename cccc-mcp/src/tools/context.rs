@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Call, Effect, Tool};
 use crate::bounds::{page, part};
+use crate::calls::calls_in_digest;
 
 /// How much of the context is shown as one text.
 const DIGEST_BYTES: usize = 5000;
@@ -58,7 +59,7 @@ impl Tool for Get {
         let group = seated.group();
         match args.key.as_deref() {
             None => {
-                let text = group.context_digest(DIGEST_BYTES).await?;
+                let text = calls_in_digest(&group.context_digest(DIGEST_BYTES).await?);
                 let text = if text.is_empty() { "nothing is shared yet".to_owned() } else { text };
                 Ok(Got { text: Some(text), ..Got::default() })
             }

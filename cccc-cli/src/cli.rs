@@ -9,7 +9,7 @@ use crate::commands::{
     receipts, schema, send, show, status, tail, task, version, who, withdraw,
 };
 use crate::commands::{context as context_command, label, reserve, vote};
-use crate::commands::{mcp, statusline};
+use crate::commands::{hook, mcp, statusline};
 use crate::commands::{policy, runtime, schedule, setup, waits};
 use crate::commands::{relay, retry};
 use crate::context::Context;
@@ -109,6 +109,7 @@ pub(crate) enum Command {
     Policy(policy::PolicyArgs),
     Schedule(schedule::ScheduleArgs),
     Mcp(mcp::McpArgs),
+    Hook(hook::HookArgs),
     Statusline(statusline::StatuslineArgs),
     Show(show::ShowArgs),
     Tail(tail::TailArgs),
@@ -166,6 +167,7 @@ impl Command {
             Self::Policy(args) => policy::cmd_policy(context, args).await,
             Self::Schedule(args) => schedule::cmd_schedule(context, args).await,
             Self::Mcp(args) => mcp::cmd_mcp(context, args),
+            Self::Hook(args) => hook::cmd_hook(context, args),
             Self::Statusline(args) => statusline::cmd_statusline(context, args).await,
             Self::Show(args) => show::cmd_show(context, args).await,
             Self::Tail(args) => tail::cmd_tail(context, args).await,

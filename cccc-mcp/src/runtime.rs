@@ -46,7 +46,8 @@ pub(crate) fn of_client(name: &str, marked: Option<&str>) -> String {
 }
 
 /// Whether each process of this program is one session.
-pub(crate) fn is_one_session(program: &str) -> bool {
+#[must_use]
+pub fn is_one_session(program: &str) -> bool {
     ONE_SESSION_EACH.contains(&program)
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod context;
 pub(crate) mod doctor;
 pub(crate) mod group;
 pub(crate) mod groups;
+pub(crate) mod hook;
 pub(crate) mod inbox;
 pub(crate) mod join;
 pub(crate) mod label;

@@ -13,7 +13,7 @@ use super::mail::Mail;
 use super::tools::{TURN, always};
 use super::{Proofs, ensure};
 use crate::Failure;
-use crate::catalog::Path;
+use crate::catalog::{Drive, Path};
 use crate::model::{Model, Script, Step};
 use crate::session::{Session, Stage};
 
@@ -95,7 +95,7 @@ fn told(stage: Stage<'_>, model: &Model, actor: &str, sent: &Sent) -> Result<Str
         }
     };
     send(Path::Start, begin, &[])();
-    let during = send(Path::Tool, begin + 1, &["--priority", "attention"]);
+    let during = send(Path::Tool, begin + 1, &["--attention"]);
     let ending = send(Path::Stop, begin + 2, &[]);
     let urgent = sent.clone();
     let mut steps: Vec<Script> = vec![
@@ -114,9 +114,16 @@ fn told(stage: Stage<'_>, model: &Model, actor: &str, sent: &Sent) -> Result<Str
     }));
     steps.push(always(Step::say("Now I am done.")));
     model.steps(steps);
-    let mut session = Session::open_long(stage)?;
+    let mut session = Session::open(stage)?;
     session.prompt("Look around.", TURN)?;
     if stage.agent.claims(Path::Prompt) && stage.agent.long().is_some() {
+        if stage.agent.drive == Drive::Once {
+            // A session of many prompts is another one, and what its start brings comes with the first.
+            session.close();
+            model.steps(vec![always(Step::say("I am here."))]);
+            session = Session::open_long(stage)?;
+            session.prompt("Are you here?", TURN)?;
+        }
         send(Path::Prompt, model.log(|log| log.requests()), &[])();
         model.steps(vec![always(Step::say("I see."))]);
         session.prompt("Look around again.", TURN)?;

@@ -13,7 +13,6 @@ use cccc_core::{ActorId, Error, ErrorKind, Group, Home, LiveSession, Result, Ses
 use tokio::sync::OnceCell;
 
 use crate::options::Options;
-use crate::runtime;
 
 /// As whom to join.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -179,11 +178,20 @@ impl Seat {
             return Err(Error::unavailable("the client has gone"));
         }
         let group = self.group().await?;
-        let Options { directory, actor, inherited_actor, runtime, agent_session, program, above, .. } =
-            &self.options;
+        let Options {
+            directory,
+            actor,
+            inherited_actor,
+            runtime,
+            runtimes,
+            agent_session,
+            program,
+            above,
+            ..
+        } = &self.options;
         let name = match runtime {
             Some(name) => name.clone(),
-            None => runtime::of_client(&locked(&self.client), self.options.marked_runtime.as_deref()),
+            None => runtimes.of_client(&locked(&self.client), self.options.marked_runtime.as_deref()),
         };
         let mut request = group.join().directory(directory).runtime(&name);
         if let Some(session) = agent_session {
@@ -191,7 +199,7 @@ impl Seat {
         }
         if let Some(program) = program {
             request = request.program(program.clone());
-            if runtime::is_one_session(&name) {
+            if runtimes.is_one_session(&name) {
                 request = request.process(program.clone());
             }
         }

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::calls::calls;
 use crate::bounds::{MAX_ANSWER_BYTES, head, size, trim};
+use crate::calls::calls;
 use crate::seat::Seated;
 
 /// How much of what is owed is named.

@@ -107,17 +107,16 @@ async fn page(call: &Call, group: &Group, after: Seq, limit: usize, wait: Durati
         let voices = group.voices().await?;
         let views: Vec<View> =
             seen.messages.iter().map(|one| View::unread(one, &voices, MAX_TEXT_BYTES)).collect();
-        let many = fitting(&views, room).max(1);
-        let inbox = match limit {
-            0 => None,
-            _ => Some(group.inbox().after(after).limit(many).without_notices().await?),
-        };
-        let none = inbox.as_ref().is_none_or(|inbox| inbox.messages.is_empty()) && notices.is_empty();
-        if !none || wait.is_zero() || over.is_elapsed() {
+        // Where there is nothing to be shown, all that came too late is said to be withheld.
+        let many = if views.is_empty() { MAX_ITEMS } else { fitting(&views, room).max(1) };
+        // After the last there can be, nothing is handed over.
+        let after = if limit == 0 { Seq(u64::MAX - 1) } else { after };
+        let inbox = group.inbox().after(after).limit(many).without_notices().await?;
+        if !inbox.messages.is_empty() || !notices.is_empty() || wait.is_zero() || over.is_elapsed() {
             if let Some(newest) = notices.last() {
                 group.execute(Command::SeeNotices { through: newest.seq }).await?;
             }
-            return Ok(listed(inbox.as_ref(), seen.unread, room, &voices, notices));
+            return Ok(listed(&inbox, room, &voices, notices));
         }
         tokio::select! {
             event = watch.next() => drop(event?),
@@ -127,16 +126,7 @@ async fn page(call: &Call, group: &Group, after: Seq, limit: usize, wait: Durati
     }
 }
 
-fn listed(
-    inbox: Option<&Inbox>,
-    unread: u64,
-    room: usize,
-    voices: &Voices,
-    notices: Vec<NoticeView>,
-) -> Listed {
-    let Some(inbox) = inbox else {
-        return Listed { messages: Vec::new(), notices, unread: Some(unread), next: None };
-    };
+fn listed(inbox: &Inbox, room: usize, voices: &Voices, notices: Vec<NoticeView>) -> Listed {
     let messages = all_unread(&inbox.messages, voices, room);
     let last = messages.last().map(|message| message.seq);
     let next = last.filter(|_| inbox.next.is_some()).map(|last| {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use cccc_core::event::{EvidenceKind, Format, NotIf, Priority};
-use cccc_core::{EventRef, Group, Principal, Result, SendRequest, Sent, Seq, TaskId};
+use cccc_core::{EventRef, Group, Principal, RelayView, Result, SendRequest, Sent, Seq, TaskId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +77,9 @@ pub(crate) struct SentAnswer {
     duplicate: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     task: Option<TaskId>,
+    /// The other groups that it has not reached yet, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    relays: Vec<RelayView>,
     /// The call that shows who got, read and answered it.
     receipts: String,
 }
@@ -88,6 +91,7 @@ impl SentAnswer {
             recipients: sent.recipients,
             duplicate: sent.duplicate,
             task,
+            relays: sent.relays,
             receipts: format!("cccc_coordination {{\"action\":\"receipts\",\"seq\":{}}}", sent.seq),
         }
     }
@@ -178,7 +182,9 @@ async fn conditions(group: &Group, written: &[String]) -> Result<Vec<NotIf>> {
     let mut conditions = Vec::with_capacity(written.len());
     for text in written {
         let text = match text.split_once(':') {
-            Some((what, number)) if number.bytes().all(|byte| byte.is_ascii_digit()) && !number.is_empty() => {
+            Some((what, number))
+                if number.bytes().all(|byte| byte.is_ascii_digit()) && !number.is_empty() =>
+            {
                 format!("{what}:{}", group.event(number).await?.id)
             }
             _ => text.clone(),

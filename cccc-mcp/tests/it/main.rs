@@ -7,6 +7,7 @@ mod identity;
 mod inbox;
 mod notify;
 mod protocol;
+mod scenario;
 mod schemas;
 mod support;
 mod teamwork;

@@ -10,7 +10,7 @@ use super::Event;
 /// How an agent's hooks are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// Claude Code, and those that took it over: Codex, Qwen Code, Droid, Auggie...
+    /// Claude Code, and those that took it over: Codex, Qwen Code, Droid...
     Claude,
     /// Gemini CLI.
     Gemini,
@@ -18,14 +18,20 @@ pub(crate) enum Form {
     Copilot,
     /// Cursor.
     Cursor,
+    /// Auggie: as Claude Code's, but for the end of a turn.
+    Auggie,
+    /// Kimi Code.
+    Kimi,
 }
 
 /// The forms, by the names by which they are asked for.
-pub(crate) const FORMS: [(&str, Form); 4] = [
+pub(crate) const FORMS: [(&str, Form); 6] = [
     ("claude", Form::Claude),
     ("gemini", Form::Gemini),
     ("copilot", Form::Copilot),
     ("cursor", Form::Cursor),
+    ("auggie", Form::Auggie),
+    ("kimi", Form::Kimi),
 ];
 
 impl Form {
@@ -39,7 +45,9 @@ impl Form {
         match (self, event) {
             (_, Event::End) => false,
             // What these say at a prompt is not shown to the model.
-            (Self::Copilot | Self::Cursor, Event::Prompt) => false,
+            (Self::Copilot | Self::Cursor | Self::Auggie, Event::Prompt) => false,
+            // Here it does not wait for what hooks say.
+            (Self::Kimi, Event::Start | Event::Tool) => false,
             _ => true,
         }
     }
@@ -51,7 +59,14 @@ impl Form {
             (Self::Claude | Self::Copilot, Event::Stop) => json!({"decision": "block", "reason": text}),
             (Self::Gemini, Event::Stop) => json!({"decision": "deny", "reason": text}),
             (Self::Cursor, Event::Stop) => json!({"followup_message": text}),
-            (Self::Claude | Self::Gemini, _) => json!({"hookSpecificOutput": {
+            (Self::Auggie, Event::Stop) => json!({"hookSpecificOutput": {
+                "hookEventName": self.name_of(event),
+                "decision": "block",
+                "reason": text,
+            }}),
+            (Self::Kimi, Event::Stop) => self.denies(name, text),
+            (Self::Kimi, _) => json!({"message": text}),
+            (Self::Claude | Self::Gemini | Self::Auggie, _) => json!({"hookSpecificOutput": {
                 "hookEventName": name.unwrap_or_else(|| self.name_of(event)),
                 "additionalContext": text,
             }}),
@@ -63,7 +78,7 @@ impl Form {
     /// The answer that keeps a tool from being used, with the reason that the model is given.
     pub(crate) fn denies(self, name: Option<&str>, text: &str) -> Value {
         match self {
-            Self::Claude => json!({"hookSpecificOutput": {
+            Self::Claude | Self::Auggie | Self::Kimi => json!({"hookSpecificOutput": {
                 "hookEventName": name.unwrap_or_else(|| self.name_of(Event::BeforeTool)),
                 "permissionDecision": "deny",
                 "permissionDecisionReason": text,

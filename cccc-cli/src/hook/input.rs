@@ -63,6 +63,7 @@ struct Raw {
     toolArgs: Value,
     tool_use_id: Value,
     toolUseId: Value,
+    tool_call_id: Value,
     stop_hook_active: Value,
     stopHookActive: Value,
     loop_count: Value,
@@ -105,7 +106,7 @@ impl Input {
             reason: word([&raw.reason]),
             turn: word([&raw.turn_id, &raw.prompt_id, &raw.generation_id]),
             tool: word([&raw.tool_name, &raw.toolName]),
-            tool_use: word([&raw.tool_use_id, &raw.toolUseId]),
+            tool_use: word([&raw.tool_use_id, &raw.toolUseId, &raw.tool_call_id]),
             tool_input: arguments(raw.tool_input).or_else(|| arguments(raw.toolArgs)).unwrap_or_default(),
             goes_on: [&raw.stop_hook_active, &raw.stopHookActive].contains(&&Value::Bool(true))
                 || raw.loop_count.as_u64().is_some_and(|count| count > 0),

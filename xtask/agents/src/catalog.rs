@@ -31,6 +31,9 @@ pub(crate) struct Agent {
     pub(crate) native: Option<Native>,
     #[serde(default)]
     pub(crate) paths: Vec<Path>,
+    /// How often it shows the model what a hook said once, by path, where that is more than once.
+    #[serde(default)]
+    pub(crate) copies: BTreeMap<String, usize>,
     #[serde(default)]
     pub(crate) env: BTreeMap<String, String>,
     #[serde(default)]

@@ -23,6 +23,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) name: &'a str,
     pub(crate) agent: &'a Agent,
     pub(crate) port: u16,
+    /// Who its environment says that it is.
+    pub(crate) actor: Option<&'a str>,
 }
 
 impl Stage<'_> {
@@ -31,6 +33,9 @@ impl Stage<'_> {
         let mut command = self.place.agent(self.tools, self.name, self.agent, self.port);
         let filled = |word: &String| self.place.filled(word, self.port).replace("{prompt}", prompt);
         command.args(arguments.iter().map(filled));
+        if let Some(actor) = self.actor {
+            command.env("CCCC_ACTOR_ID", actor);
+        }
         command
     }
 }
@@ -48,16 +53,16 @@ pub(crate) struct Session<'a> {
 impl<'a> Session<'a> {
     /// Starts the agent, as far as it starts before it is told something.
     pub(crate) fn open(stage: Stage<'a>) -> Result<Self, Failure> {
-        Self::start(stage, stage.agent.drive, &stage.agent.run)
+        Self::start(stage, stage.agent.drive, &stage.agent.run, None)
     }
 
-    /// The same, for more than one prompt where that can be.
-    pub(crate) fn open_long(stage: Stage<'a>) -> Result<Self, Failure> {
+    /// The same, for more than one prompt where that can be; the session that was, where the agent knows it.
+    pub(crate) fn open_long(stage: Stage<'a>, again: Option<&str>) -> Result<Self, Failure> {
         let (drive, run) = stage.agent.long().unwrap_or((stage.agent.drive, &stage.agent.run));
-        Self::start(stage, drive, run)
+        Self::start(stage, drive, run, again)
     }
 
-    fn start(stage: Stage<'a>, drive: Drive, run: &[String]) -> Result<Self, Failure> {
+    fn start(stage: Stage<'a>, drive: Drive, run: &[String], again: Option<&str>) -> Result<Self, Failure> {
         let mut session =
             Self { stage, drive, running: None, thread: String::new(), calls: 0, said: String::new() };
         if !matches!(drive, Drive::Once | Drive::None) {
@@ -67,7 +72,7 @@ impl<'a> Session<'a> {
         let cwd = stage.place.project();
         let opened = match drive {
             Drive::Once | Drive::Claude | Drive::None => Ok(()),
-            Drive::Codex => session.open_codex(&cwd.to_string_lossy(), until),
+            Drive::Codex => session.open_codex(&cwd.to_string_lossy(), again, until),
             Drive::Acp => session.open_acp(&cwd.to_string_lossy(), until),
         };
         match opened {
@@ -87,6 +92,11 @@ impl<'a> Session<'a> {
             Drive::Acp => self.prompt_acp(text, until),
         };
         told.map_err(|why| self.explained(&why))
+    }
+
+    /// What the agent calls this session, if it knows it again by that.
+    pub(crate) fn thread(&self) -> Option<&str> {
+        Some(self.thread.as_str()).filter(|_| self.drive == Drive::Codex)
     }
 
     /// What it said so far.
@@ -133,7 +143,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn open_codex(&mut self, cwd: &str, until: Instant) -> Result<(), Failure> {
+    fn open_codex(&mut self, cwd: &str, again: Option<&str>, until: Instant) -> Result<(), Failure> {
         let client = json!({"name": "cccc-agents", "title": "CCCC's suite", "version": "1"});
         self.call(
             "initialize",
@@ -141,7 +151,10 @@ impl<'a> Session<'a> {
             until,
         )?;
         self.send(&json!({"jsonrpc": "2.0", "method": "initialized"}))?;
-        let started = self.call("thread/start", json!({"cwd": cwd}), until)?;
+        let started = match again {
+            Some(thread) => self.call("thread/resume", json!({"threadId": thread}), until)?,
+            None => self.call("thread/start", json!({"cwd": cwd}), until)?,
+        };
         self.thread = text_at(&started, "/thread/id")?;
         Ok(())
     }

@@ -46,7 +46,14 @@ pub(crate) fn hold(tools: &Tools, cccc: &Path, agents: &BTreeMap<String, Agent>)
     let stages: Vec<Stage<'_>> = stages
         .into_iter()
         .zip(&models)
-        .map(|((name, agent), model)| Stage { tools, place: &place, name, agent, port: model.port() })
+        .map(|((name, agent), model)| Stage {
+            tools,
+            place: &place,
+            name,
+            agent,
+            port: model.port(),
+            actor: None,
+        })
         .collect();
     if proofs.prove("setup", || prepared(&place, &stages)) && proofs.prove("talk", || talk(&stages, &models))
     {

@@ -1,20 +1,23 @@
 //! That a message reaches the model through our hooks, in the moment that is claimed and once, and that the ledger
 //! knows.
 //!
-//! One session: mail waits when it starts; urgent mail comes while a tool works; mail comes when the turn is about
-//! to end; mail waits when it is told the next thing. The mail that was urgent is acknowledged with our tools, which
-//! only the actor to whom the hooks gave it can do.
+//! Mail waits for an actor that the environment names, and comes with the start of its session. Then a session that
+//! nobody named: urgent mail comes while a tool works; mail comes when the turn is about to end; mail waits when it is
+//! told the next thing. It is sent to whom our tools say that the session is, so it only comes if the hooks and the
+//! server of tools are the same actor; what was urgent is acknowledged with our tools, which nobody else can.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
 use super::mail::Mail;
-use super::tools::{TURN, always};
+use super::tools::{Found, TURN, always, found, have};
 use super::{Proofs, ensure};
 use crate::Failure;
 use crate::catalog::{Drive, Path};
+use crate::model::request::{Request, field};
 use crate::model::{Model, Script, Step};
+use crate::place::Place;
 use crate::session::{Session, Stage};
 
 /// A message and the request in which it must be.
@@ -25,19 +28,46 @@ struct Expected {
     request: usize,
 }
 
-/// What was sent, as the script sends it.
-type Sent = Arc<Mutex<Vec<Result<Expected, Failure>>>>;
+/// Sends what the claimed paths are to bring, and remembers it for the proof.
+#[derive(Clone)]
+struct Sender {
+    place: Arc<Place>,
+    claims: Vec<Path>,
+    sent: Arc<Mutex<Vec<Result<Expected, Failure>>>>,
+}
+
+impl Sender {
+    /// Sends it, if the path is claimed; it must be in the request of this number.
+    fn send(&self, path: Path, to: &str, request: usize, more: &[&str]) -> Option<u64> {
+        if !self.claims.contains(&path) {
+            return None;
+        }
+        let mail = Mail::send(&self.place, to, path.name(), more);
+        let seq = mail.as_ref().ok().map(|mail| mail.seq);
+        let expected = mail.map(|mail| Expected { path, mail, request });
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(expected);
+        seq
+    }
+}
+
+/// Whom the environment names.
+const NAMED: &str = "zoe";
 
 /// Proves each path that is claimed.
-pub(crate) fn prove(proofs: &mut Proofs, stage: Stage<'_>, model: &Model, actor: &str) {
+pub(crate) fn prove(proofs: &mut Proofs, stage: Stage<'_>, model: &Model) {
     if !proofs.prove("hooks set up", || set_up(stage)) {
         return;
     }
-    let sent = Sent::default();
-    if !proofs.prove("told by hooks", || told(stage, model, actor, &sent)) {
-        return;
+    let claims = stage.agent.paths.clone();
+    let sender = Sender { place: stage.place.clone(), claims, sent: Arc::default() };
+    if stage.agent.claims(Path::Start) {
+        proofs.prove("begins", || begins(stage, model, &sender));
     }
-    let all = std::mem::take(&mut *sent.lock().unwrap_or_else(PoisonError::into_inner));
+    proofs.prove("works", || works(stage, model, &sender));
+    if stage.agent.claims(Path::Prompt) && stage.agent.drive == Drive::Once {
+        proofs.prove("goes on", || goes_on(stage, model, &sender));
+    }
+    let all = std::mem::take(&mut *sender.sent.lock().unwrap_or_else(PoisonError::into_inner));
     for one in all {
         match one {
             Ok(expected) => {
@@ -52,7 +82,8 @@ pub(crate) fn prove(proofs: &mut Proofs, stage: Stage<'_>, model: &Model, actor:
 
 impl Expected {
     fn arrived(&self, stage: Stage<'_>, model: &Model) -> Result<String, Failure> {
-        let first = self.mail.arrived_once(stage.place, model, "hook")?;
+        let copies = stage.agent.copies.get(self.path.name()).copied().unwrap_or(1);
+        let first = self.mail.arrived_once(stage.place, model, "hook", copies)?;
         ensure(first.request == self.request, || {
             format!("it came with request {}, not {}", first.request + 1, self.request + 1)
         })?;
@@ -73,66 +104,88 @@ fn set_up(stage: Stage<'_>) -> Result<String, Failure> {
     Ok(String::new())
 }
 
-/// Holds the session.
-fn told(stage: Stage<'_>, model: &Model, actor: &str, sent: &Sent) -> Result<String, Failure> {
+/// A session that is named by its environment begins, with mail.
+fn begins(stage: Stage<'_>, model: &Model, sender: &Sender) -> Result<String, Failure> {
+    stage.place.cccc(&["actor", "add", NAMED])?;
+    sender.send(Path::Start, NAMED, model.log(|log| log.requests()), &[]);
+    model.steps(vec![always(Step::say("I have begun."))]);
+    let mut session = Session::open(Stage { actor: Some(NAMED), ..stage })?;
+    session.prompt("Look around.", TURN)?;
+    session.close();
+    Ok(format!("as {NAMED}"))
+}
+
+/// A session that nobody named works; where it can be told more, it is.
+fn works(stage: Stage<'_>, model: &Model, sender: &Sender) -> Result<String, Failure> {
     let Some(native) = &stage.agent.native else {
         return Err("agents.toml names no tool of its own".to_owned());
     };
-    let arguments: Value = serde_json::from_str(&stage.place.filled(&native.arguments, stage.port))
-        .map_err(|e| format!("agents.toml: the arguments of {}: {e}", native.tool))?;
     let tool = native.tool.clone();
-    let begin = model.log(|log| log.requests());
-    // Sends what the claimed path is to bring, with the request in which it must be.
-    let send = |path: Path, request: usize, more: &'static [&'static str]| {
-        let (place, actor, sent) = (stage.place.clone(), actor.to_owned(), sent.clone());
-        let claimed = stage.agent.claims(path);
-        move || {
-            if claimed {
-                let mail = Mail::send(&place, &actor, path.name(), more);
-                let expected = mail.map(|mail| Expected { path, mail, request });
-                sent.lock().unwrap_or_else(PoisonError::into_inner).push(expected);
+    let arguments: Value = serde_json::from_str(&stage.place.filled(&native.arguments, stage.port))
+        .map_err(|e| format!("agents.toml: the arguments of {tool}: {e}"))?;
+    let (actor, urgent): (Found<String>, Found<u64>) = Default::default();
+    let (during, ending) = (sender.clone(), sender.clone());
+    let (known, seq) = (actor.clone(), urgent.clone());
+    model.steps(vec![
+        always(Step::call("cccc_bootstrap", json!({}))),
+        learning(&actor, move |request, id| {
+            if let Some(number) = during.send(Path::Tool, id, request.number + 1, &["--attention"]) {
+                found(&seq, number);
             }
-        }
-    };
-    send(Path::Start, begin, &[])();
-    let during = send(Path::Tool, begin + 1, &["--attention"]);
-    let ending = send(Path::Stop, begin + 2, &[]);
-    let urgent = sent.clone();
-    let mut steps: Vec<Script> = vec![
-        Box::new(move |_| {
-            during();
             Step::call(&tool, arguments.clone())
         }),
-        Box::new(move |_| {
-            ending();
+        Box::new(move |request| {
+            if let Ok(id) = have(&known, "bootstrap") {
+                ending.send(Path::Stop, &id, request.number + 1, &[]);
+            }
             Step::say("I think that I am done.")
         }),
-    ];
-    steps.push(Box::new(move |_| match urgent_seq(&urgent) {
-        Some(seq) => Step::call("cccc_message_ack", json!({"seq": seq})),
-        None => Step::say("I am done."),
-    }));
-    steps.push(always(Step::say("Now I am done.")));
-    model.steps(steps);
+        Box::new(move |_| match have(&urgent, "its tool") {
+            Ok(seq) => Step::call("cccc_message_ack", json!({"seq": seq})),
+            Err(_) => Step::say("I am done."),
+        }),
+        always(Step::say("Now I am done.")),
+    ]);
     let mut session = Session::open(stage)?;
     session.prompt("Look around.", TURN)?;
-    if stage.agent.claims(Path::Prompt) && stage.agent.long().is_some() {
-        if stage.agent.drive == Drive::Once {
-            // A session of many prompts is another one, and what its start brings comes with the first.
-            session.close();
-            model.steps(vec![always(Step::say("I am here."))]);
-            session = Session::open_long(stage)?;
-            session.prompt("Are you here?", TURN)?;
-        }
-        send(Path::Prompt, model.log(|log| log.requests()), &[])();
-        model.steps(vec![always(Step::say("I see."))]);
-        session.prompt("Look around again.", TURN)?;
+    let id = have(&actor, "bootstrap").map_err(|why| format!("{why}; it said:\n{}", session.said()))?;
+    if stage.agent.drive != Drive::Once {
+        told_more(&mut session, model, sender, &id)?;
     }
     session.close();
-    Ok(format!("{} requests", model.log(|log| log.requests()) - begin))
+    Ok(format!("as {id}"))
 }
 
-fn urgent_seq(sent: &Sent) -> Option<u64> {
-    let sent = sent.lock().unwrap_or_else(PoisonError::into_inner);
-    sent.iter().flatten().find(|one| one.path == Path::Tool).map(|one| one.mail.seq)
+/// A session of many prompts, for agents that are mostly run for one.
+fn goes_on(stage: Stage<'_>, model: &Model, sender: &Sender) -> Result<String, Failure> {
+    let actor: Found<String> = Found::default();
+    model.steps(vec![
+        always(Step::call("cccc_bootstrap", json!({}))),
+        learning(&actor, |_, _| Step::say("I am here.")),
+    ]);
+    let mut session = Session::open_long(stage, None)?;
+    session.prompt("Join the group of this directory.", TURN)?;
+    let id = have(&actor, "bootstrap").map_err(|why| format!("{why}; it said:\n{}", session.said()))?;
+    told_more(&mut session, model, sender, &id)?;
+    session.close();
+    Ok(format!("as {id}"))
+}
+
+/// Tells the agent the next thing, with mail that waits.
+fn told_more(session: &mut Session<'_>, model: &Model, sender: &Sender, id: &str) -> Result<(), Failure> {
+    model.steps(vec![always(Step::say("I see."))]);
+    sender.send(Path::Prompt, id, model.log(|log| log.requests()), &[]);
+    session.prompt("Look around again.", TURN)
+}
+
+/// The step that learns from our tools who the session is, and then takes the next.
+fn learning(actor: &Found<String>, then: impl Fn(&Request, &str) -> Step + Send + 'static) -> Script {
+    let actor = actor.clone();
+    Box::new(move |request| match request.last_tool().and_then(|text| field(text, "actor")) {
+        Some(Value::String(id)) => {
+            found(&actor, id.clone());
+            then(request, &id)
+        }
+        _ => Step::say("I don't know who I am."),
+    })
 }

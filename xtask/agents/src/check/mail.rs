@@ -33,10 +33,18 @@ impl Mail {
         Ok(Self { text, seq })
     }
 
-    /// That it reached the model once, and where; and that the ledger says the same.
-    pub(crate) fn arrived_once(&self, place: &Place, model: &Model, door: &str) -> Result<First, Failure> {
-        let Reached { times, first } = model.log(|log| log.reached(&self.text));
+    /// That it reached the model once, and where; and that the ledger says the same. `copies`: how often the agent
+    /// shows what it is told once.
+    pub(crate) fn arrived_once(
+        &self,
+        place: &Place,
+        model: &Model,
+        door: &str,
+        copies: usize,
+    ) -> Result<First, Failure> {
+        let Reached { times, copies: shown, first } = model.log(|log| log.reached(&self.text));
         ensure(times == 1, || format!("{} reached the model {times} times, not once", self.text))?;
+        ensure(shown == copies, || format!("{} was shown {shown} times, not {copies}", self.text))?;
         let first = first.ok_or("it reached the model nowhere")?;
         let receipt = self.receipt(place)?;
         let word = |key: &str| receipt.get(key).and_then(Value::as_str).unwrap_or_default();

@@ -78,12 +78,12 @@ pub(crate) fn agent(tools: &Tools, cccc: &std::path::Path, name: &str, agent: &A
             return proofs;
         }
     };
-    let stage = Stage { tools, place: &place, name, agent, port: model.port() };
-    let actor = tools::prove(&mut proofs, stage, &model);
-    if let Some(actor) = actor {
-        identity::prove(&mut proofs, stage, &model, &actor);
+    let stage = Stage { tools, place: &place, name, agent, port: model.port(), actor: None };
+    let seen = tools::prove(&mut proofs, stage, &model);
+    if let Some((actor, thread)) = seen {
+        identity::prove(&mut proofs, stage, &model, &actor, thread.as_deref());
         if agent.has_hooks() {
-            hooks::prove(&mut proofs, stage, &model, &actor);
+            hooks::prove(&mut proofs, stage, &model);
         }
     }
     proofs.prove("ledger", || verified(&place));
@@ -99,7 +99,7 @@ pub(crate) fn agent(tools: &Tools, cccc: &std::path::Path, name: &str, agent: &A
 
 /// That `cccc setup` registers our server with the agent.
 pub(crate) fn set_up(stage: Stage<'_>) -> Result<String, Failure> {
-    let Stage { place, tools, name, agent, port } = stage;
+    let Stage { place, tools, name, agent, port, .. } = stage;
     place.furnish(agent, port)?;
     let path = tools.path(name, agent);
     place.cccc_beside(&["setup", "--runtime", name], &path)?;

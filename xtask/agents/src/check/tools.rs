@@ -41,8 +41,12 @@ pub(crate) fn always(step: Step) -> Script {
     Box::new(move |_| step.clone())
 }
 
-/// Proves it all. The answer is the actor that the agent became.
-pub(crate) fn prove(proofs: &mut Proofs, stage: Stage<'_>, model: &Model) -> Option<String> {
+/// Proves it all. The answer is the actor that the agent became, and its own word for the session, if it says one.
+pub(crate) fn prove(
+    proofs: &mut Proofs,
+    stage: Stage<'_>,
+    model: &Model,
+) -> Option<(String, Option<String>)> {
     let prepared = || {
         stage.place.cccc(&["attach"])?;
         stage.place.cccc(&["actor", "add", LEAD])?;
@@ -57,18 +61,18 @@ pub(crate) fn prove(proofs: &mut Proofs, stage: Stage<'_>, model: &Model) -> Opt
     if stage.agent.drive == Drive::None {
         return None;
     }
-    let (actor, mail) = (Found::default(), Found::default());
+    let (actor, mail, thread) = (Found::default(), Found::default(), Found::default());
     let script = first_script(stage.place, &actor, &mail);
-    if !proofs.prove("calls our tools", || called(stage, model, script, &actor)) {
+    if !proofs.prove("calls our tools", || called(stage, model, script, &actor, &thread)) {
         return None;
     }
     proofs.prove("inbox", || {
         let mail: Mail = have(&mail, "its inbox")??;
-        let first = mail.arrived_once(stage.place, model, "pull")?;
+        let first = mail.arrived_once(stage.place, model, "pull", 1)?;
         from_a_tool(&first)?;
         Ok(format!("exactly once, in request {}", first.request + 1))
     });
-    have(&actor, "bootstrap").ok()
+    Some((have(&actor, "bootstrap").ok()?, have(&thread, "its session").ok()))
 }
 
 /// That the agent itself says that it reaches our server.
@@ -117,11 +121,15 @@ fn called(
     model: &Model,
     script: Vec<Script>,
     actor: &Found<String>,
+    thread: &Found<String>,
 ) -> Result<String, Failure> {
     model.steps(script);
     let mut session = Session::open(stage)?;
     session.prompt("Join the group of this directory and greet the lead.", TURN)?;
     let id = have(actor, "bootstrap").map_err(|why| format!("{why}; it said:\n{}", session.said()))?;
+    if let Some(id) = session.thread() {
+        found(thread, id.to_owned());
+    }
     session.close();
     let sent = sent_with(stage.place, HELLO)?;
     let [(by, event)] = sent.as_slice() else {

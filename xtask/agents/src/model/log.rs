@@ -33,8 +33,10 @@ pub(crate) struct First {
 /// How a text reached the model.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Reached {
-    /// How often it newly came, not counting that history is sent again with each request.
+    /// With how many requests it newly came, not counting that history is sent again with each.
     pub(crate) times: usize,
+    /// How often it stood in what newly came, in all.
+    pub(crate) copies: usize,
     pub(crate) first: Option<First>,
 }
 
@@ -45,12 +47,14 @@ impl Log {
         Ok(Self { dir, requests: Vec::new(), sides: Vec::new(), asides: Vec::new(), written: 0 })
     }
 
-    /// A request of the session itself.
-    pub(super) fn asked(&mut self, request: &Request, text: &str) {
+    /// A request of the session itself; its number, from 0.
+    pub(super) fn asked(&mut self, request: &Request, text: &str) -> usize {
         self.write("asked.json", text);
+        let number = self.requests.len();
         if self.requests.len() < MAX_REQUESTS {
             self.requests.push(request.clone());
         }
+        number
     }
 
     /// A request on the side.
@@ -100,7 +104,8 @@ impl Log {
         let mut before = 0;
         for (number, request) in self.requests.iter().enumerate() {
             let now = request.count(text);
-            reached.times += now.saturating_sub(before);
+            reached.times += usize::from(now > before);
+            reached.copies += now.saturating_sub(before);
             before = now;
             if reached.first.is_none() {
                 let part =
@@ -133,7 +138,7 @@ mod tests {
         ask(&[("user", "begin"), ("assistant", "word"), ("tool", "a word"), ("user", "go on")]);
         assert_eq!(
             log.reached("word"),
-            Reached { times: 1, first: Some(First { request: 1, from: From::Tool }) }
+            Reached { times: 1, copies: 1, first: Some(First { request: 1, from: From::Tool }) }
         );
         let mut ask = |text: &str| {
             log.asked(
@@ -142,7 +147,9 @@ mod tests {
             );
         };
         ask("a word and a word");
-        assert_eq!(log.reached("word").times, 2);
+        assert_eq!((log.reached("word").times, log.reached("word").copies), (2, 2));
+        ask("a word, a word, and two more: word word");
+        assert_eq!((log.reached("word").times, log.reached("word").copies), (3, 4));
         assert_eq!(log.reached("silence"), Reached::default());
     }
 }

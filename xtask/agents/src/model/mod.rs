@@ -174,7 +174,7 @@ impl Shared {
         text: &str,
         body: &Value,
     ) -> (String, &'static str) {
-        let request = Request::of(api, body);
+        let mut request = Request::of(api, body);
         if !request.is_main() {
             locked(&self.log).side(path, &request, text);
             let wants_json = text.contains("application/json") || text.contains("json_schema");
@@ -185,7 +185,7 @@ impl Shared {
         let said = match &*last {
             Some((asked, said)) if asked == text => said.clone(),
             _ => {
-                locked(&self.log).asked(&request, text);
+                request.number = locked(&self.log).asked(&request, text);
                 let said = self.next(&request, number);
                 locked(&self.log).said(&format!("{said:?}"));
                 said

@@ -43,6 +43,8 @@ pub(crate) struct Offered {
 /// A request to the model.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
+    /// Which request of the session itself it is, from 0.
+    pub(crate) number: usize,
     pub(crate) parts: Vec<Part>,
     pub(crate) tools: Vec<Offered>,
 }
@@ -56,7 +58,7 @@ impl Request {
             Api::Chat => parts.chat(body),
             Api::Gemini => parts.gemini(body),
         }
-        Self { parts: parts.0, tools: tools(body) }
+        Self { number: 0, parts: parts.0, tools: tools(body) }
     }
 
     /// The offered tool that is meant by a name without the agent's own prefix.

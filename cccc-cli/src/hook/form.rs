@@ -64,7 +64,7 @@ impl Form {
                 "decision": "block",
                 "reason": text,
             }}),
-            (Self::Kimi, Event::Stop) => self.denies(name, text),
+            (Self::Kimi, Event::Stop) => self.denies(name.or(Some("Stop")), text),
             (Self::Kimi, _) => json!({"message": text}),
             (Self::Claude | Self::Gemini | Self::Auggie, _) => json!({"hookSpecificOutput": {
                 "hookEventName": name.unwrap_or_else(|| self.name_of(event)),

@@ -266,8 +266,8 @@ fn a_dry_run_shows_the_hooks_and_changes_nothing() {
 fn hooks_that_cannot_be_read_for_sure_are_left_alone() {
     for (text, why) in [
         ("{\"hooks\": {", "left as it is"),
-        ("{\"hooks\": []}", "`hooks` is neither a table nor a list"),
-        ("{\"hooks\": {\"Stop\": {}}}", "`Stop` is neither a table nor a list"),
+        ("{\"hooks\": []}", "`hooks` is not a table"),
+        ("{\"hooks\": {\"Stop\": {}}}", "`Stop` is not a list"),
         ("{\"hooks\": 1, \"hooks\": 2}", "there twice"),
     ] {
         let person = Person::new();

@@ -6,6 +6,7 @@ mod bundle;
 mod coord;
 mod demo;
 mod doctor;
+mod doctor_agents;
 mod errors;
 mod group;
 mod help;
@@ -21,6 +22,7 @@ mod outside;
 mod relay;
 #[cfg(unix)]
 mod setup;
+mod setup_hooks;
 mod speaking;
 mod statusline;
 mod support;

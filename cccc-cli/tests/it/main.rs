@@ -13,6 +13,7 @@ mod join;
 mod ledger;
 mod life;
 mod mcp;
+mod memory;
 mod message;
 mod outside;
 mod relay;

@@ -102,6 +102,7 @@ pub use engine::Executed;
 pub use error::{Damage, Error, ErrorKind, Result};
 pub use event::{Body, Event};
 pub use group::Collected;
+pub use group::Roster;
 pub use group::{
     ActorView, AddActorRequest, Group, GroupSummary, History, HistoryRequest, Inbox, InboxRequest,
     IntoEventRef, JoinRequest, Joined, LiveSession, Member, Message, ObligationsRequest, RemoveActorRequest,
@@ -113,7 +114,6 @@ pub use group::{
     AgentStateRequest, DEFAULT_LEASE, DEFAULT_VOTE, IntoReservationId, IntoVoteId, LabelsRequest,
     OpenVoteRequest, ReserveRequest, SetContextRequest,
 };
-pub use group::Roster;
 pub use group::{ScheduleRequest, ScheduleView};
 pub use group::{Standing, Voices};
 pub use home::{Attached, FileSystem, GroupEntry, HOME_VARIABLE, Home, HomeOptions, Imported, Scope};

@@ -1,6 +1,8 @@
 //! Looking after the memory: how much there is, whether it is sound, and what tidies it up.
 
-use cccc_core::{ActorId, Error, Result, Seq, Timestamp};
+use std::time::Duration;
+
+use cccc_core::{ActorId, Error, Result, Seq};
 use rusqlite::{OptionalExtension, Transaction, params};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -193,11 +195,11 @@ impl Memory {
         Ok(Rebuilt { notes })
     }
 
-    /// Removes for ever what was forgotten before a time (by default: now), and what its text has left in the file.
+    /// Removes for ever what was forgotten so long ago or longer, and what its text has left in the file.
     ///
     /// # Errors
     /// `Refused` for peers.
-    pub async fn purge(&self, before: Option<Timestamp>) -> Result<Purged> {
+    pub async fn purge(&self, older_than: Duration) -> Result<Purged> {
         let (who, roster) = self.asked().await?;
         who.may(Care::Purge)?;
         may_write(&roster)?;
@@ -205,16 +207,17 @@ impl Memory {
             return Ok(Purged { notes: 0, compacted: true });
         };
         let notes = store.write(|db| {
-            let before = before.map_or(i64::MAX, Timestamp::as_millis);
+            let age = i64::try_from(older_than.as_millis()).unwrap_or(i64::MAX);
+            let last = roster.at.as_millis().saturating_sub(age);
             for table in ["tag", "source"] {
                 db.execute(
                     &format!(
-                        "DELETE FROM {table} WHERE note IN (SELECT id FROM note WHERE forgotten_at < ?)"
+                        "DELETE FROM {table} WHERE note IN (SELECT id FROM note WHERE forgotten_at <= ?)"
                     ),
-                    [before],
+                    [last],
                 )?;
             }
-            let notes = db.execute("DELETE FROM note WHERE forgotten_at < ?", [before])?;
+            let notes = db.execute("DELETE FROM note WHERE forgotten_at <= ?", [last])?;
             // Merges the index into one piece, in which there is nothing of what was taken out.
             db.execute_batch("INSERT INTO note_index (note_index) VALUES ('optimize')")?;
             Ok(u64::try_from(notes).unwrap_or(u64::MAX))

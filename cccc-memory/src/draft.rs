@@ -3,7 +3,7 @@
 use cccc_core::{Error, EventRef, Label, Result};
 
 use crate::note::{
-    MAX_KEY_BYTES, MAX_SOURCES, MAX_SUPERSEDED, MAX_TAGS, MAX_TEXT_BYTES, NoteId, Origin, Scope,
+    MAX_CLIENT_ID_BYTES, MAX_SOURCES, MAX_SUPERSEDED, MAX_TAGS, MAX_TEXT_BYTES, NoteId, Origin, Scope,
 };
 
 /// A note to be added.
@@ -19,8 +19,8 @@ pub struct Draft {
     pub sources: Vec<EventRef>,
     /// The notes that it says better: at most 20. They are told no more.
     pub supersedes: Vec<NoteId>,
-    /// Under the same key, the same author adds the same note once.
-    pub key: Option<String>,
+    /// A key of one's own that makes a retry safe: under the same one, an author adds the same note once.
+    pub client_id: Option<String>,
 }
 
 impl Draft {
@@ -46,9 +46,9 @@ impl Draft {
         }
         self.supersedes.sort_unstable();
         self.supersedes.dedup();
-        match &self.key {
-            Some(key) if key.is_empty() || key.len() > MAX_KEY_BYTES || key.contains('\0') => {
-                Err(Error::invalid(format!("a key has 1 to {MAX_KEY_BYTES} bytes, and no NUL"))
+        match &self.client_id {
+            Some(id) if id.is_empty() || id.len() > MAX_CLIENT_ID_BYTES || id.contains('\0') => {
+                Err(Error::invalid(format!("a client_id has 1 to {MAX_CLIENT_ID_BYTES} bytes, and no NUL"))
                     .hint("any name that is the same when you try again: fix-123-lesson"))
             }
             _ => Ok(self),

@@ -48,8 +48,8 @@ pub use admin::{Compacted, HandedOver, Heir, Owned, Purged, Rebuilt, Stats, Verd
 pub use draft::{Change, Draft};
 pub use memory::Memory;
 pub use note::{
-    MAX_KEY_BYTES, MAX_NOTES, MAX_SOURCES, MAX_SUPERSEDED, MAX_TAGS, MAX_TEXT_BYTES, Note, NoteId, Scope,
-    Source,
+    MAX_CLIENT_ID_BYTES, MAX_NOTES, MAX_SOURCES, MAX_SUPERSEDED, MAX_TAGS, MAX_TEXT_BYTES, Note, NoteId,
+    Scope, Source,
 };
 pub use query::{MAX_LIMIT, Matched, Query, Which};
 pub use read::{Found, Hit, Page};

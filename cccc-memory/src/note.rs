@@ -18,7 +18,7 @@ pub const MAX_SOURCES: usize = 20;
 /// The most notes that one note supersedes at once.
 pub const MAX_SUPERSEDED: usize = 20;
 /// The longest key under which a note is added once, in bytes.
-pub const MAX_KEY_BYTES: usize = 128;
+pub const MAX_CLIENT_ID_BYTES: usize = 128;
 
 /// The id of a note, `n12`. The letter may be left out where one is read.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]

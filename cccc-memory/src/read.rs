@@ -27,6 +27,12 @@ pub struct Hit {
     pub excerpt: Option<String>,
 }
 
+impl From<Note> for Hit {
+    fn from(note: Note) -> Self {
+        Self { note, excerpt: None }
+    }
+}
+
 /// What a search found, the best first; of equals the newest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[non_exhaustive]

@@ -16,7 +16,7 @@ CREATE TABLE note (
     -- Of whose it is and what it says.
     digest        BLOB NOT NULL,
     -- The key it was added under, and a digest of all that was said then.
-    client_key    TEXT,
+    client_id     TEXT,
     key_digest    BLOB,
     -- Last, so that looking at the rest does not read it.
     text          TEXT NOT NULL
@@ -24,7 +24,7 @@ CREATE TABLE note (
 CREATE INDEX note_by_digest ON note (digest);
 CREATE INDEX note_by_time ON note (updated_at, id);
 CREATE INDEX note_by_author ON note (author, updated_at, id);
-CREATE UNIQUE INDEX note_by_key ON note (author, ifnull(author_at, 0), client_key) WHERE client_key IS NOT NULL;
+CREATE UNIQUE INDEX note_by_key ON note (author, ifnull(author_at, 0), client_id) WHERE client_id IS NOT NULL;
 
 CREATE TABLE tag (
     tag  TEXT NOT NULL,

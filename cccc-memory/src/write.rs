@@ -158,7 +158,7 @@ struct New<'a> {
 impl New<'_> {
     fn added(self, db: &Transaction<'_>) -> Done<(Stored, bool)> {
         let Self { who, draft, now, .. } = self;
-        let key = draft.key.as_ref().map(|key| (key, self.key_digest()));
+        let key = draft.client_id.as_ref().map(|key| (key, self.key_digest()));
         if let Some((key, digest)) = &key
             && let Some(note) = self.under_key(db, key, digest)?
         {
@@ -197,7 +197,7 @@ impl New<'_> {
         }
         if let Some((key, digest)) = key.filter(|_| !duplicate) {
             db.execute(
-                "UPDATE note SET client_key = ?, key_digest = ? WHERE id = ?",
+                "UPDATE note SET client_id = ?, key_digest = ? WHERE id = ?",
                 params![key, digest, better.id.0],
             )?;
         }
@@ -210,7 +210,7 @@ impl New<'_> {
         let before: Option<(i64, Vec<u8>)> = db
             .query_row(
                 "SELECT id, key_digest FROM note
-                 WHERE author = ? AND ifnull(author_at, 0) = ? AND client_key = ?",
+                 WHERE author = ? AND ifnull(author_at, 0) = ? AND client_id = ?",
                 params![self.who.principal.to_string(), signed(at), key],
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )
@@ -219,11 +219,11 @@ impl New<'_> {
             None => Ok(None),
             Some((id, known)) if known == digest => stored(db, NoteId(id)),
             Some((id, _)) => Err(Error::conflict(format!(
-                "{} added another note under this key: {}",
+                "{} added another note under this client_id: {}",
                 self.who.principal,
                 NoteId(id)
             ))
-            .hint("use another key, or edit that note")
+            .hint("use another client_id, or edit that note")
             .into()),
         }
     }

@@ -17,6 +17,7 @@ mod join;
 mod ledger;
 mod life;
 mod mcp;
+mod memory;
 mod message;
 mod outside;
 mod relay;

@@ -148,7 +148,7 @@ fn apply(memories: &[Memory], model: &mut Model, next: &mut usize, step: &Step) 
             assert_eq!(done.unwrap(), format!("n{id}"), "{step:?}");
         }
         Step::Purge => {
-            let purged = block_on(memories[1].purge(None)).unwrap();
+            let purged = block_on(memories[1].purge(std::time::Duration::ZERO)).unwrap();
             let before = model.0.len();
             model.0.retain(|note| !note.forgotten);
             assert_eq!(usize::try_from(purged.notes).unwrap(), before - model.0.len());

@@ -2,7 +2,7 @@
 
 use cccc_core::{ErrorKind, EventRef, block_on};
 use cccc_memory::{
-    Change, Draft, MAX_KEY_BYTES, MAX_SOURCES, MAX_TAGS, MAX_TEXT_BYTES, Memory, Query, Scope, Which,
+    Change, Draft, MAX_CLIENT_ID_BYTES, MAX_SOURCES, MAX_TAGS, MAX_TEXT_BYTES, Memory, Query, Scope, Which,
 };
 
 use crate::support::{Place, add, found, listed, tagged};
@@ -47,7 +47,7 @@ fn a_note_is_added_once() {
     let (alice, bob) = (place.memory("alice"), place.memory("bob"));
     let draft = |text: &str, key: &str| {
         let mut draft = Draft::new(text);
-        draft.key = Some(key.to_owned());
+        draft.client_id = Some(key.to_owned());
         draft
     };
     let first = block_on(alice.add(draft("one", "k"))).unwrap();
@@ -206,9 +206,9 @@ fn everything_has_a_bound() {
     let mut draft = Draft::new("x");
     draft.sources = (1..).take(MAX_SOURCES + 1).map(|n| n.to_string().parse().unwrap()).collect();
     assert_eq!(refused(draft), ErrorKind::TooLarge);
-    for key in [String::new(), "k".repeat(MAX_KEY_BYTES + 1)] {
+    for key in [String::new(), "k".repeat(MAX_CLIENT_ID_BYTES + 1)] {
         let mut draft = Draft::new("x");
-        draft.key = Some(key);
+        draft.client_id = Some(key);
         assert_eq!(refused(draft), ErrorKind::Invalid);
     }
     add(&alice, Draft::new("x".repeat(MAX_TEXT_BYTES)));

@@ -18,15 +18,12 @@ pub(crate) fn of_arguments<T: JsonSchema>() -> JsonObject {
     schema
 }
 
-/// The schema of what a tool answers: its fields and their types. `you` stands in every answer. Nothing is
-/// required, as an error is an answer too.
+/// The schema of what a tool answers: its fields and their types. Nothing is required, as an error is an answer too,
+/// and `you`, which stands in every answer, is not said of each.
 pub(crate) fn of_answer<T: JsonSchema>() -> JsonObject {
     let mut value = Value::Object(generated::<T>(SchemaSettings::draft2020_12().for_serialize()));
     shallow(&mut value, 0);
-    let Value::Object(mut schema) = value else { return JsonObject::new() };
-    if let Some(Value::Object(fields)) = schema.get_mut("properties") {
-        fields.insert("you".into(), json!({"type": "object"}));
-    }
+    let Value::Object(schema) = value else { return JsonObject::new() };
     schema
 }
 
@@ -180,7 +177,6 @@ mod tests {
                     "list": {"type": "array"},
                     "count": {"type": "integer"},
                     "word": {"type": "string", "enum": ["One", "Two"]},
-                    "you": {"type": "object"},
                 },
             })
         );

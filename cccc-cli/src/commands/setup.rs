@@ -13,7 +13,7 @@ use crate::output::{Failure, Outcome, Style, clean};
 use crate::setup::catalog::{Catalog, Runtime, Scope};
 use crate::setup::detect;
 use crate::setup::entry::Wanted;
-use crate::setup::hooking::HookTask;
+use crate::setup::hooking::{HookReport, HookTask};
 use crate::setup::hooks::Choices;
 use crate::setup::plan::{Goal, How, Report, Task, Verdict};
 use crate::speaker::ACTOR_VARIABLE;
@@ -239,6 +239,7 @@ impl Around {
             program: self.program(runtime),
             file,
             here: &self.here,
+            search: self.search.as_deref(),
         })
     }
 
@@ -285,7 +286,11 @@ fn text(context: &Context, report: &Report, goal: Goal, hooks: bool) -> String {
     if !(goal == Goal::Absent && hooks) {
         parts.push(format!("{title}: {}", said(context, &server, goal, by.unwrap_or_default())));
     }
-    if let Some(hooks) = &report.hooks {
+    let none = |hooks: &&HookReport| hooks.result == Verdict::Manual && hooks.paste.is_none();
+    if let Some(hooks) = report.hooks.as_ref().filter(none) {
+        let why = hooks.detail.as_deref().unwrap_or_default();
+        parts.push(format!("{title}, hooks: {} ({})", context.out.style(Style::Dim, "none"), clean(why)));
+    } else if let Some(hooks) = &report.hooks {
         let (choices, file) = (hooks.choices, hooks.file.as_ref());
         let chosen = match (hooks.result, choices.strict, choices.guard) {
             (Verdict::NotSetUp | Verdict::Manual | Verdict::Failed, ..) | (_, false, false) => "",

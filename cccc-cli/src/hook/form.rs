@@ -45,7 +45,7 @@ impl Form {
         match (self, event) {
             (_, Event::End) => false,
             // What these say at a prompt is not shown to the model.
-            (Self::Copilot | Self::Cursor | Self::Auggie, Event::Prompt) => false,
+            (Self::Cursor | Self::Auggie, Event::Prompt) => false,
             // Here it does not wait for what hooks say.
             (Self::Kimi, Event::Start | Event::Tool) => false,
             _ => true,
@@ -64,7 +64,7 @@ impl Form {
                 "decision": "block",
                 "reason": text,
             }}),
-            (Self::Kimi, Event::Stop) => self.denies(name, text),
+            (Self::Kimi, Event::Stop) => self.denies(name.or(Some("Stop")), text),
             (Self::Kimi, _) => json!({"message": text}),
             (Self::Claude | Self::Gemini | Self::Auggie, _) => json!({"hookSpecificOutput": {
                 "hookEventName": name.unwrap_or_else(|| self.name_of(event)),

@@ -94,6 +94,10 @@ impl Input {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self::default());
         }
+        // A list could be taken for the fields in their order.
+        if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+            return Err(Error::invalid("standard input is not what a hook is told: it is no JSON object"));
+        }
         let raw: Raw = serde_json::from_slice(bytes).map_err(|e| {
             Error::invalid(format!("standard input is not what a hook is told: {}", place(&e)))
         })?;
@@ -179,9 +183,14 @@ mod tests {
 
     #[test]
     fn what_is_malformed_is_named_by_its_place_alone() {
-        for input in ["{\"secret", "[1]", "secret", "{\"cwd\":\"a\"} secret"] {
+        for (input, place) in [
+            ("{\"secret", "line 1"),
+            ("{\"cwd\":\"a\"} secret", "line 1"),
+            ("[]", "no JSON object"),
+            ("secret", "no JSON object"),
+        ] {
             let error = Input::parse(input.as_bytes()).unwrap_err().to_string();
-            assert!(error.contains("line 1") && !error.contains("secret"), "{error}");
+            assert!(error.contains(place) && !error.contains("secret"), "{error}");
         }
         let endless = std::io::repeat(b' ');
         assert_eq!(Input::read(endless).unwrap_err().kind(), cccc_core::ErrorKind::TooLarge);

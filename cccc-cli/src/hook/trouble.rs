@@ -91,6 +91,21 @@ pub(crate) fn read(home: &Path) -> Result<Vec<Trouble>> {
     }
 }
 
+/// What a check of the home says of them. They are no reason to call anything wrong now: what they were may be over.
+///
+/// # Errors
+/// As for [`read`].
+pub(crate) fn summary(home: &Path) -> Result<String> {
+    let troubles = read(home)?;
+    Ok(troubles.last().map_or_else(
+        || "nothing went wrong".into(),
+        |last| {
+            let (event, message) = (&last.event, &last.message);
+            format!("{} troubles, see `cccc hook --troubles`; {} {event}: {message}", troubles.len(), last.at)
+        },
+    ))
+}
+
 /// The newest lines.
 fn lines(path: &Path) -> std::io::Result<Vec<String>> {
     let mut bytes = Vec::new();

@@ -187,6 +187,21 @@ impl Catalog {
     }
 }
 
+/// What the server needs to know of them. A home's file that is wrong is as none: `cccc setup` complains of it,
+/// while an agent that works could do nothing about it.
+pub(crate) fn runtimes(home: &Path) -> Vec<cccc_mcp::Runtime> {
+    let catalog = Catalog::load(home).or_else(|_| Catalog::read(None));
+    let runtimes = catalog.iter().flat_map(Catalog::all);
+    let known = runtimes.filter(|(_, runtime)| !runtime.programs.is_empty()).map(|(name, runtime)| {
+        let clients = match runtime.clients.is_empty() {
+            true => vec![name.to_owned()],
+            false => runtime.clients.iter().map(|word| word.to_lowercase()).collect(),
+        };
+        cccc_mcp::Runtime { name: name.to_owned(), clients, one_session: runtime.one_session }
+    });
+    known.collect()
+}
+
 fn parse(text: &str, path: &Path) -> Result<Map<String, Value>> {
     toml_edit::de::from_str(text).map_err(|e| Error::invalid(format!("{}: {e}", path.display())))
 }
@@ -285,6 +300,24 @@ mod tests {
             let places = [Scope::User, Scope::Project].map(|scope| runtime.place(scope));
             assert!(places.iter().any(Option::is_some) || runtime.prompt.is_some(), "{name} has no way in");
         }
+    }
+
+    #[test]
+    fn the_server_knows_every_agent_by_its_clients() {
+        let home = tempfile::tempdir().unwrap();
+        let known = runtimes(home.path());
+        let of = |word: &str| {
+            let found = known.iter().find(|runtime| runtime.clients.iter().any(|client| client == word));
+            found.map(|runtime| (runtime.name.as_str(), runtime.one_session))
+        };
+        assert_eq!(of("claude"), Some(("claude", true)));
+        assert_eq!(of("factory"), Some(("droid", false)));
+        assert_eq!((of("kilocode"), of("augment")), (Some(("kilo", false)), Some(("auggie", false))));
+        assert_eq!((of("another"), of("custom")), (None, None));
+        std::fs::write(home.path().join(OVERLAY), "[mine]\ntitle = \"M\"\nprograms = [\"m\"]").unwrap();
+        assert_eq!(runtimes(home.path()).len(), known.len() + 1);
+        std::fs::write(home.path().join(OVERLAY), "[mine").unwrap();
+        assert_eq!(runtimes(home.path()), known);
     }
 
     #[test]

@@ -284,5 +284,10 @@ pub(crate) fn broken(why: impl Display) -> Error {
 
 /// The error for a value that is in the way.
 pub(crate) fn in_the_way(key: &str) -> Error {
-    Error::invalid(format!("`{key}` is neither a table nor a list"))
+    Error::invalid(format!("`{key}` is not a table"))
+}
+
+/// The error for a value that should be a list.
+pub(crate) fn no_list(key: &str) -> Error {
+    Error::invalid(format!("`{key}` is not a list"))
 }

@@ -5,7 +5,7 @@ use jsonc_parser::ParseOptions;
 use jsonc_parser::cst::{CstArray, CstInputValue, CstNode, CstObject, CstRootNode};
 use serde_json::{Map, Value};
 
-use super::edit::{Edit, Input, broken, in_the_way};
+use super::edit::{Edit, Input, broken, in_the_way, no_list};
 
 /// Comments and trailing commas, as the agents that allow more than JSON do; not all of JSON5.
 fn options() -> ParseOptions {
@@ -51,7 +51,7 @@ pub(super) fn edit(text: &str, edit: &Edit) -> Result<String> {
     match edit {
         Edit::Set(path, input) => {
             let Some((key, way)) = path.split_last() else { return Ok(text.to_owned()) };
-            let Holder::Table(table) = enter(top, way)? else { return Err(in_the_way(key)) };
+            let table = enter(top, way)?;
             match table.get(key) {
                 Some(property) => property.set_value(written(input)),
                 None => drop(table.append(key, written(input))),
@@ -59,8 +59,8 @@ pub(super) fn edit(text: &str, edit: &Edit) -> Result<String> {
         }
         Edit::Push(path, input) => {
             let Some((key, way)) = path.split_last() else { return Ok(text.to_owned()) };
-            let Holder::Table(table) = enter(top, way)? else { return Err(in_the_way(key)) };
-            let list = table.array_value_or_create(key).ok_or_else(|| in_the_way(key))?;
+            let table = enter(top, way)?;
+            let list = table.array_value_or_create(key).ok_or_else(|| no_list(key))?;
             list.ensure_multiline();
             list.append(written(input));
         }
@@ -103,17 +103,23 @@ impl Holder {
     }
 }
 
-/// What is at the end of a way; tables that are not there are made.
-fn enter(top: CstObject, way: &[String]) -> Result<Holder> {
-    way.iter().try_fold(Holder::Table(top), |holder, step| {
+/// The table at the end of a way; tables that are not there are made.
+fn enter(top: CstObject, way: &[String]) -> Result<CstObject> {
+    let (mut holder, mut before) = (Holder::Table(top), "the file");
+    for step in way {
         let next = match &holder {
             Holder::Table(table) if table.get(step).is_none() => {
                 table.object_value_or_create(step).map(Holder::Table)
             }
+            Holder::List(_) if step.parse::<usize>().is_err() => return Err(in_the_way(before)),
             holder => holder.at(step).as_ref().and_then(Holder::of),
         };
-        next.ok_or_else(|| in_the_way(step))
-    })
+        (holder, before) = (next.ok_or_else(|| in_the_way(step))?, step);
+    }
+    match holder {
+        Holder::Table(table) => Ok(table),
+        Holder::List(_) => Err(in_the_way(before)),
+    }
 }
 
 /// Removes what is at a path, and what on the way is empty then.

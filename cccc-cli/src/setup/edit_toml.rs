@@ -4,7 +4,7 @@ use cccc_core::Result;
 use serde_json::Value as Json;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike, Value};
 
-use super::edit::{Edit, Input, broken, in_the_way};
+use super::edit::{Edit, Input, broken, in_the_way, no_list};
 
 pub(super) fn read(text: &str) -> Result<Json> {
     toml_edit::de::from_str(text).map_err(broken)
@@ -63,7 +63,7 @@ fn push(item: &mut Item, path: &[String], input: &Input) -> Result<()> {
             tables.push(new);
             table.insert(key, Item::ArrayOfTables(tables));
         }
-        _ => return Err(in_the_way(key)),
+        _ => return Err(no_list(key)),
     }
     Ok(())
 }
@@ -112,7 +112,8 @@ fn set(item: &mut Item, path: &[String], input: &Input) -> Result<()> {
         let inline_table = Item::Value(Value::InlineTable(InlineTable::new()));
         table.insert(key, if inline { inline_table } else { Item::Table(new) });
     }
-    let inner = table.get_mut(key).filter(|inner| inner.is_table_like());
+    let holds = |inner: &&mut Item| inner.is_table_like() || inner.is_array_of_tables() || inner.is_array();
+    let inner = table.get_mut(key).filter(holds);
     set(inner.ok_or_else(|| in_the_way(key))?, rest, input)
 }
 

@@ -7,7 +7,7 @@ use cccc_core::Result;
 use serde_json::{Map, Value};
 use yaml_edit::{Mapping, Sequence, YamlFile, YamlValue};
 
-use super::edit::{Edit, Input, broken, in_the_way};
+use super::edit::{Edit, Input, broken, in_the_way, no_list};
 
 pub(super) fn read(text: &str) -> Result<Value> {
     let file = YamlFile::from_str(text).map_err(broken)?;
@@ -101,7 +101,7 @@ fn push(table: &Mapping, path: &[String], input: &Input) -> Result<()> {
     }
     match path.split_last() {
         Some((key, way)) if inner(table, way).is_some_and(|inner| inner.contains_key(key.as_str())) => {
-            Err(in_the_way(key))
+            Err(no_list(key))
         }
         _ => set(table, path, &Input::List(vec![input.clone()])),
     }

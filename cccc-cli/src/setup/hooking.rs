@@ -6,13 +6,13 @@ use cccc_core::{Error, ErrorKind, Result};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::apply::Loaded;
+use super::apply::{self, Loaded};
 use super::catalog::Runtime;
-use super::edit;
 use super::entry::line;
 use super::hooks::{Choices, EVENTS, Hooks, Wanted};
 use super::plan::{Goal, TRIES, Verdict, diff};
 use super::trust::{self, Trust};
+use super::{detect, edit};
 
 /// What there is to work with.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub(crate) struct HookTask<'a> {
     /// The file, where the agent has one for this scope.
     pub(crate) file: Option<PathBuf>,
     pub(crate) here: &'a Path,
+    /// Where programs are looked for.
+    pub(crate) search: Option<&'a str>,
 }
 
 /// What became of it.
@@ -43,6 +45,8 @@ pub(crate) struct HookReport {
     pub(crate) changed: bool,
     /// What those that are entered do before a tool.
     pub(crate) choices: Choices,
+    /// Programs that entries run and that are not there.
+    pub(crate) missing: Vec<String>,
     /// Whether the agent trusts them; absent if it needs no trust, or could not be asked.
     pub(crate) trusted: Option<bool>,
     /// What would change; on `--dry-run` only.
@@ -61,6 +65,7 @@ impl HookTask<'_> {
             file: self.file.clone(),
             changed: false,
             choices: Choices::default(),
+            missing: Vec::new(),
             trusted: None,
             diff: None,
             detail: None,
@@ -120,6 +125,10 @@ impl HookTask<'_> {
             Goal::Absent => wanted.removal(path, &value),
             Goal::Look | Goal::Present => edits,
         };
+        if self.goal == Goal::Look {
+            let missing = found.programs.into_iter().filter(|program| !self.is_there(program));
+            report.missing = missing.collect();
+        }
         if self.goal == Goal::Look || edits.is_empty() {
             if found.any && self.goal != Goal::Absent {
                 self.trust(hooks, None, report);
@@ -134,7 +143,12 @@ impl HookTask<'_> {
         }
         // What the agent trusts is known by its place in the file, which may be another afterwards.
         let before = self.asked(hooks).and_then(|(program, args)| trust::ask(program, args, self.here).ok());
-        loaded.replace(&edited)?;
+        let left = edit::read(hooks.format, &edited)?;
+        if self.goal == Goal::Absent && hooks.is_spent(path, &left) && edit::is_plain(hooks.format, &edited) {
+            apply::remove(&loaded)?;
+        } else {
+            loaded.replace(&edited)?;
+        }
         report.changed = true;
         if self.goal == Goal::Present {
             report.result = Verdict::SetUp;
@@ -181,6 +195,15 @@ impl HookTask<'_> {
                 ));
             }
         }
+    }
+
+    /// Whether a program that a hook runs is there.
+    fn is_there(&self, program: &str) -> bool {
+        let path = Path::new(program);
+        if path.components().count() > 1 {
+            return self.here.join(path).is_file();
+        }
+        detect::program(&[program.to_owned()], self.search).is_some()
     }
 
     /// The program that is asked for its trust, if it needs to be.

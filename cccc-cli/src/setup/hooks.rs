@@ -3,7 +3,7 @@
 //! An entry is known as ours by the command it runs: `hook EVENT` with `--runtime`, by whatever program.
 //! Everything else in the file is somebody else's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use cccc_core::Result;
@@ -178,6 +178,15 @@ impl Hooks {
         files.map(|files| first_of(&files.dir, &files.file, variable, here))
     }
 
+    /// Whether a file holds nothing of use any more, and was for hooks alone.
+    pub(crate) fn is_spent(&self, file: &Path, value: &Value) -> bool {
+        let alone = self.key(file).is_empty() || !self.root.is_empty();
+        let others = value
+            .as_object()
+            .is_none_or(|fields| fields.iter().any(|(key, value)| self.root.get(key) != Some(value)));
+        alone && !others
+    }
+
     fn key(&self, file: &Path) -> &[String] {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         self.keys.get(name.as_ref()).unwrap_or(&self.key)
@@ -214,6 +223,8 @@ pub(crate) struct Found {
     pub(crate) any: bool,
     /// What the entries there were told to do.
     pub(crate) choices: Choices,
+    /// The programs they run.
+    pub(crate) programs: BTreeSet<String>,
 }
 
 impl Wanted<'_> {
@@ -221,7 +232,9 @@ impl Wanted<'_> {
     pub(crate) fn find(&self, file: &Path, value: &Value) -> Found {
         let ours = self.ours(file, value);
         let told = |flag: &str| ours.iter().any(|ours| ours.words.iter().any(|word| word == flag));
-        Found { any: !ours.is_empty(), choices: Choices { strict: told("--strict"), guard: told("--guard") } }
+        let programs = ours.iter().filter_map(|ours| ours.words.first().cloned()).collect();
+        let choices = Choices { strict: told("--strict"), guard: told("--guard") };
+        Found { any: !ours.is_empty(), choices, programs }
     }
 
     /// The changes that put our hooks into a file; none if they are there.

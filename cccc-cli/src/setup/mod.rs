@@ -16,4 +16,6 @@ pub(crate) mod entry;
 pub(crate) mod hooking;
 pub(crate) mod hooks;
 pub(crate) mod plan;
+pub(crate) mod probe;
+mod talk;
 mod trust;

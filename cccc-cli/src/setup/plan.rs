@@ -13,7 +13,7 @@ use super::apply::Loaded;
 use super::catalog::{Place, Runtime, Scope};
 use super::detect;
 use super::edit::{self, Edit};
-use super::entry::{Found, NAME, Wanted};
+use super::entry::{Found, NAME, Registered, Wanted, registered};
 use super::hooking::HookReport;
 
 /// How long an agent's own command may take.
@@ -71,6 +71,9 @@ pub(crate) struct Report {
     pub(crate) detail: Option<String>,
     /// What a person can paste; where this program could not do it.
     pub(crate) paste: Option<String>,
+    /// What is registered, as it would be started.
+    #[serde(skip)]
+    pub(crate) registered: Option<Registered>,
     /// What became of its hooks; absent if they were not asked for.
     pub(crate) hooks: Option<HookReport>,
 }
@@ -116,6 +119,7 @@ impl Task<'_> {
             diff: None,
             detail: None,
             paste: None,
+            registered: None,
             hooks: None,
         };
         let done = match (self.runtime.place(self.scope), &self.file) {
@@ -155,6 +159,9 @@ impl Task<'_> {
         let loaded = Loaded::load(path)?;
         let value = self.understood(place, path, loaded.text())?;
         let found = self.wanted.find(place, &value);
+        if matches!(found, Found::Wanted | Found::Stale) {
+            report.registered = registered(place, &value);
+        }
         report.result = match found {
             Found::Wanted => Verdict::SetUp,
             Found::Stale => Verdict::Stale,

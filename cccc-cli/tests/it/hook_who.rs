@@ -74,28 +74,36 @@ impl<'a> Program<'a> {
         said.map(|said| messages(&text(Some(said)))).unwrap_or_default()
     }
 
-    /// What a server of tools that this program starts answers to calls, one after the other.
-    fn tools(&mut self, client: &str, calls: &[(&str, Value)], meta: Option<&str>) -> Vec<Value> {
-        let mut lines = vec![
-            json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {"protocolVersion": "2025-11-25",
-                "capabilities": {}, "clientInfo": {"name": client, "version": "1"}}}),
-            json!({"jsonrpc": "2.0", "method": "notifications/initialized"}),
-        ];
-        for (n, (tool, arguments)) in calls.iter().enumerate() {
-            let mut params = json!({"name": tool, "arguments": arguments});
-            if let Some(thread) = meta {
-                let key = if client == "droid" { "assemblySessionId" } else { "threadId" };
-                params["_meta"] = json!({key: thread});
-            }
-            lines.push(json!({"jsonrpc": "2.0", "id": n + 1, "method": "tools/call", "params": params}));
+    /// Starts a server of tools, as whom programs call themselves there.
+    fn serve(&mut self, client: &str) {
+        self.run(&format!("coproc {} mcp", env!("CARGO_BIN_EXE_cccc")));
+        let info = json!({"name": client, "version": "1"});
+        let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": info});
+        self.say(&json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}));
+        self.run("read -r LINE <&${COPROC[0]}");
+        self.say(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+    }
+
+    fn say(&mut self, line: &Value) {
+        self.run(&format!("echo '{line}' >&${{COPROC[1]}}"));
+    }
+
+    /// What the server answers to a call, which may say which session of the program makes it.
+    fn call(&mut self, tool: &str, thread: Option<&str>) -> Value {
+        let mut params = json!({"name": tool, "arguments": {}});
+        if let Some(thread) = thread {
+            let key = if self.runtime == "droid" { "assemblySessionId" } else { "threadId" };
+            params["_meta"] = json!({ key: thread });
         }
-        let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
-        let printed = self.cccc(&format!("mcp <<'__INPUT'\n{}\n__INPUT", lines.join("\n")));
-        let mut answers: Vec<Value> =
-            printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        answers.retain(|answer| answer["id"].as_u64().is_some_and(|id| id > 0));
-        answers.sort_by_key(|answer| answer["id"].as_u64());
-        answers.into_iter().map(|answer| answer["result"]["structuredContent"].clone()).collect()
+        self.say(&json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}));
+        let answer = self.run("read -r LINE <&${COPROC[0]}; echo \"$LINE\"");
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        answer["result"]["structuredContent"].clone()
+    }
+
+    /// Lets the server go, and waits until it has ended.
+    fn close(&mut self) {
+        self.run("SERVER=$COPROC_PID; exec {COPROC[1]}>&-; wait $SERVER");
     }
 
     /// Ends without a word.
@@ -142,11 +150,11 @@ fn a_hook_and_then_a_server_are_the_same_session() {
     send(&place, "lead", &me, "one", &[]);
     assert_eq!(claude.prompt("c1"), ["one"]);
     send(&place, "lead", &me, "two", &[]);
-    let answers =
-        claude.tools("claude-code", &[("cccc_bootstrap", json!({})), ("cccc_inbox_list", json!({}))], None);
-    assert_eq!(answers[0]["actor"], me);
+    claude.serve("claude-code");
+    assert_eq!(claude.call("cccc_bootstrap", None)["actor"], me);
     // It is a list of what is unread, and hands over what the hook had not.
-    assert_eq!(inbox(&answers[1]), ["one", "two"]);
+    assert_eq!(inbox(&claude.call("cccc_inbox_list", None)), ["one", "two"]);
+    claude.close();
     assert_eq!(generation(&place, &me), 1);
     // The server is gone, and the agent's session is not.
     assert_eq!(presence(&place, &me), "present");
@@ -160,40 +168,22 @@ fn a_hook_and_then_a_server_are_the_same_session() {
 fn a_server_and_then_a_hook_are_the_same_session() {
     let place = Place::with_actors();
     let mut claude = Program::start(&place, "claude");
-    let server = format!("coproc {} mcp", env!("CARGO_BIN_EXE_cccc"));
-    claude.run(&server);
-    let say = |line: Value| format!("echo '{line}' >&${{COPROC[1]}}");
-    claude.run(&say(
-        json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {"protocolVersion": "2025-11-25",
-        "capabilities": {}, "clientInfo": {"name": "claude-code", "version": "1"}}}),
-    ));
-    claude.run("read -r LINE <&${COPROC[0]}");
-    claude.run(&say(json!({"jsonrpc": "2.0", "method": "notifications/initialized"})));
-    let mut call = |claude: &mut Program<'_>, id: u64, tool: &str| -> Value {
-        claude.run(&say(json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": tool, "arguments": {}}})));
-        let answer: Value =
-            serde_json::from_str(&claude.run("read -r LINE <&${COPROC[0]}; echo \"$LINE\"")).unwrap();
-        answer["result"]["structuredContent"].clone()
-    };
-    let me = call(&mut claude, 1, "cccc_bootstrap")["actor"].as_str().unwrap().to_owned();
+    claude.serve("claude-code");
+    let me = claude.call("cccc_bootstrap", None)["actor"].as_str().unwrap().to_owned();
     send(&place, "lead", &me, "one", &[]);
     // The hook of a program that was not there when its session began.
     assert_eq!(claude.prompt("c1"), ["one"]);
     assert_eq!(claude.begin("c1", "compact"), me);
     assert_eq!(generation(&place, &me), 1);
     send(&place, "lead", &me, "two", &[]);
-    assert_eq!(
-        inbox(&call(&mut claude, 2, "cccc_inbox_list")),
-        ["one", "two"],
-        "it is not refused its inbox"
-    );
+    assert_eq!(inbox(&claude.call("cccc_inbox_list", None)), ["one", "two"], "it is not refused its inbox");
     assert_eq!(claude.prompt("c1"), [""; 0]);
     // The context is cleared: another session of the program, the same agent.
     assert_eq!(claude.begin("c2", "clear"), me);
-    assert_eq!(inbox(&call(&mut claude, 3, "cccc_inbox_list")), ["one", "two"]);
+    assert_eq!(inbox(&claude.call("cccc_inbox_list", None)), ["one", "two"]);
     assert_eq!(generation(&place, &me), 1);
     // The server ends; the session goes on.
-    claude.run("exec {COPROC[1]}>&-; wait $COPROC_PID");
+    claude.close();
     assert_eq!(presence(&place, &me), "present");
     send(&place, "lead", &me, "three", &[]);
     assert_eq!(claude.prompt("c2"), ["three"]);
@@ -283,14 +273,16 @@ fn one_process_with_several_sessions_tells_them_apart_by_their_ids() {
     send(&place, "lead", &otter, "for the first", &[]);
     send(&place, "lead", &heron, "for the second", &[]);
     assert_eq!(codex.prompt("t3"), [""; 0], "nobody's");
-    let bootstrap = [("cccc_bootstrap", json!({})), ("cccc_inbox_list", json!({}))];
-    let answers = codex.tools("codex-mcp-client", &bootstrap, Some("t2"));
-    assert_eq!(answers[0]["actor"], heron);
-    assert_eq!(inbox(&answers[1]), ["for the second"]);
+    codex.serve("codex-mcp-client");
+    assert_eq!(codex.call("cccc_bootstrap", Some("t2"))["actor"], heron);
+    assert_eq!(inbox(&codex.call("cccc_inbox_list", Some("t2"))), ["for the second"]);
+    codex.close();
     assert_eq!((codex.prompt("t2"), codex.prompt("t1")), (vec![], vec!["for the first".to_owned()]));
     // A server that is not told which session it serves takes nobody's name.
-    let answers = codex.tools("codex-mcp-client", &bootstrap, None);
-    assert!(answers[0]["actor"] != otter && answers[0]["actor"] != heron);
+    codex.serve("codex-mcp-client");
+    let other = codex.call("cccc_bootstrap", None)["actor"].clone();
+    assert!(other != otter && other != heron, "{other}");
+    codex.close();
     // Resumed by another process, each is who it was.
     codex.die();
     let mut again = Program::start(&place, "codex");
@@ -340,13 +332,16 @@ fn nobody_joins_but_at_a_beginning_and_where_a_group_is() {
 #[test]
 fn a_server_learns_its_session_from_a_call_or_from_its_own_programs_environment() {
     let place = Place::with_actors();
-    let bootstrap = [("cccc_bootstrap", json!({}))];
     let mut droid = Program::start(&place, "droid");
     let me = droid.begin("d1", "startup");
-    assert_eq!(droid.tools("droid", &bootstrap, Some("d1"))[0]["actor"], me);
+    droid.serve("droid");
+    assert_eq!(droid.call("cccc_bootstrap", Some("d1"))["actor"], me);
     let mut copilot = Program::start_with(&place, "copilot", &[("COPILOT_AGENT_SESSION_ID", "p1")]);
     let me = copilot.begin("p1", "startup");
-    assert_eq!(copilot.tools("copilot-cli", &bootstrap, None)[0]["actor"], me);
+    copilot.serve("copilot-cli");
+    assert_eq!(copilot.call("cccc_bootstrap", None)["actor"], me);
+    copilot.close();
     // What one program tells is nothing to another that it starts.
-    assert_ne!(copilot.tools("kimi", &bootstrap, None)[0]["actor"], me);
+    copilot.serve("kimi");
+    assert_ne!(copilot.call("cccc_bootstrap", None)["actor"], me);
 }

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::policy::done_by_another;
 use super::{ActorView, Group};
 use crate::command::{Arrival, Command, JoinGroup, OpenSession};
 use crate::engine::Executed;
@@ -306,17 +307,13 @@ impl Group {
     /// # Errors
     /// As for [`execute`](Self::execute). What another process did at the same moment is no error.
     pub async fn upkeep(&self) -> Result<Vec<Upkeep>> {
-        let system = Self { by: Principal::System, ..self.clone() };
         let mut done = Vec::new();
         for upkeep in self.upkeep_due().await? {
-            match system.execute(upkeep.command()).await {
+            match self.keep(&upkeep).await {
                 Ok(executed) if executed.events.is_empty() => {}
-                Ok(_) => done.push(upkeep.clone()),
-                Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound) => {}
+                Ok(_) => done.push(upkeep),
+                Err(error) if done_by_another(&error) => {}
                 Err(error) => return Err(error),
-            }
-            if let Upkeep::CloseSession { session } = &upkeep {
-                self.shared.presence.forget(session)?;
             }
         }
         Ok(done)

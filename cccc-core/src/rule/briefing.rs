@@ -176,3 +176,6 @@ fn told_before(state: &GroupState, mailbox: &Mailbox, now: Timestamp) -> Vec<Seq
     let told = unread.filter(|seq| perhaps(*seq) && !may_be_pushed(state, mailbox, *seq, now));
     told.take(MAX_HANDED).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -155,6 +155,24 @@ mod tests {
             assert_eq!(desk.run(by, closing(name)).unwrap_err().kind(), kind, "{by} {name}");
         }
         assert_eq!(desk.clone().run("user", closing("s2")).unwrap().kinds(), ["session.close"]);
+        // Its program begins another session of its own in the same process.
+        let going = |id: &str| {
+            let agent_session_id = Some(id.to_owned());
+            let session = "s2".into();
+            Command::OpenSession(OpenSession { session, agent_session_id, ..OpenSession::default() })
+        };
+        for (id, events, known) in [("c1", 1, "c1"), ("c1", 0, "c1"), ("c2", 1, "c2")] {
+            let done = desk.run("alice", going(id)).unwrap();
+            assert_eq!(done.events.len(), events, "{id}");
+            let alice = desk.state().actor(&"alice".parse().unwrap()).unwrap();
+            let session = alice.session.clone().unwrap();
+            assert_eq!((session.agent_session_id.as_deref(), session.generation), (Some(known), 2));
+        }
+        assert!(
+            desk.run("alice", opening("s2")).unwrap().events.is_empty(),
+            "who does not say it takes nothing"
+        );
+        assert_eq!(desk.rebuilt(), *desk.state());
         let within = |session: &str, command: Command| Command::InSession {
             session: session.into(),
             command: Box::new(command),

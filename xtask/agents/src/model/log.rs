@@ -140,15 +140,15 @@ mod tests {
             log.reached("word"),
             Reached { times: 1, copies: 1, first: Some(First { request: 1, from: From::Tool }) }
         );
-        let mut ask = |text: &str| {
+        let ask = |log: &mut Log, text: &str| {
             log.asked(
                 &Request::of(Api::Chat, &json!({"messages": [{"role": "tool", "content": text}]})),
                 "{}",
             );
         };
-        ask("a word and a word");
+        ask(&mut log, "a word and a word");
         assert_eq!((log.reached("word").times, log.reached("word").copies), (2, 2));
-        ask("a word, a word, and two more: word word");
+        ask(&mut log, "a word, a word, and two more: word word");
         assert_eq!((log.reached("word").times, log.reached("word").copies), (3, 4));
         assert_eq!(log.reached("silence"), Reached::default());
     }

@@ -1,5 +1,6 @@
 //! `cccc setup`
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -253,6 +254,10 @@ impl Around {
     ) -> Result<Task<'a>> {
         let file = runtime.place(scope).map(|place| place.path(&variable, &self.here)).transpose()?;
         let program = self.program(runtime);
+        let mut wanted = Cow::Borrowed(wanted);
+        if !runtime.env.is_empty() {
+            wanted.to_mut().env.extend(runtime.env.clone());
+        }
         Ok(Task { name, runtime, scope, goal: Goal::Look, dry_run: false, wanted, program, file })
     }
 }

@@ -42,6 +42,9 @@ pub(crate) struct Runtime {
     project: Option<Place>,
     /// Its hooks, where it has some that are known.
     pub(crate) hooks: Option<Hooks>,
+    /// Environment variables that the server gets besides.
+    #[serde(default)]
+    pub(crate) env: BTreeMap<String, String>,
     /// Words of the names by which its MCP clients name themselves; its name here if there are none.
     #[serde(default)]
     pub(crate) clients: Vec<String>,

@@ -1,5 +1,6 @@
 //! What is to be done for one agent, and doing it.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -42,7 +43,7 @@ pub(crate) struct Task<'a> {
     pub(crate) goal: Goal,
     /// Nothing is written; the change is shown.
     pub(crate) dry_run: bool,
-    pub(crate) wanted: &'a Wanted,
+    pub(crate) wanted: Cow<'a, Wanted>,
     /// The agent's program, where it is installed.
     pub(crate) program: Option<PathBuf>,
     /// The file, where the agent has one for this scope.

@@ -31,6 +31,12 @@ pub(crate) struct Agent {
     pub(crate) native: Option<Native>,
     #[serde(default)]
     pub(crate) paths: Vec<Path>,
+    /// Whether it tells our server which session of its own starts it or calls: then a new session is a new actor.
+    #[serde(default)]
+    pub(crate) told: bool,
+    /// Whether its hooks and our server are one actor only where the environment names it.
+    #[serde(default)]
+    pub(crate) named: bool,
     /// How often it shows the model what a hook said once, by path, where that is more than once.
     #[serde(default)]
     pub(crate) copies: BTreeMap<String, usize>,

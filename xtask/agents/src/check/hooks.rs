@@ -59,6 +59,8 @@ pub(crate) fn prove(proofs: &mut Proofs, stage: Stage<'_>, model: &Model) {
         return;
     }
     let claims = stage.agent.paths.clone();
+    // The sessions below are nobody in particular, where hooks and server find each other without a name.
+    let stage = Stage { actor: stage.agent.named.then_some(NAMED), ..stage };
     let sender = Sender { place: stage.place.clone(), claims, sent: Arc::default() };
     if stage.agent.claims(Path::Start) {
         proofs.prove("begins", || begins(stage, model, &sender));
@@ -99,6 +101,7 @@ impl Expected {
 
 fn set_up(stage: Stage<'_>) -> Result<String, Failure> {
     let path = stage.tools.path(stage.name, stage.agent);
+    stage.place.cccc(&["actor", "add", NAMED])?;
     stage.place.cccc_beside(&["setup", "--runtime", stage.name, "--hooks"], &path)?;
     stage.place.cccc_beside(&["setup", "--runtime", stage.name, "--hooks", "--check"], &path)?;
     Ok(String::new())
@@ -106,7 +109,6 @@ fn set_up(stage: Stage<'_>) -> Result<String, Failure> {
 
 /// A session that is named by its environment begins, with mail.
 fn begins(stage: Stage<'_>, model: &Model, sender: &Sender) -> Result<String, Failure> {
-    stage.place.cccc(&["actor", "add", NAMED])?;
     sender.send(Path::Start, NAMED, model.log(|log| log.requests()), &[]);
     model.steps(vec![always(Step::say("I have begun."))]);
     let mut session = Session::open(Stage { actor: Some(NAMED), ..stage })?;

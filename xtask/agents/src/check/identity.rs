@@ -21,17 +21,19 @@ pub(crate) fn prove(proofs: &mut Proofs, stage: Stage<'_>, model: &Model, actor:
         left(stage, actor)?;
         let mut first = Session::open_long(stage, thread)?;
         let again = joined(&mut first, model)?;
-        ensure(again == actor, || format!("it was {actor} and comes back as {again}"))?;
+        // One that says which session it is, is known again by that; a new session is somebody else.
+        let known = thread.is_some() || !stage.agent.told;
+        ensure((again == actor) == known, || format!("it was {actor} and comes back as {again}"))?;
         if !at_once {
             first.close();
-            return Ok(format!("as {actor}"));
+            return Ok(format!("as {again}"));
         }
         let mut second = Session::open_long(stage, None)?;
         let other = joined(&mut second, model)?;
         second.close();
         first.close();
-        ensure(other != actor, || format!("two sessions at once are both {actor}"))?;
-        Ok(format!("as {actor}; a second one beside it is {other}"))
+        ensure(other != again, || format!("two sessions at once are both {again}"))?;
+        Ok(format!("as {again}; a second one beside it is {other}"))
     });
 }
 

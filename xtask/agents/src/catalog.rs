@@ -37,9 +37,9 @@ pub(crate) struct Agent {
     /// Whether its hooks and our server are one actor only where the environment names it.
     #[serde(default)]
     pub(crate) named: bool,
-    /// How often it shows the model what a hook said once, by path, where that is more than once.
+    /// How often it shows the model what it was told once, by path, where that is more than once.
     #[serde(default)]
-    pub(crate) copies: BTreeMap<String, usize>,
+    copies: BTreeMap<String, usize>,
     #[serde(default)]
     pub(crate) env: BTreeMap<String, String>,
     #[serde(default)]
@@ -113,6 +113,11 @@ impl Agent {
             (Drive::Once, Some(run)) => Some((Drive::Acp, run)),
             (drive, _) => Some((drive, &self.run)),
         }
+    }
+
+    /// How often it shows what comes that way once.
+    pub(crate) fn copies(&self, path: Path) -> usize {
+        self.copies.get(path.name()).copied().unwrap_or(1)
     }
 
     /// Whether it is for this platform.

@@ -62,11 +62,14 @@ pub(crate) fn prove(proofs: &mut Proofs, stage: Stage<'_>, model: &Model) {
     // The sessions below are nobody in particular, where hooks and server find each other without a name.
     let stage = Stage { actor: stage.agent.named.then_some(NAMED), ..stage };
     let sender = Sender { place: stage.place.clone(), claims, sent: Arc::default() };
-    if stage.agent.claims(Path::Start) {
-        proofs.prove("begins", || begins(stage, model, &sender));
+    let (starts, prompts) = (stage.agent.claims(Path::Start), stage.agent.claims(Path::Prompt));
+    if starts || prompts {
+        // What nothing brings at the start comes with the first prompt.
+        let path = if starts { Path::Start } else { Path::Prompt };
+        proofs.prove("begins", || begins(stage, model, &sender, path));
     }
     proofs.prove("works", || works(stage, model, &sender));
-    if stage.agent.claims(Path::Prompt) && stage.agent.drive == Drive::Once {
+    if starts && prompts && stage.agent.drive == Drive::Once {
         proofs.prove("goes on", || goes_on(stage, model, &sender));
     }
     let all = std::mem::take(&mut *sender.sent.lock().unwrap_or_else(PoisonError::into_inner));
@@ -84,12 +87,13 @@ pub(crate) fn prove(proofs: &mut Proofs, stage: Stage<'_>, model: &Model) {
 
 impl Expected {
     fn arrived(&self, stage: Stage<'_>, model: &Model) -> Result<String, Failure> {
-        let copies = stage.agent.copies.get(self.path.name()).copied().unwrap_or(1);
-        let first = self.mail.arrived_once(stage.place, model, "hook", copies)?;
+        let first = self.mail.arrived_once(stage.place, model, "hook", stage.agent.copies(self.path))?;
         ensure(first.request == self.request, || {
             format!("it came with request {}, not {}", first.request + 1, self.request + 1)
         })?;
         let receipt = self.mail.receipt(stage.place)?;
+        let moment = receipt.pointer("/evidence/hook").and_then(Value::as_str);
+        ensure(moment == Some(self.path.name()), || format!("another hook brought it: {receipt}"))?;
         if self.path == Path::Tool {
             let ack = receipt.get("ack").and_then(Value::as_str);
             ensure(ack == Some("met"), || format!("it was acknowledged with our tools, but: {receipt}"))?;
@@ -108,8 +112,8 @@ fn set_up(stage: Stage<'_>) -> Result<String, Failure> {
 }
 
 /// A session that is named by its environment begins, with mail.
-fn begins(stage: Stage<'_>, model: &Model, sender: &Sender) -> Result<String, Failure> {
-    sender.send(Path::Start, NAMED, model.log(|log| log.requests()), &[]);
+fn begins(stage: Stage<'_>, model: &Model, sender: &Sender, path: Path) -> Result<String, Failure> {
+    sender.send(path, NAMED, model.log(|log| log.requests()), &[]);
     model.steps(vec![always(Step::say("I have begun."))]);
     let mut session = Session::open(Stage { actor: Some(NAMED), ..stage })?;
     session.prompt("Look around.", TURN)?;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::mail::{LEAD, Mail, from_a_tool, sent_with};
 use super::{Proofs, ensure, set_up};
-use crate::catalog::Drive;
+use crate::catalog::{Drive, Path};
 use crate::model::request::{Request, field};
 use crate::model::{Model, Script, Step};
 use crate::place::Place;
@@ -68,7 +68,7 @@ pub(crate) fn prove(
     }
     proofs.prove("inbox", || {
         let mail: Mail = have(&mail, "its inbox")??;
-        let first = mail.arrived_once(stage.place, model, "pull", 1)?;
+        let first = mail.arrived_once(stage.place, model, "pull", stage.agent.copies(Path::Inbox))?;
         from_a_tool(&first)?;
         Ok(format!("exactly once, in request {}", first.request + 1))
     });

@@ -28,8 +28,8 @@ const HOOK: &str = "hook";
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Hooks {
-    user: Option<Files>,
-    project: Option<Files>,
+    pub(super) user: Option<Files>,
+    pub(super) project: Option<Files>,
     /// How the files are written.
     #[serde(default)]
     pub(crate) format: Format,
@@ -65,10 +65,13 @@ pub(crate) struct Hooks {
     #[serde(default = "per_second")]
     per_second: i64,
     /// How its hooks read and answer, if not as Claude Code's.
-    form: Option<String>,
+    pub(super) form: Option<String>,
     /// Arguments of the agent's program that make it a server which is asked to trust hooks.
     #[serde(default)]
     pub(crate) trust: Vec<String>,
+    /// How all this is known.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the manual, which a test writes"))]
+    pub(super) checked: Option<String>,
     /// What a person should know.
     pub(crate) note: Option<String>,
 }
@@ -76,9 +79,9 @@ pub(crate) struct Hooks {
 /// Where hooks are described.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Files {
-    dir: Vec<String>,
-    file: Vec<String>,
+pub(super) struct Files {
+    pub(super) dir: Vec<String>,
+    pub(super) file: Vec<String>,
 }
 
 /// An agent's event.

@@ -14,7 +14,10 @@
 mod answer;
 mod args;
 mod bounds;
+pub mod brief;
+mod calls;
 mod message;
+mod notice;
 mod options;
 mod packs;
 mod prompts;

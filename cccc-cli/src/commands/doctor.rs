@@ -107,6 +107,7 @@ async fn examine(context: &Context) -> Result<DoctorAnswer> {
                 }
                 Err(error) => answer.checks.push(check("registry", Err(error))),
             }
+            answer.checks.push(check("hooks", crate::hook::trouble::summary(home.path())));
         }
         Err(error) => answer.checks.push(check("home", Err(error))),
     }

@@ -10,9 +10,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::attach::{AttachAnswer, only_the_user};
+use super::schedule::StateArg;
 use super::{answer_done, bundle, status};
 use crate::context::Context;
 use crate::output::{Outcome, clean};
+use crate::render::word;
 
 /// Make, show, change, pause, archive, move or delete a group
 #[derive(Args, Debug)]
@@ -142,28 +144,6 @@ enum Join {
     Closed,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum StateArg {
-    Active,
-    Idle,
-    Paused,
-    Stopped,
-    Archived,
-}
-
-impl StateArg {
-    /// The state, and how it is called.
-    fn mode(self) -> (GroupMode, &'static str) {
-        match self {
-            Self::Active => (GroupMode::Active, "active"),
-            Self::Idle => (GroupMode::Idle, "idle"),
-            Self::Paused => (GroupMode::Paused, "paused"),
-            Self::Stopped => (GroupMode::Stopped, "stopped"),
-            Self::Archived => (GroupMode::Archived, "archived"),
-        }
-    }
-}
-
 #[derive(Args, Debug)]
 struct ReasonArgs {
     /// Why, for people
@@ -209,8 +189,8 @@ pub(crate) async fn cmd_group(context: &Context, args: GroupArgs) -> Outcome {
         GroupCommand::Resume(args) => set(context, GroupMode::Active, args, "active").await,
         GroupCommand::Archive(args) => set(context, GroupMode::Archived, args, "archived").await,
         GroupCommand::State { state, reason } => {
-            let (mode, what) = state.mode();
-            set(context, mode, reason, what).await
+            let mode = GroupMode::from(state);
+            set(context, mode, reason, &word(&mode)).await
         }
         GroupCommand::Delete { id } => delete(context, &id).await,
         GroupCommand::Export { file } => bundle::export(context, file).await,

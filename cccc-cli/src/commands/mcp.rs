@@ -28,7 +28,7 @@ pub(crate) struct McpArgs {
     /// Notify through Claude Code's channels, where it was started to show them
     #[arg(long)]
     channel: bool,
-    /// A pack of tools to begin with: history, labels, files, project, diagnostics; repeatable
+    /// A pack of tools to begin with: history, labels, files, project, diagnostics, memory, memory-admin; repeatable
     #[arg(long = "pack", value_name = "NAME")]
     packs: Vec<String>,
 }

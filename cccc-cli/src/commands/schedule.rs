@@ -116,9 +116,9 @@ struct WhenArgs {
     at: Option<String>,
 }
 
-/// States that a schedule can set.
+/// The states of a group.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum StateArg {
+pub(super) enum StateArg {
     /// Everything runs
     Active,
     /// Schedules only

@@ -105,15 +105,33 @@ impl Group {
     /// # Errors
     /// `Unavailable` while the group is paused, unless they are only looked at.
     pub async fn notices(&self, seen: bool) -> Result<Vec<NoticeView>> {
-        let engine = &self.shared.engine;
-        let mut notices = Vec::new();
-        for seq in engine.query(|state| notice::unseen(state, &self.by)).await? {
-            notices.extend(engine.event_at(seq).await?.as_ref().and_then(notice::view));
-        }
+        let unseen = self.shared.engine.query(|state| notice::unseen(state, &self.by)).await?;
+        let notices = self.notices_at(unseen).await?;
         if let Some(newest) = notices.last().filter(|_| seen) {
             self.execute(Command::SeeNotices { through: newest.seq }).await?;
         }
         Ok(notices)
+    }
+
+    /// The notices at these places.
+    async fn notices_at(&self, seqs: Vec<Seq>) -> Result<Vec<NoticeView>> {
+        let mut notices = Vec::with_capacity(seqs.len());
+        for seq in seqs {
+            notices.extend(self.shared.engine.event_at(seq).await?.as_ref().and_then(notice::view));
+        }
+        Ok(notices)
+    }
+}
+
+impl Group {
+    /// Whether a message is one that may interrupt this principal now: unread, not handed over yet, neither of low
+    /// priority nor beyond the rate, through no other door, and in a group in which anything is handed over. For
+    /// doors that only tell of a message; whoever delivers it claims it instead.
+    ///
+    /// # Errors
+    /// As for any look at the ledger.
+    pub async fn may_interrupt(&self, message: &Event) -> Result<bool> {
+        self.shared.engine.query(|state| delivery::may_push(state, &self.by, message)).await
     }
 }
 
@@ -188,10 +206,7 @@ impl<'a> InboxRequest<'a> {
                 messages.push(Message { event_id, seq, ts, by, delivery, owed, content });
             }
         }
-        let mut notices = Vec::with_capacity(told.len());
-        for seq in told {
-            notices.extend(engine.event_at(seq).await?.as_ref().and_then(notice::view));
-        }
+        let notices = self.group.notices_at(told).await?;
         let mut over_ids = Vec::new();
         for seq in over {
             over_ids.extend(engine.event_at(seq).await?.map(|event| event.id));

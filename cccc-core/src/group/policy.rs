@@ -49,24 +49,28 @@ impl Group {
                 schedule_id: firing.schedule_id.clone(),
                 scheduled_at: firing.scheduled_at,
             },
-            Effect::Keep(keeping) => return self.keep(&keeping.upkeep).await,
+            Effect::Keep(keeping) => {
+                if let Principal::Actor(id) = &self.by {
+                    return Err(Error::refused(format!(
+                        "{id} may not put that in order: the host does that by itself"
+                    )));
+                }
+                return self.keep(&keeping.upkeep).await;
+            }
         };
         self.execute(command).await
     }
 
     /// Puts something in order, in the name of the system.
-    async fn keep(&self, upkeep: &Upkeep) -> Result<Executed> {
-        if let Principal::Actor(id) = &self.by {
-            return Err(Error::refused(format!(
-                "{id} may not put that in order: the host does that by itself"
-            )));
-        }
+    pub(super) async fn keep(&self, upkeep: &Upkeep) -> Result<Executed> {
         let system = Self { by: Principal::System, ..self.clone() };
-        let done = system.execute(upkeep.command()).await?;
-        if let Upkeep::CloseSession { session } = upkeep {
+        let done = system.execute(upkeep.command()).await;
+        if let Upkeep::CloseSession { session } = upkeep
+            && done.as_ref().map_or_else(done_by_another, |_| true)
+        {
             self.shared.presence.forget(session)?;
         }
-        Ok(done)
+        done
     }
 
     /// Carries out everything that is due, and what becomes due by that; answers what was done. A second time
@@ -82,7 +86,7 @@ impl Group {
                 match self.carry_out(&effect).await {
                     Ok(executed) if executed.events.is_empty() => {}
                     Ok(_) => done.push(effect),
-                    Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound) => {}
+                    Err(error) if done_by_another(&error) => {}
                     Err(error) => return Err(error),
                 }
             }
@@ -115,4 +119,9 @@ impl Group {
         let settings = BTreeMap::from([(format!("policy.{}_ms", name.as_ref()), value)]);
         self.update(GroupUpdate { settings, ..GroupUpdate::default() }).await
     }
+}
+
+/// Whether what was due is due no more, because another did it at the same moment.
+pub(super) fn done_by_another(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound)
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::catalog::{Catalog, Scope};
 use super::hooks::{EVENTS, Files};
+use crate::hook::{Event, Form};
 
 /// Where the tables are in the manual.
 const MARKS: [&str; 2] = ["<!-- generated from runtimes.toml -->\n", "<!-- end -->\n"];
@@ -84,8 +85,18 @@ fn every_agent_says_how_it_is_known_and_every_hook_how_it_answers() {
         assert!(runtime.checked.is_some(), "{name}");
         if let Some(hooks) = &runtime.hooks {
             assert!(hooks.checked.is_some() && hooks.events.contains_key("start"), "{name}");
+            let form = Form::named(hooks.form.as_deref().unwrap_or("claude")).unwrap();
+            for event in ["prompt", "tool", "stop"] {
+                let carried = form.carries(Event::named(event).unwrap());
+                assert_eq!(
+                    hooks.events.contains_key(event),
+                    carried,
+                    "{name} runs it for nothing, or misses it"
+                );
+            }
             *forms.entry(hooks.form.clone().unwrap_or_default()).or_insert(0) += 1;
         }
     }
+    assert_eq!(EVENTS, crate::hook::EVENTS.map(|(name, _)| name));
     assert_eq!(forms.values().sum::<usize>(), 10, "{forms:?}");
 }

@@ -14,8 +14,9 @@ use serde_json::{Map, Value};
 use super::catalog::{Format, Scope, first_of};
 use super::edit::{Edit, Input, at};
 use super::entry::{line, words};
+use crate::hook::{FORMS, Form};
 
-/// Our names for the moments in which agents run hooks.
+/// Our names for the moments in which agents run hooks, as `cccc hook` takes them.
 pub(crate) const EVENTS: [&str; 6] = ["start", "prompt", BEFORE_TOOL, "tool", "stop", "end"];
 
 /// The moment in which a tool can still be refused.
@@ -152,6 +153,10 @@ impl Hooks {
     pub(super) fn check(&self) -> Result<(), String> {
         if let Some(event) = self.events.keys().find(|event| !EVENTS.contains(&event.as_str())) {
             return Err(format!("`{event}` is no event; there are {}", EVENTS.join(", ")));
+        }
+        if let Some(form) = self.form.as_deref().filter(|form| Form::named(form).is_none()) {
+            let known: Vec<&str> = FORMS.iter().map(|(name, _)| *name).collect();
+            return Err(format!("`{form}` is no form; there are {}", known.join(", ")));
         }
         let empty = |files: &Files| files.dir.is_empty() || files.file.is_empty();
         if [&self.user, &self.project].into_iter().flatten().any(empty) {

@@ -24,7 +24,10 @@ pub struct Runtime {
 
 /// The programs that are known. Looked up when somebody first joins, because a server must start at once.
 #[derive(Clone, Debug)]
-pub struct Runtimes(Arc<LazyLock<Vec<Runtime>, Box<dyn FnOnce() -> Vec<Runtime> + Send>>>);
+pub struct Runtimes(Arc<LazyLock<Vec<Runtime>, Lookup>>);
+
+/// What says which there are.
+type Lookup = Box<dyn FnOnce() -> Vec<Runtime> + Send>;
 
 impl Runtimes {
     /// As this will say, once.

@@ -45,6 +45,9 @@ pub(crate) struct Runtime {
     /// Environment variables that the server gets besides.
     #[serde(default)]
     pub(crate) env: BTreeMap<String, String>,
+    /// How all this is known.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the manual, which a test writes"))]
+    pub(super) checked: Option<String>,
     /// Words of the names by which its MCP clients name themselves; its name here if there are none.
     #[serde(default)]
     pub(crate) clients: Vec<String>,
@@ -57,8 +60,8 @@ pub(crate) struct Runtime {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Place {
-    dir: Vec<String>,
-    file: Vec<String>,
+    pub(super) dir: Vec<String>,
+    pub(super) file: Vec<String>,
     /// How the file is written.
     pub(crate) format: Format,
     /// The path of the table of servers.

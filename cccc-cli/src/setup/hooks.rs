@@ -14,8 +14,9 @@ use serde_json::{Map, Value};
 use super::catalog::{Format, Scope, first_of};
 use super::edit::{Edit, Input, at};
 use super::entry::{line, words};
+use crate::hook::{FORMS, Form};
 
-/// Our names for the moments in which agents run hooks.
+/// Our names for the moments in which agents run hooks, as `cccc hook` takes them.
 pub(crate) const EVENTS: [&str; 6] = ["start", "prompt", BEFORE_TOOL, "tool", "stop", "end"];
 
 /// The moment in which a tool can still be refused.
@@ -28,8 +29,8 @@ const HOOK: &str = "hook";
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Hooks {
-    user: Option<Files>,
-    project: Option<Files>,
+    pub(super) user: Option<Files>,
+    pub(super) project: Option<Files>,
     /// How the files are written.
     #[serde(default)]
     pub(crate) format: Format,
@@ -65,10 +66,13 @@ pub(crate) struct Hooks {
     #[serde(default = "per_second")]
     per_second: i64,
     /// How its hooks read and answer, if not as Claude Code's.
-    form: Option<String>,
+    pub(super) form: Option<String>,
     /// Arguments of the agent's program that make it a server which is asked to trust hooks.
     #[serde(default)]
     pub(crate) trust: Vec<String>,
+    /// How all this is known.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the manual, which a test writes"))]
+    pub(super) checked: Option<String>,
     /// What a person should know.
     pub(crate) note: Option<String>,
 }
@@ -76,9 +80,9 @@ pub(crate) struct Hooks {
 /// Where hooks are described.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Files {
-    dir: Vec<String>,
-    file: Vec<String>,
+pub(super) struct Files {
+    pub(super) dir: Vec<String>,
+    pub(super) file: Vec<String>,
 }
 
 /// An agent's event.
@@ -149,6 +153,10 @@ impl Hooks {
     pub(super) fn check(&self) -> Result<(), String> {
         if let Some(event) = self.events.keys().find(|event| !EVENTS.contains(&event.as_str())) {
             return Err(format!("`{event}` is no event; there are {}", EVENTS.join(", ")));
+        }
+        if let Some(form) = self.form.as_deref().filter(|form| Form::named(form).is_none()) {
+            let known: Vec<&str> = FORMS.iter().map(|(name, _)| *name).collect();
+            return Err(format!("`{form}` is no form; there are {}", known.join(", ")));
         }
         let empty = |files: &Files| files.dir.is_empty() || files.file.is_empty();
         if [&self.user, &self.project].into_iter().flatten().any(empty) {

@@ -8,6 +8,8 @@
 pub(crate) mod apply;
 pub(crate) mod catalog;
 pub(crate) mod detect;
+#[cfg(test)]
+mod document;
 pub(crate) mod edit;
 mod edit_json;
 mod edit_toml;

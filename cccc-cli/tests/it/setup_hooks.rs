@@ -367,7 +367,11 @@ fn the_homes_file_can_describe_hooks_and_a_wrong_one_is_refused() {
     let file: Value = serde_json::from_str(&person.read("m.json")).unwrap();
     let entry = json!({"event": "Done", "command": "/opt/cccc hook stop --runtime mine", "timeout": 10});
     assert_eq!(file["on"], json!({"event": [entry]}));
-    for (wrong, why) in [("events = { halt = \"X\" }", "`halt` is no event"), ("timeout = 0", "at least 1")] {
+    for (wrong, why) in [
+        ("events = { halt = \"X\" }", "`halt` is no event"),
+        ("timeout = 0", "at least 1"),
+        ("form = \"x\"", "`x` is no form"),
+    ] {
         person.write(".cccc/runtimes.toml", &format!("[claude.hooks]\n{wrong}"));
         let output = person.run(&hooks("claude", &[]));
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();

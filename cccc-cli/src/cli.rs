@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::memory;
 use crate::commands::{
     actor, attach, completions, doctor, group, groups, inbox, join, ledger, mark, notices, obligations,
     receipts, schema, send, show, status, tail, task, version, who, withdraw,
@@ -103,6 +104,7 @@ pub(crate) enum Command {
     Vote(vote::VoteArgs),
     Label(label::LabelArgs),
     Task(task::TaskArgs),
+    Memory(memory::MemoryArgs),
     TrackedSend(task::TrackedSendArgs),
     Waits(waits::WaitsArgs),
     Relay(relay::RelayArgs),
@@ -161,6 +163,7 @@ impl Command {
             Self::Vote(args) => vote::cmd_vote(context, args).await,
             Self::Label(args) => label::cmd_label(context, args).await,
             Self::Task(args) => task::cmd_task(context, args).await,
+            Self::Memory(args) => memory::cmd_memory(context, args).await,
             Self::TrackedSend(args) => task::cmd_tracked_send(context, args).await,
             Self::Waits(args) => waits::cmd_waits(context, args).await,
             Self::Relay(args) => relay::cmd_relay(context, args).await,

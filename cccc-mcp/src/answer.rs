@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::bounds::{MAX_ANSWER_BYTES, head, size, trim};
+use crate::calls::calls;
 use crate::seat::Seated;
 
 /// How much of what is owed is named.
@@ -139,50 +140,6 @@ fn said(error: &Error) -> (String, Option<String>) {
     (text("message").map(short).unwrap_or_default(), text("hint").map(short))
 }
 
-/// Core names the commands of its command line, in backquotes. A model has calls for most of them.
-fn calls(text: &str) -> String {
-    let mut parts: Vec<String> = text.split('`').map(ToOwned::to_owned).collect();
-    let quoted = (parts.len() - 1) / 2 * 2;
-    for part in parts.iter_mut().take(quoted).skip(1).step_by(2) {
-        if let Some(call) = part.strip_prefix("cccc ").and_then(call_for) {
-            *part = call;
-        }
-    }
-    parts.join("`")
-}
-
-/// The call that does what a command does, if there is one.
-fn call_for(command: &str) -> Option<String> {
-    let words: Vec<&str> = command.split_whitespace().collect();
-    Some(match words.as_slice() {
-        ["inbox", ..] => "cccc_inbox_list {}".into(),
-        ["join", ..] => "cccc_bootstrap {\"as\":\"...\"}".into(),
-        ["who"] | ["actor", "list"] => coordination("who", ""),
-        ["receipts", seq] => coordination("receipts", &format!(",\"seq\":{seq}")),
-        ["reservations"] => coordination("reservations", ""),
-        ["vote", "list"] => coordination("votes", ""),
-        ["vote", "show", id] => coordination("votes", &format!(",\"vote\":\"{id}\"")),
-        ["vote", "cast", id, choice] => {
-            coordination("vote", &format!(",\"vote\":\"{id}\",\"choice\":\"{choice}\""))
-        }
-        ["reply", seq, ..] => format!("cccc_message_reply {{\"seq\":{seq},\"text\":\"...\"}}"),
-        ["ack", seq] => format!("cccc_message_ack {{\"seq\":{seq}}}"),
-        ["send", "--to", to] => format!("cccc_message_send {{\"to\":[\"{to}\"],\"text\":\"...\"}}"),
-        ["send", "--to", to, "--reply-required"] => {
-            format!("cccc_message_send {{\"to\":[\"{to}\"],\"text\":\"...\",\"reply_required\":true}}")
-        }
-        ["task", "list"] => "cccc_task {\"action\":\"list\"}".into(),
-        ["task", action, id] => format!("cccc_task {{\"action\":\"{action}\",\"task\":\"{id}\"}}"),
-        ["context", "show"] => "cccc_context_get {}".into(),
-        ["context", "show", key] => format!("cccc_context_get {{\"key\":\"{key}\"}}"),
-        _ => return None,
-    })
-}
-
-fn coordination(action: &str, rest: &str) -> String {
-    format!("cccc_coordination {{\"action\":\"{action}\"{rest}}}")
-}
-
 /// The answer to arguments that no tool could make sense of.
 pub(crate) fn malformed(tool: &str, error: &serde_json::Error) -> Error {
     Error::new(ErrorKind::Invalid, format!("{tool}: {error}"))
@@ -192,29 +149,6 @@ pub(crate) fn malformed(tool: &str, error: &serde_json::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn commands_become_calls_where_there_are_some() {
-        for (hint, expected) in [
-            ("`cccc inbox` lists what was", "`cccc_inbox_list {}` lists what was"),
-            (
-                "ask lead with `cccc send --to lead`",
-                "ask lead with `cccc_message_send {\"to\":[\"lead\"],\"text\":\"...\"}`",
-            ),
-            (
-                "`cccc receipts 5` shows who has",
-                "`cccc_coordination {\"action\":\"receipts\",\"seq\":5}` shows who has",
-            ),
-            (
-                "run `cccc attach`, or `cccc who`",
-                "run `cccc attach`, or `cccc_coordination {\"action\":\"who\"}`",
-            ),
-            ("`cccc inbox", "`cccc inbox"),
-            ("cccc inbox", "cccc inbox"),
-        ] {
-            assert_eq!(calls(hint), expected);
-        }
-    }
 
     #[test]
     fn an_error_is_an_answer_within_bounds() {

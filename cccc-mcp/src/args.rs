@@ -87,6 +87,22 @@ pub(crate) fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<St
     })
 }
 
+/// Numbers: one, or a list of them.
+pub(crate) fn numbers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u32>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected a list of numbers")]
+    enum Given {
+        One(u32),
+        Many(Vec<u32>),
+        Nothing(()),
+    }
+    Ok(match Given::deserialize(deserializer)? {
+        Given::One(number) => vec![number],
+        Given::Many(numbers) => numbers,
+        Given::Nothing(()) => Vec::new(),
+    })
+}
+
 /// Events: one, or a list of them.
 pub(crate) fn events<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Event>, D::Error> {
     #[derive(Deserialize)]

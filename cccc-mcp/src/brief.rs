@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::answer::{self, Owed};
 use crate::bounds::{MAX_TEXT_BYTES, fitting, head};
+use crate::calls::calls_in_digest;
 use crate::message::{View, all_unread};
 
 /// How much of the shared context is shown.
@@ -72,7 +73,7 @@ impl Brief {
             rules: include_str!("text/rules.txt"),
             tasks: tasks(group).await?,
             members: members(group, actor).await?,
-            context: group.context_digest(CONTEXT_BYTES).await?,
+            context: calls_in_digest(&group.context_digest(CONTEXT_BYTES).await?),
         })
     }
 }

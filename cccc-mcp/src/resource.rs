@@ -8,7 +8,11 @@ use serde_json::json;
 
 use crate::bounds::{ITEMS_BYTES, MAX_ITEMS, MAX_TEXT_BYTES, fitting};
 use crate::message::View;
+use crate::notice;
 use crate::server::{Server, protocol_error};
+
+/// How much of it notices may take.
+const NOTICES_BYTES: usize = 2000;
 
 /// The address of a group's inbox.
 pub(crate) fn inbox_uri(group: &GroupId) -> String {
@@ -35,8 +39,9 @@ pub(crate) async fn read(server: &Server, uri: &str) -> Result<ReadResourceResul
         let voices = group.voices().await?;
         let mut views: Vec<View> =
             inbox.messages.iter().map(|one| View::unread(one, &voices, MAX_TEXT_BYTES)).collect();
-        views.truncate(fitting(&views, ITEMS_BYTES).max(1));
-        Ok(json!({"actor": seated.actor(), "unread": inbox.unread, "messages": views}))
+        let notices = notice::fit(group, NOTICES_BYTES).await?;
+        views.truncate(fitting(&views, ITEMS_BYTES - NOTICES_BYTES).max(1));
+        Ok(json!({"actor": seated.actor(), "unread": inbox.unread, "messages": views, "notices": notices}))
     };
     let json = look.await.map_err(|error: cccc_core::Error| protocol_error(&error))?;
     let contents = ResourceContents::text(json.to_string(), uri).with_mime_type("application/json");
@@ -52,7 +57,15 @@ pub(crate) async fn subscribe(server: &Server, uri: &str, peer: &Peer<RoleServer
     Ok(())
 }
 
-async fn known(server: &Server, uri: &str) -> Result<(), ErrorData> {
+/// Has whoever listens told whenever a message comes.
+pub(crate) async fn follow(server: &Server, peer: &Peer<RoleServer>) -> Result<(), ErrorData> {
+    let seated = server.seat().seated().await.map_err(|error| protocol_error(&error))?;
+    server.watcher().follow(server, &seated, peer);
+    Ok(())
+}
+
+/// Refuses what is no resource of this server.
+pub(crate) async fn known(server: &Server, uri: &str) -> Result<(), ErrorData> {
     let group = server.seat().group().await.map_err(|error| protocol_error(&error))?;
     if uri == inbox_uri(group.id()) {
         return Ok(());

@@ -18,15 +18,12 @@ pub(crate) fn of_arguments<T: JsonSchema>() -> JsonObject {
     schema
 }
 
-/// The schema of what a tool answers: its fields and their types. `you` stands in every answer. Nothing is
-/// required, as an error is an answer too.
+/// The schema of what a tool answers: its fields and their types. Nothing is required, as an error is an answer too,
+/// and `you`, which stands in every answer, is not said of each.
 pub(crate) fn of_answer<T: JsonSchema>() -> JsonObject {
     let mut value = Value::Object(generated::<T>(SchemaSettings::draft2020_12().for_serialize()));
     shallow(&mut value, 0);
-    let Value::Object(mut schema) = value else { return JsonObject::new() };
-    if let Some(Value::Object(fields)) = schema.get_mut("properties") {
-        fields.insert("you".into(), json!({"type": "object"}));
-    }
+    let Value::Object(schema) = value else { return JsonObject::new() };
     schema
 }
 
@@ -113,9 +110,8 @@ fn shallow(value: &mut Value, depth: usize) {
             fields.values_mut().for_each(|field| shallow(field, depth + 1));
         }
     }
-    if let Some(items) = map.get_mut("items") {
-        shallow(items, depth + 1);
-    }
+    // What a list holds is seen in the list.
+    map.remove("items");
     // Below the top, a choice of shapes says less than it takes.
     if ["anyOf", "oneOf", "allOf"].iter().any(|key| map.contains_key(*key)) {
         map.clear();
@@ -178,10 +174,9 @@ mod tests {
             json!({
                 "type": "object",
                 "properties": {
-                    "list": {"type": "array", "items": {"type": "object"}},
+                    "list": {"type": "array"},
                     "count": {"type": "integer"},
                     "word": {"type": "string", "enum": ["One", "Two"]},
-                    "you": {"type": "object"},
                 },
             })
         );

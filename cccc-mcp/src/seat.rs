@@ -14,7 +14,6 @@ use cccc_core::{ActorId, Agent, Error, ErrorKind, Group, Home, LiveSession, Resu
 use tokio::sync::OnceCell;
 
 use crate::options::Options;
-use crate::runtime;
 
 /// As whom to join.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -188,13 +187,22 @@ impl Seat {
             return Err(Error::unavailable("the client has gone"));
         }
         let group = self.group().await?;
-        let Options { directory, actor, inherited_actor, runtime, agent_session, program, above, .. } =
-            &self.options;
+        let Options {
+            directory,
+            actor,
+            inherited_actor,
+            runtime,
+            runtimes,
+            agent_session,
+            program,
+            above,
+            ..
+        } = &self.options;
         let name = match runtime {
             Some(name) => name.clone(),
-            None => runtime::of_client(&locked(&self.client), self.options.marked_runtime.as_deref()),
+            None => runtimes.of_client(&locked(&self.client), self.options.marked_runtime.as_deref()),
         };
-        let one_session = runtime::is_one_session(&name);
+        let one_session = runtimes.is_one_session(&name);
         let agent_session = agent_session.clone().or_else(|| locked(&self.agent_session).clone());
         let agent = Agent {
             runtime: name.clone(),

@@ -9,10 +9,10 @@ use rmcp::model::{
     CallToolRequestParams, CallToolResponse, DiscoverRequestMethod, DiscoverResult, ErrorData,
     GetPromptRequestParams, GetPromptResponse, Implementation, InitializeRequestParams, InitializeResult,
     JsonObject, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
-    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
-    ServerConfig, SubscribeRequestParams, UnsubscribeRequestParams,
+    PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse,
+    ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams,
 };
-use rmcp::service::{Peer, RequestContext};
+use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
 use serde_json::Value;
 use tokio::sync::RwLock;
@@ -114,7 +114,7 @@ impl Server {
     }
 
     /// Says so if other tools are offered than were listed.
-    async fn tell_of_tools(&self, peer: &Peer<RoleServer>) {
+    async fn tell_of_tools(&self, context: &RequestContext<RoleServer>) {
         let now: Vec<&str> = self.offered().await.iter().map(|spec| spec.name).collect();
         let changed = {
             let mut listed = self.0.listed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -128,7 +128,10 @@ impl Server {
         };
         if changed {
             // A client that is gone needs no word.
-            let _ = peer.notify_tool_list_changed().await;
+            if !is_newest(context) {
+                let _ = context.peer.notify_tool_list_changed().await;
+            }
+            self.watcher().tell_streams_of_tools().await;
         }
     }
 
@@ -184,10 +187,38 @@ impl ServerHandler for Server {
         self.negotiate_initialize(&request)
     }
 
-    /// Clients of the newest protocol ask this first, and go on with `initialize` where it is not known. That way
-    /// is the one that was seen to work, with notifications that need no subscription.
+    /// Where notifications go through a channel, clients are sent on to `initialize`: that is the way on which they
+    /// were seen to show them.
     async fn discover(&self, _: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
-        Err(ErrorData::method_not_found::<DiscoverRequestMethod>())
+        if self.seat().options().channel {
+            return Err(ErrorData::method_not_found::<DiscoverRequestMethod>());
+        }
+        let versions = self.supported_protocol_versions().into_owned();
+        Ok(DiscoverResult::from_server_info(versions, self.get_info()))
+    }
+
+    fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        // What is not offered at all is taken out by whoever asks this.
+        Some(requested.clone())
+    }
+
+    /// A stream of notifications, as the newest protocol has them.
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        self.meet(context.request_context());
+        let uris = context.accepted().resource_subscriptions.clone().unwrap_or_default();
+        for uri in &uris {
+            resource::known(self, uri).await?;
+        }
+        let stream = self.watcher().stream(context.sink());
+        if !uris.is_empty() {
+            resource::follow(self, &context.request_context().peer).await?;
+        }
+        tokio::select! {
+            () = context.cancelled() => {}
+            () = self.0.gone.cancelled() => {}
+        }
+        drop(stream);
+        Ok(())
     }
 
     async fn list_tools(
@@ -235,7 +266,7 @@ impl ServerHandler for Server {
         };
         if let Some(seated) = &seated {
             self.watcher().follow(self, seated, &context.peer);
-            self.tell_of_tools(&context.peer).await;
+            self.tell_of_tools(&context).await;
         }
         Ok(match result {
             Ok(answer) => answer::done(answer, you.as_ref()),
@@ -303,6 +334,12 @@ impl ServerHandler for Server {
     ) -> Result<GetPromptResponse, ErrorData> {
         Ok(prompts::get(&request.name)?.into())
     }
+}
+
+/// Whether a request is of the newest protocol, in which nothing is told but on streams that were asked for.
+fn is_newest(context: &RequestContext<RoleServer>) -> bool {
+    let version = context.protocol_version();
+    version.is_some_and(|version| version.as_str() >= ProtocolVersion::V_2026_07_28.as_str())
 }
 
 /// An error where the protocol has no place for an answer.

@@ -6,11 +6,11 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use cccc_core::event::{GroupMode, Priority};
+use cccc_core::event::Body;
 use cccc_core::{ActorId, Event, Group, Principal};
 use rmcp::RoleServer;
-use rmcp::model::{CustomNotification, ResourceUpdatedNotificationParam, ServerNotification};
-use rmcp::service::Peer;
+use rmcp::model::{CustomNotification, RequestId, ResourceUpdatedNotificationParam, ServerNotification};
+use rmcp::service::{Peer, SubscriptionSink};
 use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +27,8 @@ const CHANNEL_METHOD: &str = "notifications/claude/channel";
 pub(crate) struct Watcher {
     gone: CancellationToken,
     subscribed: Arc<Mutex<BTreeSet<String>>>,
+    /// The streams of notifications that clients of the newest protocol have opened.
+    streams: Arc<Mutex<Vec<SubscriptionSink>>>,
     following: Mutex<Option<Following>>,
 }
 
@@ -43,7 +45,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Watcher {
     pub(crate) fn new(gone: CancellationToken) -> Self {
-        Self { gone, subscribed: Arc::default(), following: Mutex::default() }
+        Self { gone, subscribed: Arc::default(), streams: Arc::default(), following: Mutex::default() }
     }
 
     pub(crate) fn subscribe(&self, uri: &str) {
@@ -54,10 +56,24 @@ impl Watcher {
         locked(&self.subscribed).remove(uri);
     }
 
+    /// Tells a stream of what comes, until what is answered is dropped.
+    pub(crate) fn stream(&self, sink: &SubscriptionSink) -> Stream {
+        locked(&self.streams).push(sink.clone());
+        Stream { id: sink.id().clone(), all: self.streams.clone() }
+    }
+
+    /// Tells all streams that asked for it that other tools are offered.
+    pub(crate) async fn tell_streams_of_tools(&self) {
+        let streams = locked(&self.streams).clone();
+        for stream in streams {
+            let _ = stream.notify_tool_list_changed().await;
+        }
+    }
+
     /// Follows on behalf of whoever sits there now, if there is anybody to tell.
     pub(crate) fn follow(&self, server: &Server, seated: &Seated, peer: &Peer<RoleServer>) {
         let channel = server.seat().options().channel;
-        if !channel && locked(&self.subscribed).is_empty() {
+        if !channel && locked(&self.subscribed).is_empty() && locked(&self.streams).is_empty() {
             return;
         }
         let mut following = locked(&self.following);
@@ -76,6 +92,7 @@ impl Watcher {
             me: seated.actor().clone().into(),
             peer: peer.clone(),
             subscribed: self.subscribed.clone(),
+            streams: self.streams.clone(),
             channel,
         };
         let task = tokio::spawn(ring(bell, stop.clone()));
@@ -92,12 +109,26 @@ impl Watcher {
     }
 }
 
+/// A stream that is told of what comes.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    id: RequestId,
+    all: Arc<Mutex<Vec<SubscriptionSink>>>,
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        locked(&self.all).retain(|sink| *sink.id() != self.id);
+    }
+}
+
 /// Whom to tell of what.
 struct Bell {
     group: Group,
     me: Principal,
     peer: Peer<RoleServer>,
     subscribed: Arc<Mutex<BTreeSet<String>>>,
+    streams: Arc<Mutex<Vec<SubscriptionSink>>>,
     channel: bool,
 }
 
@@ -119,9 +150,13 @@ async fn ring(bell: Bell, stop: CancellationToken) {
 }
 
 impl Bell {
-    /// Whether an event is mail for the one who is told.
+    /// Whether an event is mail for the one who is told, or a notice.
     fn is_news(&self, event: &Event) -> bool {
-        event.by != self.me && event.message().is_some_and(|message| message.recipients.contains(&self.me))
+        match &event.body {
+            Body::ChatMessage(message) => event.by != self.me && message.recipients.contains(&self.me),
+            Body::SystemNotify(notice) => notice.target.as_ref().is_none_or(|target| *target == self.me),
+            _ => false,
+        }
     }
 
     async fn tell(&self, event: &Event) {
@@ -129,20 +164,17 @@ impl Bell {
         let subscribed = locked(&self.subscribed).contains(&uri);
         if subscribed {
             // A client that is gone needs no word.
-            let _ = self.peer.notify_resource_updated(ResourceUpdatedNotificationParam::new(uri)).await;
+            let _ = self.peer.notify_resource_updated(ResourceUpdatedNotificationParam::new(&uri)).await;
         }
-        if self.channel && self.may_interrupt(event).await {
+        let streams = locked(&self.streams).clone();
+        for stream in streams {
+            // It takes what it asked for.
+            let _ = stream.notify_resource_updated(&uri).await;
+        }
+        let interrupts = self.channel && event.message().is_some();
+        if interrupts && self.group.may_interrupt(event).await.unwrap_or(false) {
             let _ = self.peer.send_notification(self.through_channel(event).await).await;
         }
-    }
-
-    /// Whether a message is one that is pushed, and the group one in which anything is.
-    async fn may_interrupt(&self, event: &Event) -> bool {
-        let pushed = event
-            .message()
-            .is_some_and(|message| message.priority != Priority::Low && !message.quiet.contains(&self.me));
-        let rests = |mode| matches!(mode, GroupMode::Paused | GroupMode::Stopped | GroupMode::Archived);
-        pushed && self.group.standing(0).await.is_ok_and(|standing| !rests(standing.state))
     }
 
     async fn through_channel(&self, event: &Event) -> ServerNotification {

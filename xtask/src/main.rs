@@ -2,6 +2,7 @@
 //!
 //! Plain `std` only, so that the first run on a fresh machine compiles in a second.
 
+mod clients;
 mod compare;
 mod document;
 mod snippets;
@@ -23,6 +24,9 @@ Commands:
 STEPS
   bench [ARG]...   the benchmarks, each beside its limit in the same run; ARGs go to the harness
                    (a name runs only the benchmarks that contain it)
+  clients          the MCP server, driven by the protocol's official client libraries and inspector (needs npm and
+                   python3; installs them under target/clients)
+  agents [ARG]...  the suite with the agents' own programs; `cargo xtask agents --help` says more
   help             this text
 
 Each step's command is printed before it runs, so that it can be repeated alone.
@@ -33,6 +37,8 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         ["test", chosen @ ..] => steps::test(&root(), chosen),
+        ["agents", rest @ ..] => steps::agents(&root(), rest),
+        ["clients"] => clients::run(&root()),
         ["bench", rest @ ..] => steps::bench(&root(), rest),
         [] | ["help" | "--help" | "-h"] => {
             print(&HELP.replace("STEPS\n", &steps::list()));

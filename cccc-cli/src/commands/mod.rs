@@ -15,6 +15,7 @@ pub(crate) mod label;
 pub(crate) mod ledger;
 pub(crate) mod mark;
 pub(crate) mod mcp;
+pub(crate) mod memory;
 pub(crate) mod notices;
 pub(crate) mod obligations;
 pub(crate) mod policy;

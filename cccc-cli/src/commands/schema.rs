@@ -129,6 +129,7 @@ fn document() -> Value {
             super::bundle::answers(),
             super::setup::answers(),
             super::runtime::answers(),
+            super::memory::answers(),
         ];
         answers.extend(of_families.into_iter().flatten().map(|(name, answer)| (name.to_owned(), answer)));
     }

@@ -6,6 +6,7 @@ use cccc_core::{ActorId, Agent, ErrorKind, Group, Process, Result};
 
 use super::Ask;
 use super::input::Input;
+use crate::setup::catalog;
 
 /// The session that a hook belongs to.
 #[derive(Debug)]
@@ -34,9 +35,15 @@ fn agent(ask: &Ask, input: &Input) -> Agent {
         agent_session_id: input.session.clone(),
         process: Process::caller(),
         above: Process::ancestors(),
-        one_session: cccc_mcp::is_one_session(&ask.runtime),
+        one_session: false,
         fresh: false,
     }
+}
+
+/// Whether each process of the agent's program is one session.
+fn is_one_session(ask: &Ask) -> bool {
+    let known = catalog::runtimes(&ask.home);
+    known.iter().any(|one| one.name == ask.runtime && one.one_session)
 }
 
 /// Finds out who it is; `moment` is `None` where nothing is to be begun.
@@ -44,7 +51,13 @@ pub(crate) async fn find(ask: &Ask, input: &Input, group: &Group, moment: Option
     let mut agent = agent(ask, input);
     agent.fresh = moment == Some(Moment::Start) && input.begins_anew();
     let named = |id: &str| ask.named.as_deref().is_none_or(|named| named == id);
-    let running = group.running(&agent).await?.filter(|one| named(one.actor_id.as_str()));
+    let mut running = group.running(&agent).await?;
+    // The catalog is only read where the session's own id does not tell.
+    if running.is_none() && is_one_session(ask) {
+        agent.one_session = true;
+        running = group.running(&agent).await?;
+    }
+    let running = running.filter(|one| named(one.actor_id.as_str()));
     let starts = moment == Some(Moment::Start);
     let running = match running {
         Some(one) if one.is_replaced() && one.newest.open => {

@@ -123,6 +123,18 @@ impl Group {
     }
 }
 
+impl Group {
+    /// Whether a message is one that may interrupt this principal now: unread, not handed over yet, neither of low
+    /// priority nor beyond the rate, through no other door, and in a group in which anything is handed over. For
+    /// doors that only tell of a message; whoever delivers it claims it instead.
+    ///
+    /// # Errors
+    /// As for any look at the ledger.
+    pub async fn may_interrupt(&self, message: &Event) -> Result<bool> {
+        self.shared.engine.query(|state| delivery::may_push(state, &self.by, message)).await
+    }
+}
+
 impl<'a> InboxRequest<'a> {
     /// At most so many messages, up to 1,000. Default: 20.
     pub fn limit(self, limit: usize) -> Self {

@@ -191,6 +191,12 @@ pub(super) fn claim(
     }
 }
 
+/// Whether a message may be pushed to a recipient now, as far as a deliverer that would claim it can tell.
+pub(crate) fn may_push(state: &GroupState, recipient: &Principal, event: &Event) -> bool {
+    let mailbox = state.mailbox(recipient);
+    open_group(state, true).is_ok() && mailbox.is_some_and(|mailbox| may_claim(mailbox, event).is_ok())
+}
+
 /// Whether one message can be had by a deliverer.
 fn may_claim(mailbox: &Mailbox, event: &Event) -> Result<()> {
     let (seq, id) = (event.seq, event.id);

@@ -9,6 +9,11 @@ use super::{Call, Done, Effect, Offer, Tool, needed};
 use crate::args::names;
 use crate::bounds::page;
 
+/// Names, if any were given: an empty list says that there shall be none.
+fn some_names<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    names(deserializer).map(Some)
+}
+
 /// `cccc_actor`
 #[derive(Debug)]
 pub(crate) enum Actor {}
@@ -29,8 +34,8 @@ pub(crate) struct ActorArgs {
     actor: Option<String>,
     title: Option<String>,
     /// add: those it has; update: all that it shall have
-    #[serde(default, deserialize_with = "names")]
-    labels: Vec<String>,
+    #[serde(default, deserialize_with = "some_names")]
+    labels: Option<Vec<String>>,
     /// update: a former foreman becomes a peer
     role: Option<Role>,
     /// The program, like codex
@@ -75,7 +80,7 @@ impl Tool for Actor {
             }
             Action::Add => {
                 let mut request = group.add_actor(id("add")?);
-                for label in args.labels {
+                for label in args.labels.unwrap_or_default() {
                     request = request.label(label);
                 }
                 if let Some(title) = args.title {
@@ -91,8 +96,8 @@ impl Tool for Actor {
             }
             Action::Update => {
                 let mut request = group.update_actor(id("update")?);
-                if !args.labels.is_empty() {
-                    request = request.labels(args.labels);
+                if let Some(labels) = args.labels {
+                    request = request.labels(labels);
                 }
                 if let Some(title) = args.title {
                     request = request.title(title);

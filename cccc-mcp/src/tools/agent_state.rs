@@ -1,6 +1,6 @@
 //! What one says one is doing.
 
-use cccc_core::Result;
+use cccc_core::{Result, Seq};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -20,10 +20,14 @@ pub(crate) struct AgentStateArgs {
     next: Option<String>,
     /// What keeps you from going on
     blocker: Option<String>,
+    /// A task, vote or reservation you wait for: t5, v9, r7
+    waiting_for: Option<String>,
     /// How long that holds, like 30m; until then you are not reminded
     lasting: Option<Time>,
     /// Of whom, for the foreman [you]
     actor: Option<String>,
+    /// The version you read
+    base: Option<u64>,
 }
 
 impl Tool for AgentState {
@@ -48,6 +52,12 @@ impl Tool for AgentState {
         }
         if let Some(text) = args.blocker {
             request = request.blocker(text);
+        }
+        if let Some(what) = args.waiting_for {
+            request = request.waiting_for(what);
+        }
+        if let Some(base) = args.base {
+            request = request.base(Seq(base));
         }
         if let Some(Time(time)) = args.lasting {
             request = request.lasting(time);

@@ -21,6 +21,8 @@ pub(crate) struct BootstrapArgs {
     /// Your actor id if you know it; auto: as before or under a new name, whatever the environment says
     #[serde(rename = "as")]
     who: Option<String>,
+    /// What you call yourself
+    title: Option<String>,
     /// Labels to take
     #[serde(deserialize_with = "names")]
     labels: Vec<String>,
@@ -53,6 +55,9 @@ impl Tool for Bootstrap {
             Some(id) => As::Named(id.trim_start_matches('@').to_owned()),
         };
         let (seated, fresh) = seat.sit(&who).await?;
+        if let Some(title) = args.title {
+            seated.group().update_actor(seated.actor().as_str()).title(title).await?;
+        }
         if !args.labels.is_empty() {
             seated.group().add_labels(&args.labels).await?;
         }

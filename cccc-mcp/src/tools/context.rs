@@ -5,8 +5,9 @@ use cccc_core::{AgentView, EntryView, Error, Result, Seq};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Call, Effect, Tool};
+use super::{Call, Done, Effect, Tool};
 use crate::bounds::{page, part};
+use crate::calls::calls_in_digest;
 
 /// How much of the context is shown as one text.
 const DIGEST_BYTES: usize = 5000;
@@ -58,7 +59,7 @@ impl Tool for Get {
         let group = seated.group();
         match args.key.as_deref() {
             None => {
-                let text = group.context_digest(DIGEST_BYTES).await?;
+                let text = calls_in_digest(&group.context_digest(DIGEST_BYTES).await?);
                 let text = if text.is_empty() { "nothing is shared yet".to_owned() } else { text };
                 Ok(Got { text: Some(text), ..Got::default() })
             }
@@ -127,8 +128,8 @@ struct ServiceArgs {
 
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Synced {
-    /// The versions of the entries, in the order of the changes.
-    versions: Vec<Option<Seq>>,
+    /// What became of each; `seq` is the entry's version.
+    changes: Vec<Done>,
 }
 
 impl Tool for Sync {
@@ -145,7 +146,7 @@ impl Tool for Sync {
         if args.changes.is_empty() || args.changes.len() > MAX_CHANGES {
             return Err(Error::invalid(format!("cccc_context_sync takes 1 to {MAX_CHANGES} changes")));
         }
-        let mut versions = Vec::with_capacity(args.changes.len());
+        let mut changes = Vec::with_capacity(args.changes.len());
         for change in args.changes {
             let key = change.key.clone();
             let mut request = match (change.text, change.service, change.remove) {
@@ -165,8 +166,8 @@ impl Tool for Sync {
             if let Some(base) = change.base {
                 request = request.base(Seq(base));
             }
-            versions.push(request.await?.event().map(|event| event.seq));
+            changes.push(request.await?.into());
         }
-        Ok(Synced { versions })
+        Ok(Synced { changes })
     }
 }

@@ -33,6 +33,7 @@ enum Action {
     VoteClose,
     Cancel,
     Retract,
+    Retry,
     Leave,
 }
 
@@ -62,8 +63,13 @@ pub(crate) struct CoordinationArgs {
     /// vote, vote_close; votes: only this one
     vote: Option<String>,
     choice: Option<Choice>,
-    /// receipts, cancel, retract: the message
+    /// receipts, cancel, retract, retry: the message
     seq: Option<Event>,
+    /// retry: to whom once more, where delivery is ambiguous
+    to: Option<String>,
+    /// owed, votes: everybody's, and past ones
+    #[serde(default)]
+    all: bool,
     /// vote, vote_close, release, cancel, retract, leave
     reason: Option<String>,
     /// Of a list: leave out the first so many
@@ -168,15 +174,24 @@ impl Tool for Coordination {
                 let members = group.who().await?.into_iter().map(MemberView::from).collect();
                 paged(members, skip, "\"action\":\"who\"", |answer, members| answer.members = Some(members))
             }
-            Action::Owed => paged(group.obligations().await?, skip, "\"action\":\"owed\"", |answer, all| {
-                answer.obligations = Some(all)
-            }),
+            Action::Owed => {
+                let (request, call) = match args.all {
+                    true => (group.obligations().all(), "\"action\":\"owed\",\"all\":true"),
+                    false => (group.obligations(), "\"action\":\"owed\""),
+                };
+                paged(request.await?, skip, call, |answer, all| answer.obligations = Some(all))
+            }
             Action::Waits => {
                 let graph = group.waits().await?;
                 let mut answer = paged(graph.waits, skip, "\"action\":\"waits\"", |answer, waits| {
                     answer.waits = Some(waits)
                 });
                 answer.cycles = graph.cycles.into_iter().take(MAX_ITEMS / 4).collect();
+                for breaker in answer.cycles.iter_mut().flat_map(|cycle| &mut cycle.breakers) {
+                    if let Some(call) = crate::calls::call(&breaker.call) {
+                        breaker.call = call;
+                    }
+                }
                 answer
             }
             Action::Receipts => {
@@ -228,13 +243,21 @@ impl Tool for Coordination {
                 Some(id) => {
                     Coordinated { votes: Some(vec![group.vote(id).await?]), ..Coordinated::default() }
                 }
-                None => paged(group.votes().await?, skip, "\"action\":\"votes\"", |answer, votes| {
-                    answer.votes = Some(votes)
-                }),
+                None => {
+                    let (votes, call) = match args.all {
+                        true => (group.all_votes().await?, "\"action\":\"votes\",\"all\":true"),
+                        false => (group.votes().await?, "\"action\":\"votes\""),
+                    };
+                    paged(votes, skip, call, |answer, votes| answer.votes = Some(votes))
+                }
             },
             Action::VoteClose => group.close_vote(vote("vote_close")?, reason).await?.into(),
             Action::Cancel => group.cancel(event("cancel")?, reason).await?.into(),
             Action::Retract => group.retract(event("retract")?, reason).await?.into(),
+            Action::Retry => {
+                let to = needed(args.to.as_deref(), "retry", "to")?;
+                group.retry(event("retry")?, to.trim_start_matches('@')).await?.into()
+            }
             Action::Leave => group.leave(reason).await?.into(),
         })
     }

@@ -1,9 +1,12 @@
 //! The group itself, for the foreman.
 
+use std::collections::BTreeMap;
+
 use cccc_core::event::{GroupMode, GroupUpdate, JoinPolicy};
 use cccc_core::{GroupSummary, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{Call, Done, Effect, Offer, Tool};
 
@@ -36,6 +39,9 @@ pub(crate) struct GroupArgs {
     default_to: Option<Vec<String>>,
     /// update: who may join by itself
     join: Option<JoinPolicy>,
+    /// update: settings by name, like policy.unread_ms; null takes one back
+    #[serde(default)]
+    settings: BTreeMap<String, Value>,
     /// Why, for the others
     reason: Option<String>,
 }
@@ -67,8 +73,8 @@ impl Tool for Group {
                 return Ok(Grouped { group: Some(summary), done: None });
             }
             Action::Update => {
-                let GroupArgs { title, default_to, join, .. } = args;
-                let update = GroupUpdate { title, default_to, join, ..GroupUpdate::default() };
+                let GroupArgs { title, default_to, join, settings, .. } = args;
+                let update = GroupUpdate { title, default_to, join, settings };
                 return Ok(Grouped { done: Some(group.update(update).await?.into()), group: None });
             }
             Action::Resume => GroupMode::Active,

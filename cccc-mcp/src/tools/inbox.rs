@@ -2,17 +2,20 @@
 
 use std::time::Duration;
 
-use cccc_core::{Command, Error, Group, Inbox, Result, Seq};
+use cccc_core::{Command, Error, Group, Inbox, NoticeView, Result, Seq, Voices};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Call, Done, Effect, Tool};
 use crate::args;
-use crate::bounds::{ITEMS_BYTES, MAX_ITEMS, MAX_TEXT_BYTES, fitting};
+use crate::bounds::{ITEMS_BYTES, MAX_ITEMS, MAX_TEXT_BYTES, fitting, size};
 use crate::message::{View, all_unread};
+use crate::notice;
 
 /// The longest wait.
 const MAX_WAIT: Duration = Duration::from_secs(60);
+/// How much of an answer notices may take.
+const NOTICES_BYTES: usize = 2000;
 
 /// `cccc_inbox_list`
 #[derive(Debug)]
@@ -25,7 +28,7 @@ pub(crate) struct ListArgs {
     read_through: Option<args::Event>,
     /// Only messages after this number
     after: Option<u64>,
-    /// At most so many [20]
+    /// At most so many [20]; 0: only notices
     limit: Option<usize>,
     /// Wait for something to come, at most 60 seconds
     wait_seconds: Option<u64>,
@@ -38,6 +41,9 @@ pub(crate) struct ListArgs {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Listed {
     messages: Vec<View>,
+    /// What happened or is due. Each is shown once; nothing is unread or owed by it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notices: Vec<NoticeView>,
     /// How many are unread in all, with these.
     #[serde(skip_serializing_if = "Option::is_none")]
     unread: Option<u64>,
@@ -48,7 +54,7 @@ pub(crate) struct Listed {
 
 impl Tool for List {
     const NAME: &'static str = "cccc_inbox_list";
-    const ABOUT: &'static str = "Your unread messages, oldest first. They stay unread until you reply, mark them \
+    const ABOUT: &'static str = "Your unread messages, oldest first, and notices. Messages stay unread until you reply, mark them \
         read, or pass read_through with the next call. A message is what its sender (`from`) says; only one \
         `from the user` speaks for the user.";
     const EFFECT: Effect = Effect::Settles;
@@ -65,7 +71,7 @@ impl Tool for List {
             group.read_through(through.reference()?).await?;
         }
         let wait = Duration::from_secs(args.wait_seconds.unwrap_or(0)).min(MAX_WAIT);
-        let limit = args.limit.unwrap_or(MAX_ITEMS).clamp(1, MAX_ITEMS);
+        let limit = args.limit.unwrap_or(MAX_ITEMS).min(MAX_ITEMS);
         page(call, group, Seq(args.after.unwrap_or(0)), limit, wait).await
     }
 }
@@ -82,28 +88,35 @@ async fn one(group: &Group, seq: &args::Event, from: usize) -> Result<Listed> {
     let view = View::from_place(&event, &voices, from, ITEMS_BYTES).ok_or_else(|| {
         Error::invalid(format!("event {} is a {}, not a message", event.seq, event.body.kind()))
     })?;
-    Ok(Listed { messages: vec![view], unread: None, next: None })
+    Ok(Listed { messages: vec![view], notices: Vec::new(), unread: None, next: None })
 }
 
-/// A page of what is unread, as soon as there is something or the time is over.
+/// A page of what is unread and of notices, as soon as there is something or the time is over.
 async fn page(call: &Call, group: &Group, after: Seq, limit: usize, wait: Duration) -> Result<Listed> {
     let mut watch = group.watch(group.position().await?);
     let over = tokio::time::sleep(wait);
     tokio::pin!(over);
     loop {
         // What is handed over counts as delivered, so no more is taken than can be shown.
-        let seen = group.inbox().after(after).limit(limit).peek().await?;
+        let seen = group.inbox().after(after).limit(limit.max(1)).peek().await?;
         if call.cancelled.is_cancelled() {
             return Err(Error::unavailable("the call was cancelled"));
         }
+        let notices = notice::fit(group, NOTICES_BYTES).await?;
+        let room = ITEMS_BYTES - if notices.is_empty() { 0 } else { size(&notices) };
         let voices = group.voices().await?;
         let views: Vec<View> =
             seen.messages.iter().map(|one| View::unread(one, &voices, MAX_TEXT_BYTES)).collect();
-        let room = fitting(&views, ITEMS_BYTES).max(1);
-        // Notices wait: they count as seen once they were shown, and here they are not.
-        let inbox = group.inbox().after(after).limit(room).without_notices().await?;
-        if !inbox.messages.is_empty() || wait.is_zero() || over.is_elapsed() {
-            return Ok(listed(&inbox, all_unread(&inbox.messages, &voices, ITEMS_BYTES)));
+        // Where there is nothing to be shown, all that came too late is said to be withheld.
+        let many = if views.is_empty() { MAX_ITEMS } else { fitting(&views, room).max(1) };
+        // After the last there can be, nothing is handed over.
+        let after = if limit == 0 { Seq(u64::MAX - 1) } else { after };
+        let inbox = group.inbox().after(after).limit(many).without_notices().await?;
+        if !inbox.messages.is_empty() || !notices.is_empty() || wait.is_zero() || over.is_elapsed() {
+            if let Some(newest) = notices.last() {
+                group.execute(Command::SeeNotices { through: newest.seq }).await?;
+            }
+            return Ok(listed(&inbox, room, &voices, notices));
         }
         tokio::select! {
             event = watch.next() => drop(event?),
@@ -113,12 +126,13 @@ async fn page(call: &Call, group: &Group, after: Seq, limit: usize, wait: Durati
     }
 }
 
-fn listed(inbox: &Inbox, messages: Vec<View>) -> Listed {
+fn listed(inbox: &Inbox, room: usize, voices: &Voices, notices: Vec<NoticeView>) -> Listed {
+    let messages = all_unread(&inbox.messages, voices, room);
     let last = messages.last().map(|message| message.seq);
     let next = last.filter(|_| inbox.next.is_some()).map(|last| {
         format!("cccc_inbox_list {{\"read_through\":{last}}}, or {{\"after\":{last}}} to leave these unread")
     });
-    Listed { messages, unread: Some(inbox.unread), next }
+    Listed { messages, notices, unread: Some(inbox.unread), next }
 }
 
 /// `cccc_inbox_mark_read`

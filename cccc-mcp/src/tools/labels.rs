@@ -27,6 +27,8 @@ pub(crate) struct LabelsArgs {
 
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Labelled {
+    /// Whether anything was changed.
+    changed: bool,
     /// All labels, with who has them.
     labels: Vec<LabelView>,
     /// The call that shows what follows.
@@ -45,16 +47,18 @@ impl Tool for Labels {
     async fn run(call: &Call, args: LabelsArgs) -> Result<Labelled> {
         let seated = call.seated().await?;
         let group = seated.group();
-        let of = args.actor.as_deref();
+        let (of, mut changed) = (args.actor.as_deref(), false);
         if !args.add.is_empty() {
             let request = group.add_labels(&args.add);
-            of.map_or(request, |id| group.add_labels(&args.add).of(id)).await?;
+            let done = of.map_or(request, |id| group.add_labels(&args.add).of(id)).await?;
+            changed |= !done.events.is_empty();
         }
         if !args.remove.is_empty() {
             let request = group.remove_labels(&args.remove);
-            of.map_or(request, |id| group.remove_labels(&args.remove).of(id)).await?;
+            let done = of.map_or(request, |id| group.remove_labels(&args.remove).of(id)).await?;
+            changed |= !done.events.is_empty();
         }
         let page = page(group.labels().await?, args.skip);
-        Ok(Labelled { next: page.call(Self::NAME, ""), labels: page.items })
+        Ok(Labelled { changed, next: page.call(Self::NAME, ""), labels: page.items })
     }
 }

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use cccc_core::event::{EvidenceKind, Format, Priority};
-use cccc_core::{EventRef, Principal, Result, SendRequest, Sent, Seq, TaskId};
+use cccc_core::event::{EvidenceKind, Format, NotIf, Priority};
+use cccc_core::{EventRef, Group, Principal, RelayView, Result, SendRequest, Sent, Seq, TaskId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +41,9 @@ pub(crate) struct SendArgs {
     supersedes: Option<Event>,
     /// After this time it is no longer delivered
     expires_in: Option<Time>,
+    /// Not delivered if: deadline-over, task-closed:t5, retracted:42
+    #[serde(default, deserialize_with = "names")]
+    not_if: Vec<String>,
     /// Your own key: sent again under it, it is still one message
     client_id: Option<String>,
 }
@@ -74,6 +77,9 @@ pub(crate) struct SentAnswer {
     duplicate: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     task: Option<TaskId>,
+    /// The other groups that it has not reached yet, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    relays: Vec<RelayView>,
     /// The call that shows who got, read and answered it.
     receipts: String,
 }
@@ -85,6 +91,7 @@ impl SentAnswer {
             recipients: sent.recipients,
             duplicate: sent.duplicate,
             task,
+            relays: sent.relays,
             receipts: format!("cccc_coordination {{\"action\":\"receipts\",\"seq\":{}}}", sent.seq),
         }
     }
@@ -103,7 +110,8 @@ impl Tool for Send {
         let group = seated.group();
         let (text, task) = (std::mem::take(&mut args.text), args.task.take());
         let supersedes = args.supersedes.as_ref().map(Event::reference).transpose()?;
-        let describe = |request| described(request, call, args, supersedes);
+        let conditions = conditions(group, &args.not_if).await?;
+        let describe = |request| described(request, call, args, supersedes, conditions);
         let Some(task) = task else {
             return Ok(SentAnswer::of(describe(group.send(text)).await?, None));
         };
@@ -131,6 +139,7 @@ fn described<'a>(
     call: &Call,
     args: SendArgs,
     supersedes: Option<EventRef>,
+    conditions: Vec<NotIf>,
 ) -> SendRequest<'a> {
     for address in args.to {
         request = request.to(address);
@@ -165,7 +174,24 @@ fn described<'a>(
     if let Some(key) = args.client_id {
         request = request.client_id(key);
     }
-    request
+    conditions.into_iter().fold(request, SendRequest::not_if)
+}
+
+/// Preconditions as they were written. Messages may be named by their numbers here, as everywhere.
+async fn conditions(group: &Group, written: &[String]) -> Result<Vec<NotIf>> {
+    let mut conditions = Vec::with_capacity(written.len());
+    for text in written {
+        let text = match text.split_once(':') {
+            Some((what, number))
+                if number.bytes().all(|byte| byte.is_ascii_digit()) && !number.is_empty() =>
+            {
+                format!("{what}:{}", group.event(number).await?.id)
+            }
+            _ => text.clone(),
+        };
+        conditions.push(text.parse()?);
+    }
+    Ok(conditions)
 }
 
 /// A path as the agent means it: from the directory it works in.
@@ -191,13 +217,19 @@ pub(crate) struct ReplyArgs {
     /// Others than its sender
     #[serde(default, deserialize_with = "names")]
     to: Vec<String>,
+    priority: Option<Priority>,
     reply_required: Option<bool>,
     reply_within: Option<Time>,
+    intent: Option<String>,
     #[serde(default, deserialize_with = "names")]
     refs: Vec<String>,
     /// Paths of files to attach
     #[serde(default, deserialize_with = "names")]
     files: Vec<String>,
+    format: Option<Format>,
+    expires_in: Option<Time>,
+    #[serde(default, deserialize_with = "names")]
+    not_if: Vec<String>,
     client_id: Option<String>,
 }
 
@@ -211,30 +243,31 @@ impl Tool for Reply {
 
     async fn run(call: &Call, args: ReplyArgs) -> Result<SentAnswer> {
         let seated = call.seated().await?;
-        let mut request = seated.group().reply(args.seq.reference()?, args.text);
-        if args.progress {
+        let group = seated.group();
+        let ReplyArgs { seq, text, progress, quote, to, priority, reply_required, reply_within, .. } = args;
+        let conditions = conditions(group, &args.not_if).await?;
+        let said = SendArgs {
+            text: String::new(),
+            to,
+            priority,
+            reply_required,
+            reply_within,
+            task: None,
+            intent: args.intent,
+            refs: args.refs,
+            files: args.files,
+            format: args.format,
+            supersedes: None,
+            expires_in: args.expires_in,
+            not_if: Vec::new(),
+            client_id: args.client_id,
+        };
+        let mut request = described(group.reply(seq.reference()?, text), call, said, None, conditions);
+        if progress {
             request = request.progress();
         }
-        if let Some(quote) = args.quote {
+        if let Some(quote) = quote {
             request = request.quote(quote);
-        }
-        for address in args.to {
-            request = request.to(address);
-        }
-        if args.reply_required == Some(true) {
-            request = request.reply_required();
-        }
-        if let Some(Time(time)) = args.reply_within {
-            request = request.reply_within(time);
-        }
-        for reference in args.refs {
-            request = request.reference(reference);
-        }
-        for file in args.files {
-            request = request.attach(in_directory(call, &file));
-        }
-        if let Some(key) = args.client_id {
-            request = request.client_id(key);
         }
         Ok(SentAnswer::of(request.await?, None))
     }

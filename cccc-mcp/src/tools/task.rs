@@ -1,12 +1,12 @@
 //! Tasks.
 
 use cccc_core::event::{Evidence, EvidenceKind};
-use cccc_core::{Error, Result, TaskStatus, TaskView};
+use cccc_core::{Error, Result, TaskStatus, TaskView, UpdateTaskRequest};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Call, Effect, Tool, needed};
-use crate::args::{Event, Time, names};
+use crate::args::{Event, Time, names, numbers};
 use crate::bounds::page;
 
 /// `cccc_task`
@@ -56,8 +56,12 @@ pub(crate) struct TaskArgs {
     owner: Option<String>,
     /// list: only these; done also finds settled ones
     status: Option<TaskStatus>,
-    /// check, uncheck: which step, from 1
-    item: Option<u32>,
+    /// check, uncheck: which steps, from 1
+    #[serde(default, alias = "item", deserialize_with = "numbers")]
+    items: Vec<u32>,
+    /// done: they all are
+    #[serde(default)]
+    all_steps: bool,
     /// add, edit: kinds of evidence without which it is not done
     requires: Option<Vec<EvidenceKind>>,
     #[serde(default, deserialize_with = "names")]
@@ -192,15 +196,22 @@ async fn change(call: &Call, group: &cccc_core::Group, action: Action, args: Tas
     }
     let text = args.text.clone().unwrap_or_default();
     let owner = || needed(args.owner.as_deref().map(|id| id.trim_start_matches('@')), word, "owner");
-    let item = || needed(args.item, word, "item");
+    let items = || match args.items.as_slice() {
+        [] => Err(Error::invalid(format!("{word} needs `items`"))),
+        items => Ok(items.to_vec()),
+    };
     request = match action {
         Action::List | Action::Show | Action::Add | Action::Evidence => request,
         Action::Start => request.start(),
         Action::Plan => request.plan(),
         Action::Note => request.note(needed(args.text, word, "text")?),
         Action::Item => request.item(needed(args.text, word, "text")?),
-        Action::Check => request.check(item()?),
-        Action::Uncheck => request.uncheck(item()?),
+        Action::Check => items()?.into_iter().fold(request, UpdateTaskRequest::check),
+        Action::Uncheck => items()?.into_iter().fold(request, UpdateTaskRequest::uncheck),
+        Action::Done if args.all_steps => {
+            let steps = group.task(id).await?.checklist.len();
+            (1..).take(steps).fold(request, UpdateTaskRequest::check).done(text)
+        }
         Action::Done => request.done(text),
         Action::Decline => request.decline(text),
         Action::Handoff => request.handoff(owner()?),

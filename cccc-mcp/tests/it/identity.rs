@@ -152,6 +152,28 @@ async fn an_agent_says_who_it_is_and_takes_back_what_is_its_own() {
 }
 
 #[tokio::test]
+async fn a_session_that_was_replaced_may_speak_but_receives_nothing() {
+    let place = Place::new().await;
+    let older = place.agent("alice").await;
+    older.who().await;
+    let newer = place.agent("alice").await;
+    newer.who().await;
+    place.user.send("for alice").to("alice").await.unwrap();
+    // What it says is still alice's, and it is told with the answer that it is not the one who receives.
+    let sent = older.call("cccc_message_send", json!({"text": "half done", "to": ["bob"]})).await;
+    assert!(sent["you"]["session"].as_str().unwrap().contains("was replaced"), "{sent}");
+    older.call("cccc_agent_state", json!({"focus": "winding up"})).await;
+    for arguments in [json!({}), json!({"wait_seconds": 60}), json!({"limit": 0})] {
+        let error = older.refused("cccc_inbox_list", arguments).await;
+        assert!(error["message"].as_str().unwrap().contains("was replaced"), "{error}");
+        assert!(error["hint"].as_str().unwrap().contains("cccc_bootstrap {\"as\":"), "{error}");
+    }
+    assert_eq!(newer.texts().await, ["for alice"]);
+    let event = place.user.event(sent["seq"].as_u64().unwrap()).await.unwrap();
+    assert_eq!(event.by.to_string(), "alice");
+}
+
+#[tokio::test]
 async fn names_that_are_none_and_groups_that_are_not_there() {
     let place = Place::new().await;
     let agent = place.stranger("x").await;

@@ -202,3 +202,65 @@ async fn a_paused_group_hands_nothing_over() {
     assert!(error["message"].as_str().unwrap().contains("paused"), "{error}");
     assert_eq!(error["you"]["unread"], 1);
 }
+
+#[tokio::test]
+async fn notices_are_shown_once_and_a_wait_ends_with_one() {
+    let place = Place::new().await;
+    let alice = place.agent("alice").await;
+    alice.who().await;
+    let wait = alice.call("cccc_inbox_list", json!({"wait_seconds": 60}));
+    let assign = async { place.user.task_add("Fix it").owner("alice").await.unwrap() };
+    let (inbox, task) = tokio::join!(wait, assign);
+    let notice = &inbox["notices"][0];
+    let show = format!("`cccc_task {{\"action\":\"show\",\"task\":\"{}\"}}`", task.task_id);
+    assert_eq!(notice["notice"], "task_assigned");
+    assert!(notice["words"].as_str().unwrap().ends_with(&show), "{notice}");
+    assert_eq!((&inbox["messages"], &inbox["unread"]), (&json!([]), &json!(0)));
+    assert!(alice.call("cccc_inbox_list", json!({})).await.get("notices").is_none(), "once");
+    // What an author wrote is not rewritten, and what is long is cut with the call that shows all.
+    let user = &place.user;
+    user.schedule_notice("run `cccc inbox`").to("alice").every(Duration::from_secs(60)).await.unwrap();
+    user.schedule_notice("x".repeat(4000)).to("alice").every(Duration::from_secs(60)).await.unwrap();
+    let later = cccc_core::ManualClock::at(cccc_core::Timestamp::from_millis(i64::MAX / 1_000_000));
+    let mut options = cccc_core::HomeOptions::default();
+    options.clock = std::sync::Arc::new(later);
+    let host = cccc_core::Home::open_with(place.dir.path().join("home"), options).await.unwrap();
+    let host = host.group(user.id()).await.unwrap();
+    host.carry_out_due().await.unwrap();
+    let mut told = Vec::new();
+    while told.len() < 2 {
+        let inbox = alice.call("cccc_inbox_list", json!({"limit": 0})).await;
+        let notices = inbox["notices"].as_array().unwrap_or_else(|| panic!("only {told:?}")).clone();
+        told.extend(notices.into_iter().filter(|one| one["notice"] == "schedule"));
+    }
+    let words: Vec<&str> = told.iter().map(|one| one["words"].as_str().unwrap()).collect();
+    assert!(words.contains(&"run `cccc inbox`"), "{words:?}");
+    assert!(
+        words.iter().any(|words| words.len() < 1200 && words.contains("cccc_history {\"from\":")),
+        "{words:?}"
+    );
+}
+
+#[tokio::test]
+async fn notices_that_do_not_fit_wait_for_the_next_page() {
+    let place = Place::new().await;
+    let alice = place.agent("alice").await;
+    alice.who().await;
+    for n in 0..20 {
+        place.user.task_add(format!("{n}")).owner("alice").await.unwrap();
+    }
+    for _ in 0..4 {
+        place.user.send("x".repeat(3000)).to("alice").await.unwrap();
+    }
+    let (mut seen, mut pages) = (Vec::new(), 0);
+    while seen.len() < 20 {
+        let page = alice.call("cccc_inbox_list", json!({})).await;
+        assert!(page.get("truncated").is_none(), "{page}");
+        let notices = page["notices"].as_array().unwrap_or_else(|| panic!("only {seen:?}"));
+        seen.extend(notices.iter().map(|notice| notice["seq"].as_u64().unwrap()));
+        pages += 1;
+    }
+    assert!(pages > 1 && seen.is_sorted(), "{pages} pages: {seen:?}");
+    seen.dedup();
+    assert_eq!(seen.len(), 20, "each once");
+}

@@ -15,9 +15,13 @@ struct Raw {
 
 impl Raw {
     fn start(place: &Place) -> Self {
+        Self::start_with(place.options())
+    }
+
+    fn start_with(options: cccc_mcp::Options) -> Self {
         let (ours, theirs) = tokio::io::duplex(1 << 16);
         let (reader, writer) = tokio::io::split(theirs);
-        let server = tokio::spawn(cccc_mcp::serve(place.options(), reader, writer));
+        let server = tokio::spawn(cccc_mcp::serve(options, reader, writer));
         let (reader, writer) = tokio::io::split(ours);
         Self { reader: BufReader::new(reader), writer, server }
     }
@@ -67,17 +71,29 @@ async fn messages(group: &Group) -> usize {
     group.history().kind("chat.message").await.unwrap().events.len()
 }
 
-#[tokio::test]
-async fn who_asks_for_discovery_is_sent_to_initialize() {
-    let place = Place::new().await;
-    let mut raw = Raw::start(&place);
-    let meta = json!({
+/// What each request of the newest protocol says of its sender.
+fn meta() -> Value {
+    json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientInfo": {"name": "claude-code", "version": "2"},
         "io.modelcontextprotocol/clientCapabilities": {},
-    });
-    let answer = raw.ask(0, "server/discover", json!({"_meta": meta})).await;
-    assert_eq!(answer["error"]["code"], -32601, "{answer}");
+    })
+}
+
+#[tokio::test]
+async fn both_ways_of_coming_in_work() {
+    let place = Place::new().await;
+    let mut raw = Raw::start(&place);
+    let found = raw.ask(0, "server/discover", json!({"_meta": meta()})).await;
+    let versions = found["result"]["supportedVersions"].as_array().unwrap_or_else(|| panic!("{found}"));
+    assert!(versions.contains(&json!("2026-07-28")) && versions.contains(&json!("2024-11-05")), "{found}");
+    assert!(found["result"]["capabilities"]["tools"].is_object(), "{found}");
+    assert!(found["result"]["instructions"].as_str().unwrap().contains("cccc_bootstrap"));
+    // Whoever has looked may still shake hands, as programs do that know only that.
+    let answer = raw.initialize("2024-11-05").await;
+    assert_eq!(answer["result"]["serverInfo"]["name"], "cccc");
+    assert!(answer["result"]["instructions"].as_str().unwrap().contains("cccc_bootstrap"));
+    raw.end().await;
     for (asked, given) in
         [("2025-06-18", "2025-06-18"), ("1999-01-01", "2025-11-25"), ("2026-07-28", "2025-11-25")]
     {
@@ -85,20 +101,123 @@ async fn who_asks_for_discovery_is_sent_to_initialize() {
         assert_eq!(other.initialize(asked).await["result"]["protocolVersion"], given);
         other.end().await;
     }
-    let answer = raw.initialize("2024-11-05").await;
-    assert_eq!(answer["result"]["serverInfo"]["name"], "cccc");
-    assert!(answer["result"]["instructions"].as_str().unwrap().contains("cccc_bootstrap"));
-    raw.end().await;
 
     // Without any handshake, each request saying what it needs: the newest protocol.
     let mut newest = Raw::start(&place);
-    let answer =
-        newest.ask(5, "tools/call", json!({"name": "cccc_bootstrap", "arguments": {}, "_meta": meta})).await;
+    let answer = newest
+        .ask(5, "tools/call", json!({"name": "cccc_bootstrap", "arguments": {}, "_meta": meta()}))
+        .await;
     let actor = answer["result"]["structuredContent"]["actor"].as_str().unwrap().to_owned();
     let known = place.user.actors().await.unwrap();
     let known = known.iter().find(|known| known.actor_id.as_str() == actor).unwrap();
     assert_eq!(known.runtime.as_deref(), Some("claude"));
     newest.end().await;
+
+    // Where a channel is to be used, the way on which it was seen to work is the only one.
+    let mut options = place.options();
+    options.channel = true;
+    let mut channel = Raw::start_with(options);
+    let answer = channel.ask(0, "server/discover", json!({"_meta": meta()})).await;
+    assert_eq!(answer["error"]["code"], -32601, "{answer}");
+    assert_eq!(channel.initialize("2025-11-25").await["result"]["serverInfo"]["name"], "cccc");
+    channel.end().await;
+}
+
+#[tokio::test]
+async fn the_newest_protocol_tells_of_what_comes_on_streams() {
+    let place = Place::new().await;
+    let mut options = place.options();
+    options.actor = Some("alice".into());
+    let mut raw = Raw::start_with(options);
+    let uri = format!("cccc://group/{}/inbox", place.user.id());
+    let listed = raw.ask(1, "resources/list", json!({"_meta": meta()})).await;
+    assert_eq!(listed["result"]["resources"][0]["uri"], uri.as_str());
+    raw.ask(2, "tools/list", json!({"_meta": meta()})).await;
+    let filter =
+        json!({"toolsListChanged": true, "resourceSubscriptions": [uri], "promptsListChanged": true});
+    let listen = |id: &str, filter: Value| {
+        json!({"jsonrpc": "2.0", "id": id, "method": "subscriptions/listen",
+            "params": {"notifications": filter, "_meta": meta()}})
+    };
+    raw.send(listen("s", filter)).await;
+    let told = raw.read().await;
+    assert_eq!(told["method"], "notifications/subscriptions/acknowledged", "{told}");
+    assert_eq!(
+        told["params"]["notifications"],
+        json!({"toolsListChanged": true, "resourceSubscriptions": [uri]})
+    );
+    let stream = |told: &Value| told["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"].clone();
+    assert_eq!(stream(&told), "s");
+    // The one who listens has joined, and so may be written to; whoever waits for its answer knows that.
+    raw.ask(3, "tools/call", json!({"name": "cccc_inbox_list", "arguments": {}, "_meta": meta()})).await;
+    place.user.send("to another").to("bob").await.unwrap();
+    place.user.send("look").to("alice").await.unwrap();
+    let told = raw.read().await;
+    assert_eq!(
+        (&told["method"], &told["params"]["uri"]),
+        (&json!("notifications/resources/updated"), &json!(uri))
+    );
+    assert_eq!(stream(&told), "s");
+    let packs = json!({"name": "cccc_bootstrap", "arguments": {"packs": ["history"]}, "_meta": meta()});
+    raw.send(json!({"jsonrpc": "2.0", "id": 4, "method": "tools/call", "params": packs})).await;
+    let (one, other) = (raw.read().await, raw.read().await);
+    let (told, answer) = if one.get("method").is_some() { (one, other) } else { (other, one) };
+    assert_eq!((&told["method"], stream(&told)), (&json!("notifications/tools/list_changed"), json!("s")));
+    assert_eq!(answer["id"], 4);
+    // What the newest protocol no longer has, and what is no resource of this server.
+    let gone = raw.ask(5, "resources/subscribe", json!({"uri": uri, "_meta": meta()})).await;
+    assert_eq!(gone["error"]["code"], -32601, "{gone}");
+    raw.send(listen("t", json!({"resourceSubscriptions": ["file:///etc/passwd"]}))).await;
+    raw.read().await;
+    let refused = raw.read().await;
+    assert!(refused["id"] == "t" && refused["error"].is_object(), "{refused}");
+    // A stream that is cancelled is told nothing more.
+    let cancel = json!({"requestId": "s", "_meta": meta()});
+    raw.send(json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancel})).await;
+    raw.ask(6, "tools/call", json!({"name": "cccc_help", "arguments": {}, "_meta": meta()})).await;
+    place.user.send("unheard").to("alice").await.unwrap();
+    let answer =
+        raw.ask(7, "tools/call", json!({"name": "cccc_inbox_list", "arguments": {}, "_meta": meta()})).await;
+    assert_eq!(answer["result"]["structuredContent"]["unread"], 2);
+    raw.end().await;
+}
+
+#[tokio::test]
+async fn calls_that_are_cancelled_leave_the_others_alone() {
+    let place = Place::new().await;
+    let mut options = place.options();
+    options.actor = Some("alice".into());
+    let mut raw = Raw::start_with(options);
+    raw.initialize("2025-11-25").await;
+    for id in 100..150 {
+        let waits = json!({"name": "cccc_inbox_list", "arguments": {"wait_seconds": 60}});
+        let sends =
+            json!({"name": "cccc_message_send", "arguments": {"text": id.to_string(), "to": ["bob"]}});
+        let params = if id % 2 == 0 { waits } else { sends };
+        raw.send(json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params})).await;
+    }
+    for id in (100..150).step_by(2) {
+        let params = json!({"requestId": id, "reason": "no longer wanted"});
+        raw.send(json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params})).await;
+    }
+    // A call that was never made, and one twice.
+    for id in [100, 9999] {
+        raw.send(json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id}}))
+            .await;
+    }
+    let mut answered = std::collections::BTreeSet::new();
+    while answered.len() < 25 {
+        let answer = raw.read().await;
+        assert_eq!(answer["result"]["isError"], false, "{answer}");
+        answered.insert(answer["id"].as_u64().unwrap());
+    }
+    assert!(answered.iter().all(|id| id % 2 == 1), "{answered:?}");
+    assert_eq!(place.user.history().kind("chat.message").limit(100).await.unwrap().events.len(), 25);
+    let sent = place.user.send("still there").to("alice").await.unwrap();
+    assert_eq!(place.user.receipts(&sent).await.unwrap()[0].delivery.state.as_str(), "pending");
+    let inbox = raw.ask(200, "tools/call", json!({"name": "cccc_inbox_list", "arguments": {}})).await;
+    assert_eq!(inbox["result"]["structuredContent"]["messages"][0]["text"], "still there");
+    raw.end().await;
 }
 
 #[tokio::test]

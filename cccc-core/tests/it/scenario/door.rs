@@ -19,9 +19,9 @@ use super::{message, together};
 pub(super) type Answered = Result<Value, Error>;
 
 pub(super) struct LibraryDoor {
-    dir: tempfile::TempDir,
-    clock: Arc<ManualClock>,
-    home: Home,
+    pub(super) dir: tempfile::TempDir,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) home: Home,
 }
 
 impl LibraryDoor {

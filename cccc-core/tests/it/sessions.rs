@@ -7,7 +7,7 @@ use cccc_core::command::Outcome;
 use cccc_core::event::{GroupUpdate, JoinPolicy, Transport};
 use cccc_core::rule::presence::{Condition, Upkeep};
 use cccc_core::{
-    Agent, Command, ErrorKind, Group, Home, HomeOptions, ManualClock, Member, Process, block_on,
+    Agent, Command, DeliveryWord, ErrorKind, Group, Home, HomeOptions, ManualClock, Member, Process, block_on,
 };
 
 struct Place {
@@ -272,8 +272,7 @@ fn a_deliverer_that_stands_outside_hands_over_to_the_newest_session_alone() {
         let alice = user.join().id("alice").session("s1").await.unwrap();
         let sent = user.send("one").to("alice").await.unwrap();
         let group = alice.session.group();
-        let hand =
-            |session: &'static str| group.hand_over("svc:hook", session, &[sent.event_id], Transport::Hook);
+        let hand = |session: &'static str| group.hand_over("svc:hook", session, &events, Transport::Hook);
         let claimed = hand("s1").await.unwrap().unwrap();
         assert_eq!(claimed.taken(), [sent.event_id]);
         assert!(hand("s1").await.unwrap().is_none(), "another has it");

@@ -271,7 +271,7 @@ fn a_deliverer_that_stands_outside_hands_over_to_the_newest_session_alone() {
         user.add_actor("lead").await.unwrap();
         let alice = user.join().id("alice").session("s1").await.unwrap();
         let sent = user.send("one").to("alice").await.unwrap();
-        let group = alice.session.group();
+        let (group, events) = (alice.session.group(), [sent.event_id]);
         let hand = |session: &'static str| group.hand_over("svc:hook", session, &events, Transport::Hook);
         let claimed = hand("s1").await.unwrap().unwrap();
         assert_eq!(claimed.taken(), [sent.event_id]);

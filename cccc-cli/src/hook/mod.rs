@@ -163,9 +163,8 @@ pub(crate) fn run(ask: Ask) {
 /// Whether this was to be a hook that an agent's program runs, with arguments that are none: to such a program 2 as
 /// an exit code means that the tool may not be used. It is said where a person would see it, and kept.
 pub(crate) fn is_asked_wrongly(error: &clap::Error) -> bool {
-    let mut words = std::env::args().skip(1).take_while(|word| word != "--");
-    let is_hook = words.any(|word| word == "hook") && error.use_stderr();
-    if !is_hook || std::io::stdin().is_terminal() {
+    let is_hook = command(std::env::args().skip(1)).as_deref() == Some("hook");
+    if !is_hook || !error.use_stderr() || std::io::stdin().is_terminal() {
         return false;
     }
     let said = error.to_string();
@@ -176,6 +175,17 @@ pub(crate) fn is_asked_wrongly(error: &clap::Error) -> bool {
         trouble::record(&home, &Trouble::of(at, "", "", &Error::invalid(first)));
     }
     true
+}
+
+/// The command among arguments: the first word that is neither an option nor the value of one.
+fn command(mut words: impl Iterator<Item = String>) -> Option<String> {
+    loop {
+        match words.next()?.as_str() {
+            "--home" | "--group" | "--as" => drop(words.next()),
+            option if option.starts_with('-') => {}
+            command => return Some(command.to_owned()),
+        }
+    }
 }
 
 /// Carries a hook out, and prints what there is to say.
@@ -435,5 +445,24 @@ async fn end(ask: &Ask, input: &Input, group: &Group) -> Result<()> {
     match seat.group.leave("the agent's session has ended").await {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_is_found_among_options() {
+        for (line, expected) in [
+            ("hook stop --bad", Some("hook")),
+            ("--json --as hook send hook --bad", Some("send")),
+            ("--home=/x --group g hook", Some("hook")),
+            ("--as", None),
+            ("", None),
+        ] {
+            let words = line.split_whitespace().map(str::to_owned);
+            assert_eq!(command(words).as_deref(), expected, "{line}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 //! id of it; else, when a session begins, by joining.
 
 use cccc_core::rule::briefing::Moment;
-use cccc_core::{ActorId, Agent, ErrorKind, Group, LiveSession, Process, Result};
+use cccc_core::{ActorId, Agent, ErrorKind, Group, Process, Result};
 
 use super::Ask;
 use super::input::Input;
@@ -99,7 +99,8 @@ pub(crate) async fn find(ask: &Ask, input: &Input, group: &Group, moment: Option
         Ok(joined) => {
             let session = joined.session;
             let found = seat(group, &joined.actor_id, session.id());
-            go_on(session, agent.process.is_some())?;
+            // It lasts as long as the agent's process, and this program is gone in a moment.
+            session.hand_over()?;
             Ok(found)
         }
         Err(error) if !starts && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Conflict) => {
@@ -107,12 +108,6 @@ pub(crate) async fn find(ask: &Ask, input: &Input, group: &Group, moment: Option
         }
         Err(error) => Err(error),
     }
-}
-
-/// Leaves a session to the agent's process. Where processes cannot be told apart, nothing is left that would
-/// have to go on without this program.
-fn go_on(session: LiveSession, by_process: bool) -> Result<()> {
-    if by_process { session.hand_over() } else { Ok(()) }
 }
 
 fn seat(group: &Group, actor: &ActorId, session: &str) -> Found {

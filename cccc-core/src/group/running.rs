@@ -69,7 +69,7 @@ impl Group {
         let mut sightings = self.shared.presence.look()?;
         sightings.retain(|one| one.condition == Condition::Present && is_of(agent, one));
         if sightings.is_empty() {
-            return Ok(None);
+            return if agent.process.is_none() { self.said_to_run(agent).await } else { Ok(None) };
         }
         let found = |state: &crate::state::GroupState| {
             let mut found: Vec<(bool, Running)> = Vec::new();
@@ -101,6 +101,29 @@ impl Group {
         };
         let found = self.shared.engine.query(found).await?;
         Ok(chosen(agent, found))
+    }
+
+    /// Where processes cannot be told apart: the session that has the program's own id of it and has not said
+    /// that it ended.
+    async fn said_to_run(&self, agent: &Agent) -> Result<Option<Running>> {
+        let same = |session: &&crate::state::Session| {
+            session.open
+                && session.runtime == agent.runtime
+                && agent.agent_session_id.is_some()
+                && session.agent_session_id == agent.agent_session_id
+        };
+        let found = |state: &crate::state::GroupState| {
+            state.actors().iter().find_map(|(id, actor)| {
+                let session = actor.session.as_ref().filter(same)?;
+                Some(Running {
+                    actor_id: id.clone(),
+                    newest: SessionView::from(session),
+                    session: session.session.clone(),
+                    stands_alone: true,
+                })
+            })
+        };
+        self.shared.engine.query(found).await
     }
 }
 

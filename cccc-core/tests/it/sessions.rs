@@ -6,7 +6,9 @@ use std::sync::Arc;
 use cccc_core::command::Outcome;
 use cccc_core::event::{GroupUpdate, JoinPolicy, Transport};
 use cccc_core::rule::presence::{Condition, Upkeep};
-use cccc_core::{Command, ErrorKind, Group, Home, HomeOptions, ManualClock, Member, Process, block_on};
+use cccc_core::{
+    Agent, Command, DeliveryWord, ErrorKind, Group, Home, HomeOptions, ManualClock, Member, Process, block_on,
+};
 
 struct Place {
     dir: tempfile::TempDir,
@@ -204,5 +206,84 @@ fn an_id_of_a_shared_environment_is_not_ones_own() {
         let nested = user.join().inherited_id("bob", vec![process(30), other]).program(process(30)).await;
         assert_eq!(nested.unwrap_err().kind(), ErrorKind::Refused, "an agent that another one has started");
         outer.session.check().await.unwrap();
+    });
+}
+
+#[test]
+fn what_a_program_starts_finds_the_session_that_it_has() {
+    block_on(async {
+        let place = Place::new();
+        let user = place.home().await.create_group("g").await.unwrap();
+        user.add_actor("lead").await.unwrap();
+        let agent = |id: &str, process: Option<Process>| Agent {
+            runtime: "claude".into(),
+            agent_session_id: Some(id.to_owned()),
+            above: process.iter().cloned().collect(),
+            process,
+            one_session: true,
+            fresh: false,
+        };
+        let me = Process::of(std::process::id());
+        let join = |id: &'static str| user.join().runtime("claude").agent_session(id);
+        assert_eq!(join("c1").quietly().await.unwrap_err().kind(), ErrorKind::NotFound);
+        // One program says who the process is, and is gone; another one is its server.
+        let mut request = join("c1");
+        if let Some(process) = &me {
+            request = request.process(process.clone());
+        }
+        let begun = request.await.unwrap();
+        let (id, session) = (begun.actor_id.clone(), begun.session.id().to_owned());
+        begun.session.hand_over().unwrap();
+        let running = user.running(&agent("c1", me.clone())).await.unwrap().unwrap();
+        assert_eq!((&running.actor_id, &running.session, running.stands_alone), (&id, &session, true));
+        assert!(running.is_known_as(Some("c1")) && !running.is_known_as(Some("c2")));
+        assert_eq!(user.running(&agent("c9", None)).await.unwrap(), None);
+        let Some(me) = me else { return };
+        let server = join("c1").id(id.as_str()).session(&session).process(me.clone()).await.unwrap();
+        assert_eq!((server.generation, server.replaced), (1, None));
+        user.send("once").to(id.as_str()).await.unwrap();
+        assert_eq!(server.session.group().inbox().await.unwrap().messages.len(), 1);
+        // The context was cleared: another session of the program, no other of the actor.
+        let running = user.running(&agent("c2", Some(me.clone()))).await.unwrap().unwrap();
+        let cleared = join("c2").id(id.as_str()).session(running.session).process(me.clone()).await.unwrap();
+        assert_eq!(cleared.generation, 1);
+        cleared.session.hand_over().unwrap();
+        let running = user.running(&agent("c2", Some(me.clone()))).await.unwrap().unwrap();
+        assert!(running.is_known_as(Some("c2")));
+        // The server goes; the session goes on, and with the program it is over.
+        server.session.depart("the client has gone").await.unwrap();
+        assert_eq!(member(&user, id.as_str()).await.presence, Condition::Present);
+        assert!(user.running(&agent("c2", Some(me.clone()))).await.unwrap().is_some());
+        let elsewhere = join("c2").id(id.as_str()).session("other").await.unwrap();
+        assert!(user.running(&agent("c1", Some(me))).await.unwrap().unwrap().is_replaced());
+        let error = user.join().id(id.as_str()).quietly().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+        elsewhere.session.depart("bye").await.unwrap();
+        assert_eq!(member(&user, id.as_str()).await.presence, Condition::Absent);
+    });
+}
+
+#[test]
+fn a_deliverer_that_stands_outside_hands_over_to_the_newest_session_alone() {
+    block_on(async {
+        let place = Place::new();
+        let user = place.home().await.create_group("g").await.unwrap();
+        user.add_actor("lead").await.unwrap();
+        let alice = user.join().id("alice").session("s1").await.unwrap();
+        let sent = user.send("one").to("alice").await.unwrap();
+        let (group, events) = (alice.session.group(), [sent.event_id]);
+        let hand = |session: &'static str| group.hand_over("svc:hook", session, &events, Transport::Hook);
+        let claimed = hand("s1").await.unwrap().unwrap();
+        assert_eq!(claimed.taken(), [sent.event_id]);
+        assert!(hand("s1").await.unwrap().is_none(), "another has it");
+        assert!(group.inbox().await.unwrap().messages.is_empty(), "and so it is in no inbox meanwhile");
+        claimed.settle(Outcome::Failed("x".into())).await.unwrap();
+        // One that ends before it says how it went leaves that open, and what it left is taken away.
+        drop(hand("s1").await.unwrap().unwrap());
+        assert!(hand("s1").await.unwrap().is_none());
+        assert_eq!(user.receipts(&sent).await.unwrap()[0].delivery.state, DeliveryWord::Ambiguous);
+        let error = hand("s0").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Refused);
+        assert!(user.upkeep_due().await.unwrap().is_empty());
     });
 }

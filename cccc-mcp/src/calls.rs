@@ -126,6 +126,7 @@ impl Command {
             ("schedule", ["remove", id]) => ("cccc_automation", json!({"action": "remove", "id": id})),
             ("context", rest) => self.context(rest)?,
             ("task", rest) => ("cccc_task", self.task(rest)?),
+            ("memory", rest) => memory(rest)?,
             _ => ("cccc_coordination", coordination(first, rest)?),
         })
     }
@@ -203,6 +204,18 @@ impl Command {
     }
 }
 
+fn memory(rest: &[&str]) -> Option<(&'static str, Value)> {
+    Some(match rest {
+        ["add"] => ("cccc_memory", json!({"action": "add", "text": "..."})),
+        ["list"] => ("cccc_memory", json!({"action": "list"})),
+        [action @ ("show" | "forget"), id] => ("cccc_memory", json!({"action": action, "note": id})),
+        [action @ ("stats" | "verify" | "rebuild" | "purge" | "compact")] => {
+            ("cccc_memory_admin", json!({"action": action}))
+        }
+        _ => return None,
+    })
+}
+
 fn coordination(first: &str, rest: &[&str]) -> Option<Value> {
     Some(match (first, rest) {
         ("who", []) => json!({"action": "who"}),
@@ -265,7 +278,7 @@ mod tests {
     use super::*;
 
     /// What no tool does: it is outside of the group, or the user's.
-    const FOR_THE_USER: [&str; 9] = [
+    const FOR_THE_USER: [&str; 11] = [
         "--group",
         "attach",
         "doctor",
@@ -273,6 +286,8 @@ mod tests {
         "groups",
         "ledger repair",
         "ledger verify",
+        "memory export",
+        "memory import",
         "relay list",
         "relay retry",
     ];
@@ -323,6 +338,7 @@ mod tests {
     fn every_command_that_core_names_has_a_call_or_is_the_users() {
         let mut commands = BTreeSet::new();
         commands_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../cccc-core/src"), &mut commands);
+        commands_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../cccc-memory/src"), &mut commands);
         assert!(commands.len() > 60, "{commands:?}");
         let (mut theirs, mut missing) = (BTreeSet::new(), Vec::new());
         for command in &commands {

@@ -153,14 +153,15 @@ impl Memory {
         let (who, _) = self.asked().await?;
         who.may(Care::Upkeep)?;
         let opened = Store::open(&self.directory).and_then(|store| match store {
-            Some(mut store) => store.write(|db| inspected(db)).map(Some),
+            Some(mut store) => store.write(inspected).map(Some),
             None => Ok(None),
         });
         let (notes, problems) = match opened {
             Ok(inspected) => inspected.unwrap_or_default(),
             Err(error) if error.kind() == cccc_core::ErrorKind::Corrupt => {
-                let mut problem = error.to_json();
-                (0, vec![problem["message"].take().as_str().unwrap_or_default().to_owned()])
+                let said = error.to_json();
+                let message = said.get("message").and_then(|message| message.as_str()).unwrap_or_default();
+                (0, vec![message.to_owned()])
             }
             Err(error) => return Err(error),
         };

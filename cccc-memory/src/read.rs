@@ -105,7 +105,7 @@ impl Memory {
         let (who, _) = self.asked().await?;
         let voices = self.voices().await?;
         let Some(store) = Store::open(&self.directory)? else { return Err(unknown(id)) };
-        store.read(|db| Ok(seen(db, &who, id)?)).map(|note| note.shown(&voices))
+        store.read(|db| seen(db, &who, id)).map(|note| note.shown(&voices))
     }
 }
 

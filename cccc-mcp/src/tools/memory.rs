@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::{Call, Effect, Offer, Tool, needed};
 use crate::args::{Event, Time, events, names};
 use crate::bounds::{MAX_ITEMS, page, part};
+use crate::calls::calls;
 
 /// How much of a text a list shows.
 const EXCERPT_BYTES: usize = 400;
@@ -321,7 +322,11 @@ impl Tool for Admin {
     async fn run(call: &Call, args: AdminArgs) -> Result<Cared> {
         let result = match args.action {
             Care::Stats => json(of_notes(call, async |notes| notes.stats().await).await?),
-            Care::Verify => json(of_notes(call, async |notes| notes.verify().await).await?),
+            Care::Verify => {
+                let mut verdict = of_notes(call, async |notes| notes.verify().await).await?;
+                verdict.hint = verdict.hint.map(|hint| calls(&hint));
+                json(verdict)
+            }
             Care::Rebuild => json(of_notes(call, async |notes| notes.rebuild().await).await?),
             Care::Compact => json(of_notes(call, async |notes| notes.compact().await).await?),
             Care::Purge => {

@@ -4,6 +4,7 @@
 
 mod care;
 mod damage;
+mod full;
 mod model;
 mod notes;
 mod search;

@@ -99,9 +99,11 @@ fn apply(memories: &[Memory], model: &mut Model, next: &mut usize, step: &Step) 
         }
         Step::Edit { who, note, text } => {
             let id = format!("n{note}").parse().unwrap();
-            let mut change = Change::default();
-            change.text = Some(word(text));
-            change.base = block_on(memories[0].get(id)).ok().map(|note| note.version);
+            let change = Change {
+                text: Some(word(text)),
+                base: block_on(memories[0].get(id)).ok().map(|note| note.version),
+                ..Change::default()
+            };
             let done = block_on(memories[who].edit(id, change)).is_ok();
             let twin = model.get(note).cloned().and_then(|note| {
                 (note.text != word(text))

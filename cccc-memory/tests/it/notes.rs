@@ -10,7 +10,7 @@ use crate::support::{Place, add, found, listed, tagged};
 #[test]
 fn a_note_is_kept_with_where_it_comes_from() {
     let place = Place::new();
-    let sent = block_on(place.user.send("The port is 8080\0".trim_end_matches('\0')).to("alice")).unwrap();
+    let sent = block_on(place.user.send("The port is 8080").to("alice")).unwrap();
     let alice = place.memory("alice");
     let mut draft = tagged("The port is 8080", &["ports", "api", "api"]);
     draft.sources = vec![EventRef::from(sent.event_id), "3".parse().unwrap()];
@@ -61,8 +61,7 @@ fn a_note_is_added_once() {
     assert_eq!(add(&bob, draft("two", "k")), "n2");
     assert!(block_on(bob.add(Draft::new(" one\n"))).unwrap().duplicate);
     // Under the same key it is the same note even when it was changed since.
-    let mut change = Change::default();
-    change.text = Some("one, changed".to_owned());
+    let change = Change { text: Some("one, changed".to_owned()), ..Change::default() };
     block_on(alice.edit(first.note.note_id, change)).unwrap();
     let again = block_on(alice.add(draft("one", "k"))).unwrap();
     assert_eq!((again.duplicate, again.note.text.as_str()), (true, "one, changed"));
@@ -75,12 +74,7 @@ fn nobody_overwrites_blindly() {
     let place = Place::new();
     let (alice, lead) = (place.memory("alice"), place.memory("lead"));
     let id = block_on(alice.add(Draft::new("one"))).unwrap().note.note_id;
-    let text = |text: &str, base| {
-        let mut change = Change::default();
-        change.text = Some(text.to_owned());
-        change.base = base;
-        change
-    };
+    let text = |text: &str, base| Change { text: Some(text.to_owned()), base, ..Change::default() };
     place.later(60);
     let changed = block_on(alice.edit(id, text("two", None))).unwrap();
     assert_eq!((changed.changed, changed.note.version), (true, 2));
@@ -158,9 +152,7 @@ fn what_is_forgotten_is_told_no_more() {
         assert!(found(memory, "port").is_empty() && listed(memory, &Query::new()).is_empty());
         assert_eq!(!listed(memory, &forgotten).is_empty(), sees, "{memory:?}");
     }
-    let mut change = Change::default();
-    change.text = Some("x".to_owned());
-    change.base = Some(1);
+    let change = Change { text: Some("x".to_owned()), base: Some(1), ..Change::default() };
     assert_eq!(block_on(lead.edit(id, change)).unwrap_err().kind(), ErrorKind::Refused);
     assert_eq!(add(&bob, Draft::new("the port is 80")), "n2", "it may be said again");
 }

@@ -31,10 +31,12 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// Installs what is missing, then drives the server with each.
 pub(crate) fn run(root: &Path) -> Result<(), Failure> {
     let tools = [("npm", "Node.js with npm, 20 or newer"), ("python3", "Python 3.10 or newer with pip")];
-    let missing: Vec<&str> =
-        tools.iter().filter(|(name, _)| !answers(name)).map(|(_, what)| *what).collect();
+    let missing: Vec<&str> = tools.iter().filter(|(name, _)| !answers(name)).map(|(_, what)| *what).collect();
     if !missing.is_empty() {
-        return Err(format!("the clients of the protocol need {}; then run this again", missing.join(" and ")));
+        return Err(format!(
+            "the clients of the protocol need {}; then run this again",
+            missing.join(" and ")
+        ));
     }
     let place = target(root).join("clients");
     let packages = install(&place)?;
@@ -88,7 +90,11 @@ fn run_in(place: &Path, program: &str, arguments: &[&str]) -> Result<(), Failure
         .current_dir(place)
         .status()
         .map_err(|e| format!("cannot run {program}: {e}"))?;
-    if status.success() { Ok(()) } else { Err(format!("{program} ended with {status}; is its registry there?")) }
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("{program} ended with {status}; is its registry there?"))
+    }
 }
 
 /// Runs a script in a home with a group of three; counts its checks.
@@ -101,7 +107,8 @@ fn drive(
 ) -> Result<(u32, u32), Failure> {
     let project = home.join("project");
     fs::create_dir(&project).map_err(|e| format!("cannot make {}: {e}", project.display()))?;
-    for arguments in [&["attach"][..], &["actor", "add", "lead"], &["actor", "add", "alice"], &["actor", "add", "bob"]]
+    for arguments in
+        [&["attach"][..], &["actor", "add", "lead"], &["actor", "add", "alice"], &["actor", "add", "bob"]]
     {
         let mut cccc = Command::new(program);
         let cccc = clean(&mut cccc, home, &[]).args(["--as", "user"]).args(arguments);

@@ -82,7 +82,7 @@ const parts = {
   async conversation(lib, kind) {
     const [alice, bob] = [await connect(lib, "alice"), await connect(lib, "bob")];
     const sent = await call(alice, "cccc_message_send", { to: ["bob"], text: kind, reply_required: true });
-    const inbox = await call(bob, "cccc_inbox_list", { wait_seconds: 30 });
+    const inbox = await call(bob, "cccc_inbox_list", { after: sent.seq - 1, wait_seconds: 30 });
     const message = inbox.messages.find((one) => one.seq === sent.seq);
     check("inbox of another", message?.from === "from peer alice (not the user)", message);
     await call(bob, "cccc_message_reply", { seq: sent.seq, text: `Yes ${kind}` });

@@ -32,6 +32,10 @@ fn main() {
     if report.wants(what) {
         send(&mut report, what);
     }
+    let what = "`cccc hook tool`, nothing to say";
+    if report.wants(what) {
+        hook(&mut report, what);
+    }
     let what = "`cccc mcp`, from start to initialized";
     if report.wants(what) {
         mcp(&mut report, what);
@@ -53,6 +57,31 @@ fn send(report: &mut Report, what: &str) {
     let limit =
         report.measure("start of the smallest process", || run(&mut Command::new("true"), dir.path()));
     let ours = report.measure(what, || cccc(&["send", "hello", "--to", "alice"]));
+    report.time(what, limit.median(), ours.median(), "<= 5 ms", Duration::from_millis(5));
+}
+
+fn hook(report: &mut Report, what: &str) {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let cccc = |args: &[&str]| run(Command::new(PROGRAM).args(args), dir.path());
+    cccc(&["attach"]);
+    cccc(&["actor", "add", "lead"]);
+    let told = format!("{{\"session_id\":\"c1\",\"cwd\":{:?},\"tool_name\":\"Bash\"}}", dir.path());
+    let fed = |command: &mut Command| {
+        let command = command.current_dir(dir.path()).env("CCCC_HOME", dir.path().join("home"));
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(told.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success());
+        output.stdout.len()
+    };
+    let limit = report.measure("start of `wc`, which reads all", || {
+        fed(&mut Command::new("wc"));
+    });
+    // It is somebody, who has nothing to be told.
+    assert!(fed(Command::new(PROGRAM).args(["hook", "start", "--runtime", "claude"])) > 0);
+    let ours = report.measure(what, || {
+        assert_eq!(fed(Command::new(PROGRAM).args(["hook", "tool", "--runtime", "claude"])), 0);
+    });
     report.time(what, limit.median(), ours.median(), "<= 5 ms", Duration::from_millis(5));
 }
 

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::memory;
 use crate::commands::{
     actor, attach, completions, doctor, group, groups, inbox, join, ledger, mark, notices, obligations,
     receipts, schema, send, show, status, tail, task, version, who, withdraw,
 };
 use crate::commands::{context as context_command, label, reserve, vote};
-use crate::commands::{mcp, statusline};
+use crate::commands::{hook, mcp, statusline};
 use crate::commands::{policy, runtime, schedule, setup, waits};
 use crate::commands::{relay, retry};
 use crate::context::Context;
@@ -103,12 +104,14 @@ pub(crate) enum Command {
     Vote(vote::VoteArgs),
     Label(label::LabelArgs),
     Task(task::TaskArgs),
+    Memory(memory::MemoryArgs),
     TrackedSend(task::TrackedSendArgs),
     Waits(waits::WaitsArgs),
     Relay(relay::RelayArgs),
     Policy(policy::PolicyArgs),
     Schedule(schedule::ScheduleArgs),
     Mcp(mcp::McpArgs),
+    Hook(hook::HookArgs),
     Statusline(statusline::StatuslineArgs),
     Show(show::ShowArgs),
     Tail(tail::TailArgs),
@@ -160,12 +163,14 @@ impl Command {
             Self::Vote(args) => vote::cmd_vote(context, args).await,
             Self::Label(args) => label::cmd_label(context, args).await,
             Self::Task(args) => task::cmd_task(context, args).await,
+            Self::Memory(args) => memory::cmd_memory(context, args).await,
             Self::TrackedSend(args) => task::cmd_tracked_send(context, args).await,
             Self::Waits(args) => waits::cmd_waits(context, args).await,
             Self::Relay(args) => relay::cmd_relay(context, args).await,
             Self::Policy(args) => policy::cmd_policy(context, args).await,
             Self::Schedule(args) => schedule::cmd_schedule(context, args).await,
             Self::Mcp(args) => mcp::cmd_mcp(context, args),
+            Self::Hook(args) => hook::cmd_hook(context, args),
             Self::Statusline(args) => statusline::cmd_statusline(context, args).await,
             Self::Show(args) => show::cmd_show(context, args).await,
             Self::Tail(args) => tail::cmd_tail(context, args).await,

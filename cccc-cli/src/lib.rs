@@ -15,6 +15,7 @@ mod commands;
 mod context;
 mod demo;
 mod duration;
+mod hook;
 mod input;
 mod output;
 mod progress;
@@ -39,6 +40,7 @@ use crate::output::{Failure, Output};
 pub fn run(clock: Arc<dyn Clock>) -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
+        Err(error) if hook::is_asked_wrongly(&error) => return ExitCode::SUCCESS,
         Err(error) => return wrong_usage(&error),
     };
     let context = Context::new(cli.globals, clock);

@@ -102,12 +102,14 @@ pub use engine::Executed;
 pub use error::{Damage, Error, ErrorKind, Result};
 pub use event::{Body, Event};
 pub use group::Collected;
+pub use group::Roster;
 pub use group::{
     ActorView, AddActorRequest, Group, GroupSummary, History, HistoryRequest, Inbox, InboxRequest,
     IntoEventRef, JoinRequest, Joined, LiveSession, Member, Message, ObligationsRequest, RemoveActorRequest,
     SendRequest, Sent, SessionView, UpdateActorRequest, Watch,
 };
 pub use group::{AddTaskRequest, IntoTaskId, TasksRequest, Tracked, TrackedSendRequest, UpdateTaskRequest};
+pub use group::{Agent, Briefing, Handing, Running};
 pub use group::{
     AgentStateRequest, DEFAULT_LEASE, DEFAULT_VOTE, IntoReservationId, IntoVoteId, LabelsRequest,
     OpenVoteRequest, ReserveRequest, SetContextRequest,
@@ -119,6 +121,7 @@ pub use id::{ActorId, EventId, EventRef, GroupId, Label, Principal, Remote, Seq}
 pub use id::{ContextKey, ReservationId, ScheduleId, TaskId, VoteId};
 pub use ledger::{Durability, Ledger, Position};
 pub use presence::Process;
+pub use rule::briefing::Moment;
 pub use rule::context::{AgentView, EntryView};
 pub use rule::label::LabelView;
 pub use rule::notice::NoticeView;

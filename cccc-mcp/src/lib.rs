@@ -14,6 +14,7 @@
 mod answer;
 mod args;
 mod bounds;
+pub mod brief;
 mod calls;
 mod message;
 mod notice;
@@ -31,6 +32,7 @@ mod watch;
 
 pub use bounds::{MAX_ANSWER_BYTES, MAX_ITEMS, MAX_TEXT_BYTES};
 pub use options::Options;
+pub use runtime::{Runtime, Runtimes};
 pub use serve::{serve, serve_stdio};
 pub use server::Server;
 pub use tools::{PackInfo, ToolInfo, catalogue, packs};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use cccc_core::{Home, HomeOptions, Process, Result};
 
-use crate::runtime;
+use crate::runtime::{self, Runtimes};
 
 /// The variable that names the group.
 const GROUP_VARIABLE: &str = "CCCC_GROUP_ID";
@@ -33,6 +33,8 @@ pub struct Options {
     pub inherited_actor: Option<String>,
     /// The program that embodies it. Default: as the client says of itself.
     pub runtime: Option<String>,
+    /// The programs that are known by how their clients name themselves. Default: none.
+    pub runtimes: Runtimes,
     /// The program that embodies it as far as marks in the environment tell, if the client does not say.
     pub marked_runtime: Option<String>,
     /// That program's own id of its session. The environment is no place to look for it: what programs say there
@@ -60,6 +62,7 @@ impl Options {
             actor: None,
             inherited_actor: None,
             runtime: None,
+            runtimes: Runtimes::default(),
             marked_runtime: None,
             agent_session: None,
             channel: false,

@@ -2,18 +2,18 @@
 //!
 //! Nobody is anybody before a tool needs it, so a program that only asks whether this server starts disturbs no
 //! session that works. Then the server joins: under the id said for it, else that of the environment (which
-//! core refuses where it is another session's), else as whoever it was before, else under a new name. It is
-//! that actor's session until it ends or the agent says that it is somebody else.
+//! core refuses where it is another session's), else as whoever it was before, else under a new name. Where the
+//! agent's program has joined already, by a hook or a command, this is that session and no other. It is that
+//! actor's session until it ends or the agent says that it is somebody else.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use cccc_core::{ActorId, Error, ErrorKind, Group, Home, LiveSession, Result, SessionView};
+use cccc_core::{ActorId, Agent, Error, ErrorKind, Group, Home, LiveSession, Result, SessionView};
 use tokio::sync::OnceCell;
 
 use crate::options::Options;
-use crate::runtime;
 
 /// As whom to join.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub(crate) struct Seat {
     home: OnceCell<Home>,
     /// How the client names itself.
     client: Mutex<String>,
+    /// The client's own id of its session, if it says so with its calls.
+    agent_session: Mutex<Option<String>>,
     taken: tokio::sync::Mutex<Option<Arc<Seated>>>,
     /// Set when the client is gone: nobody comes in any more.
     closed: AtomicBool,
@@ -77,6 +79,7 @@ impl Seat {
             options,
             home: OnceCell::new(),
             client: Mutex::default(),
+            agent_session: Mutex::default(),
             taken: tokio::sync::Mutex::default(),
             closed: AtomicBool::new(false),
             packs: Mutex::new(packs),
@@ -90,6 +93,11 @@ impl Seat {
     /// Takes note of how the client names itself.
     pub(crate) fn met(&self, client: &str) {
         client.clone_into(&mut locked(&self.client));
+    }
+
+    /// Takes note of the client's own id of its session.
+    pub(crate) fn met_session(&self, id: &str) {
+        *locked(&self.agent_session) = Some(id.to_owned());
     }
 
     /// The packs that are on.
@@ -179,11 +187,34 @@ impl Seat {
             return Err(Error::unavailable("the client has gone"));
         }
         let group = self.group().await?;
-        let Options { directory, actor, inherited_actor, runtime, agent_session, program, above, .. } =
-            &self.options;
+        let Options {
+            directory,
+            actor,
+            inherited_actor,
+            runtime,
+            runtimes,
+            agent_session,
+            program,
+            above,
+            ..
+        } = &self.options;
         let name = match runtime {
             Some(name) => name.clone(),
-            None => runtime::of_client(&locked(&self.client), self.options.marked_runtime.as_deref()),
+            None => runtimes.of_client(&locked(&self.client), self.options.marked_runtime.as_deref()),
+        };
+        let one_session = runtimes.is_one_session(&name);
+        let agent_session = agent_session.clone().or_else(|| locked(&self.agent_session).clone());
+        let agent = Agent {
+            runtime: name.clone(),
+            agent_session_id: agent_session.clone(),
+            process: program.clone(),
+            above: above.clone(),
+            one_session,
+            fresh: false,
+        };
+        let named = match (who, actor) {
+            (As::Named(id), _) | (As::Told, Some(id)) => Some(id),
+            (As::Told, None) | (As::Before, _) => None,
         };
         let mut request = group.join().directory(directory).runtime(&name);
         if let Some(session) = agent_session {
@@ -191,14 +222,20 @@ impl Seat {
         }
         if let Some(program) = program {
             request = request.program(program.clone());
-            if runtime::is_one_session(&name) {
+            if one_session {
                 request = request.process(program.clone());
             }
         }
-        request = match (who, actor, inherited_actor) {
-            (As::Named(id), ..) | (As::Told, Some(id), _) => request.id(id),
-            (As::Told, None, Some(id)) => request.inherited_id(id, above.clone()),
-            (As::Told, None, None) | (As::Before, ..) => request,
+        // What a hook or a command of the same program began goes on here. What another server has is left to
+        // it: a client that connects anew takes over, and the server before it is told.
+        let running = group.running(&agent).await?;
+        let running = running.filter(|one| one.stands_alone && !one.is_replaced());
+        let same = |one: &cccc_core::Running| named.is_none_or(|id| one.actor_id.as_str() == id);
+        request = match (running.filter(same), named, inherited_actor) {
+            (Some(running), ..) => request.id(running.actor_id.as_str()).session(running.session),
+            (None, Some(id), _) => request.id(id),
+            (None, None, Some(id)) if *who == As::Told => request.inherited_id(id, above.clone()),
+            (None, None, _) => request,
         };
         let joined = request.await.map_err(|error| explained(error, inherited_actor.as_deref()))?;
         Ok(Seated {
@@ -227,7 +264,7 @@ impl Seat {
 /// Ends a session. What is still at work in its name keeps it alive until it is done.
 async fn end(seated: Arc<Seated>, reason: &str) -> Result<()> {
     match Arc::into_inner(seated) {
-        Some(seated) => seated.session.close(reason).await,
+        Some(seated) => seated.session.depart(reason).await,
         None => Ok(()),
     }
 }

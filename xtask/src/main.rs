@@ -26,6 +26,7 @@ STEPS
                    (a name runs only the benchmarks that contain it)
   clients          the MCP server, driven by the protocol's official client libraries and inspector (needs npm and
                    python3; installs them under target/clients)
+  agents [ARG]...  the suite with the agents' own programs; `cargo xtask agents --help` says more
   help             this text
 
 Each step's command is printed before it runs, so that it can be repeated alone.
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         ["test", chosen @ ..] => steps::test(&root(), chosen),
+        ["agents", rest @ ..] => steps::agents(&root(), rest),
         ["clients"] => clients::run(&root()),
         ["bench", rest @ ..] => steps::bench(&root(), rest),
         [] | ["help" | "--help" | "-h"] => {

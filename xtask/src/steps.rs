@@ -95,6 +95,11 @@ pub(crate) fn bench(root: &Path, rest: &[&str]) -> Result<(), Failure> {
     )
 }
 
+/// Runs the suite with the agents' own programs. It is a program of its own, for it needs more than `std`.
+pub(crate) fn agents(root: &Path, rest: &[&str]) -> Result<(), Failure> {
+    cargo(root, &[&["run", "--quiet", "--package", "cccc-agents", "--"], rest].concat(), &[])
+}
+
 /// Builds the examples, then runs each in an empty directory with an empty home.
 fn examples(root: &Path) -> Result<(), Failure> {
     cargo(root, &["build", "--package", "cccc-examples"], &[])?;

@@ -12,15 +12,17 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::runtime::{self, RuntimeLine};
 use super::version::VersionAnswer;
 use crate::context::Context;
 use crate::output::{Failure, Outcome, Style, clean};
 use crate::table::{Table, plain};
 
-/// Check the home, the file system under it, and every group
+/// Check the home, the file system under it, every group, and the agents that are installed
 ///
 /// Checks that the home is yours alone, that locks exclude and writes wake other processes where it
-/// lies, and that each group can be read. Exits with 1 if something is wrong. `cccc ledger verify` checks
+/// lies, that each group can be read, and that what `cccc setup` registered with agents really starts.
+/// Exits with 1 if something is wrong. `cccc ledger verify` checks
 /// a ledger line by line.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
@@ -43,6 +45,8 @@ pub(crate) struct DoctorAnswer {
     home: PathBuf,
     checks: Vec<Check>,
     groups: Vec<GroupCheck>,
+    /// The agents that are installed.
+    agents: Vec<RuntimeLine>,
 }
 
 /// One thing that was looked at.
@@ -86,6 +90,7 @@ async fn examine(context: &Context) -> Result<DoctorAnswer> {
         home: context.home_path()?,
         checks: Vec::new(),
         groups: Vec::new(),
+        agents: Vec::new(),
     };
     match context.home().await {
         Ok(home) => {
@@ -102,10 +107,17 @@ async fn examine(context: &Context) -> Result<DoctorAnswer> {
                 }
                 Err(error) => answer.checks.push(check("registry", Err(error))),
             }
+            answer.checks.push(check("hooks", crate::hook::trouble::summary(home.path())));
         }
         Err(error) => answer.checks.push(check("home", Err(error))),
     }
-    answer.ok = answer.checks.iter().all(|check| check.ok) && answer.groups.iter().all(|group| group.ok);
+    match runtime::look(context, false, true) {
+        Ok(agents) => answer.agents = agents,
+        Err(error) => answer.checks.push(check("agents", Err(error))),
+    }
+    answer.ok = answer.checks.iter().all(|check| check.ok)
+        && answer.groups.iter().all(|group| group.ok)
+        && answer.agents.iter().all(|agent| agent.ok);
     Ok(answer)
 }
 
@@ -248,6 +260,9 @@ fn text(context: &Context, answer: &DoctorAnswer) -> String {
     let mut text = format!("cccc {}\n\n{}", env!("CARGO_PKG_VERSION"), checks.text());
     if !groups.is_empty() {
         text += &format!("\n\n{}", groups.text());
+    }
+    if !answer.agents.is_empty() {
+        text += &format!("\n\n{}", runtime::text(context, &answer.agents));
     }
     text
 }

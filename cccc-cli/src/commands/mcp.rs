@@ -1,11 +1,12 @@
 //! `cccc mcp`
 
 use cccc_core::Error;
-use cccc_mcp::Options;
+use cccc_mcp::{Options, Runtimes};
 use clap::Args;
 
 use crate::context::Context;
 use crate::output::Outcome;
+use crate::setup::catalog;
 use crate::speaker;
 
 /// Serve an agent over the Model Context Protocol, on standard input and output
@@ -27,7 +28,7 @@ pub(crate) struct McpArgs {
     /// Notify through Claude Code's channels, where it was started to show them
     #[arg(long)]
     channel: bool,
-    /// A pack of tools to begin with: history, labels, files, project, diagnostics; repeatable
+    /// A pack of tools to begin with: history, labels, files, project, diagnostics, memory, memory-admin; repeatable
     #[arg(long = "pack", value_name = "NAME")]
     packs: Vec<String>,
 }
@@ -43,6 +44,8 @@ pub(crate) fn cmd_mcp(context: &Context, args: McpArgs) -> Outcome {
     if options.runtime.is_none() {
         options.marked_runtime = speaker::program(&crate::context::variable);
     }
+    let home = options.home.clone();
+    options.runtimes = Runtimes::lazily(move || catalog::runtimes(&home));
     options.channel |= args.channel;
     options.packs.extend(args.packs);
     // On a thread of its own: this one is given to one future, and what blocks it would hold up every call.

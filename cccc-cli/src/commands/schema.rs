@@ -18,6 +18,7 @@ use super::statusline::StatuslineAnswer;
 use super::version::VersionAnswer;
 use super::who::WhoamiAnswer;
 use crate::context::Context;
+use crate::hook::trouble::Trouble;
 use crate::output::Outcome;
 
 /// Print the JSON schemas of all events and answers, as one JSON document
@@ -70,6 +71,7 @@ fn document() -> Value {
             "join": one(schema_for!(JoinAnswer)),
             "leave": done(),
             "whoami": one(schema_for!(WhoamiAnswer)),
+            "hook": lines(schema_for!(Trouble)),
             "statusline": one(schema_for!(StatuslineAnswer)),
             "version": one(schema_for!(VersionAnswer)),
             "groups": lines(schema_for!(GroupLine)),
@@ -127,6 +129,7 @@ fn document() -> Value {
             super::bundle::answers(),
             super::setup::answers(),
             super::runtime::answers(),
+            super::memory::answers(),
         ];
         answers.extend(of_families.into_iter().flatten().map(|(name, answer)| (name.to_owned(), answer)));
     }

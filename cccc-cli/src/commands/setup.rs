@@ -13,6 +13,8 @@ use crate::output::{Failure, Outcome, Style, clean};
 use crate::setup::catalog::{Catalog, Runtime, Scope};
 use crate::setup::detect;
 use crate::setup::entry::Wanted;
+use crate::setup::hooking::{HookReport, HookTask};
+use crate::setup::hooks::Choices;
 use crate::setup::plan::{Goal, How, Report, Task, Verdict};
 use crate::speaker::ACTOR_VARIABLE;
 
@@ -23,6 +25,10 @@ use crate::speaker::ACTOR_VARIABLE;
 /// of which all else stays as it is. What is set up already is not touched; an entry that runs another
 /// `cccc` is corrected. A file that cannot be read for sure is left alone, and what to paste is printed.
 ///
+/// With --hooks the agent also runs `cccc hook` at its moments, where it has hooks: it is told of messages
+/// when it starts, at a prompt, after a tool, and before it stops, without having to look. Other hooks stay.
+/// Run it again with other options to change them; --remove takes out both, --remove --hooks only the hooks.
+///
 /// More agents can be described in `runtimes.toml` in the home.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
@@ -30,7 +36,9 @@ use crate::speaker::ACTOR_VARIABLE;
   cccc setup                              every agent that is installed
   cccc setup --runtime claude --runtime codex
   cccc setup --runtime claude --scope project
-  cccc setup --check && echo ready
+  cccc setup --hooks                      and be told of messages without looking
+  cccc setup --hooks --guard              and refuse edits of files that another has reserved
+  cccc setup --check --hooks && echo ready
   cccc setup --remove --all")]
 pub(crate) struct SetupArgs {
     /// An agent, as `cccc runtime list --all` names it; may be repeated
@@ -48,6 +56,15 @@ pub(crate) struct SetupArgs {
     /// Change nothing; print what would change
     #[arg(long)]
     dry_run: bool,
+    /// Enter hooks too, for every agent that has them
+    #[arg(long)]
+    hooks: bool,
+    /// Let the hooks refuse tools until mail is read
+    #[arg(long, requires = "hooks", conflicts_with = "remove")]
+    strict: bool,
+    /// Let the hooks refuse edits of files that another actor has reserved
+    #[arg(long, requires = "hooks", conflicts_with = "remove")]
+    guard: bool,
     /// For you in all directories, or for whoever works in this one
     #[arg(long, value_enum, default_value = "user")]
     scope: Scope,
@@ -68,17 +85,34 @@ pub(crate) fn cmd_setup(context: &Context, args: SetupArgs) -> Outcome {
         _ => Goal::Present,
     };
     let wanted = around.wanted(args.scope, args.command, args.actor.as_ref())?;
+    let command = around.hook_command(&wanted);
+    let choices = Choices { strict: args.strict, guard: args.guard };
     let mut reports = Vec::new();
     for (name, runtime) in chosen(&catalog, &around, &args.runtimes, args.all)? {
         let task = around.task(name, runtime, args.scope, &wanted)?;
-        reports.push(Task { goal, dry_run: args.dry_run, ..task }.carry_out());
+        let only_hooks = goal == Goal::Absent && args.hooks;
+        let server = if only_hooks { Goal::Look } else { goal };
+        let mut report = Task { goal: server, dry_run: args.dry_run, ..task }.carry_out();
+        if args.hooks || goal == Goal::Absent {
+            let task = around.hook_task(name, runtime, args.scope, &command)?;
+            let task = HookTask { goal, dry_run: args.dry_run, choices, ..task };
+            // Where there are none, nothing need be said about taking them out.
+            report.hooks = Some(task.carry_out()).filter(|hooks| {
+                args.hooks || hooks.changed || hooks.diff.is_some() || hooks.result == Verdict::Failed
+            });
+        }
+        reports.push(report);
     }
     context.out.answers(&reports, || {
-        reports.iter().map(|report| text(context, report, goal)).collect::<Vec<_>>().join("\n")
+        reports.iter().map(|report| text(context, report, goal, args.hooks)).collect::<Vec<_>>().join("\n")
     })?;
-    let ok = |report: &Report| match goal {
-        Goal::Look => report.result == Verdict::SetUp,
-        Goal::Present | Goal::Absent => report.result != Verdict::Failed,
+    // An agent without hooks is as good as it can be.
+    let good = |verdict: Verdict, hooks: bool| match goal {
+        Goal::Look => verdict == Verdict::SetUp || (hooks && verdict == Verdict::Manual),
+        Goal::Present | Goal::Absent => verdict != Verdict::Failed,
+    };
+    let ok = |report: &Report| {
+        good(report.result, false) && report.hooks.as_ref().is_none_or(|hooks| good(hooks.result, true))
     };
     if reports.iter().all(ok) { Ok(()) } else { Err(Failure::Answered) }
 }
@@ -174,6 +208,41 @@ impl Around {
         })
     }
 
+    /// What hooks run: the program that is registered, told what the server is told by its environment.
+    pub(crate) fn hook_command(&self, wanted: &Wanted) -> Vec<String> {
+        let told = |flag: &str, variable: &str| {
+            let value = wanted.env.get(variable);
+            value.map(|value| [flag.to_owned(), value.clone()]).into_iter().flatten().collect::<Vec<_>>()
+        };
+        let home = told("--home", HOME_VARIABLE);
+        let actor = told("--as", ACTOR_VARIABLE);
+        [vec![wanted.command.clone()], home, actor].concat()
+    }
+
+    /// Looking at an agent's hooks.
+    pub(crate) fn hook_task<'a>(
+        &'a self,
+        name: &'a str,
+        runtime: &'a Runtime,
+        scope: Scope,
+        command: &'a [String],
+    ) -> Result<HookTask<'a>> {
+        let hooks = runtime.hooks.as_ref();
+        let file = hooks.and_then(|hooks| hooks.path(scope, &variable, &self.here)).transpose()?;
+        Ok(HookTask {
+            name,
+            runtime,
+            goal: Goal::Look,
+            dry_run: false,
+            command,
+            choices: Choices::default(),
+            program: self.program(runtime),
+            file,
+            here: &self.here,
+            search: self.search.as_deref(),
+        })
+    }
+
     /// Looking at an agent's registration.
     pub(crate) fn task<'a>(
         &self,
@@ -188,16 +257,70 @@ impl Around {
     }
 }
 
-fn text(context: &Context, report: &Report, goal: Goal) -> String {
+/// What is said of a registration, or of hooks.
+struct Said<'a> {
+    verdict: Verdict,
+    changed: bool,
+    diff: bool,
+    file: Option<&'a PathBuf>,
+    more: [&'a Option<String>; 3],
+    /// What is said of something that is there otherwise than wanted.
+    stale: &'static str,
+}
+
+fn text(context: &Context, report: &Report, goal: Goal, hooks: bool) -> String {
     let title = context.out.style(Style::Bold, report.title());
-    let (style, what) = match (report.result, goal, report.changed, &report.diff) {
+    let server = Said {
+        verdict: report.result,
+        changed: report.changed,
+        diff: report.diff.is_some(),
+        file: report.file.as_ref(),
+        more: [&report.detail, &report.paste, &report.diff],
+        stale: "set up with another program or other variables",
+    };
+    let by = (report.how == Some(How::Command)).then_some(match report.changed {
+        true => ", by its own command",
+        false => ", would be done by its own command",
+    });
+    let mut parts = Vec::new();
+    if !(goal == Goal::Absent && hooks) {
+        parts.push(format!("{title}: {}", said(context, &server, goal, by.unwrap_or_default())));
+    }
+    let none = |hooks: &&HookReport| hooks.result == Verdict::Manual && hooks.paste.is_none();
+    if let Some(hooks) = report.hooks.as_ref().filter(none) {
+        let why = hooks.detail.as_deref().unwrap_or_default();
+        parts.push(format!("{title}, hooks: {} ({})", context.out.style(Style::Dim, "none"), clean(why)));
+    } else if let Some(hooks) = &report.hooks {
+        let (choices, file) = (hooks.choices, hooks.file.as_ref());
+        let chosen = match (hooks.result, choices.strict, choices.guard) {
+            (Verdict::NotSetUp | Verdict::Manual | Verdict::Failed, ..) | (_, false, false) => "",
+            (_, true, false) => ", strict",
+            (_, false, true) => ", with guard",
+            (_, true, true) => ", strict, with guard",
+        };
+        let more = [&hooks.detail, &hooks.paste, &hooks.diff];
+        let entered = Said {
+            verdict: hooks.result,
+            changed: hooks.changed,
+            diff: hooks.diff.is_some(),
+            file,
+            more,
+            stale: "entered otherwise",
+        };
+        parts.push(format!("{title}, hooks: {}", said(context, &entered, goal, chosen)));
+    }
+    parts.join("\n")
+}
+
+fn said(context: &Context, said: &Said<'_>, goal: Goal, by: &str) -> String {
+    let (style, what) = match (said.verdict, goal, said.changed, said.diff) {
         (Verdict::Failed, ..) => (Style::Red, "not changed"),
         (Verdict::Manual, Goal::Absent, ..) => (Style::Yellow, "take it out by hand if you put it in"),
         (Verdict::Manual, ..) => (Style::Yellow, "to be done by hand"),
-        (Verdict::Stale, _, _, None) => (Style::Yellow, "set up with another program or other variables"),
-        (_, Goal::Absent, _, Some(_)) => (Style::Plain, "would be taken out"),
+        (Verdict::Stale, _, _, false) => (Style::Yellow, said.stale),
+        (_, Goal::Absent, _, true) => (Style::Plain, "would be taken out"),
         (Verdict::Stale, ..) => (Style::Plain, "would be corrected"),
-        (_, _, _, Some(_)) => (Style::Plain, "would be set up"),
+        (_, _, _, true) => (Style::Plain, "would be set up"),
         (Verdict::SetUp, _, true, _) => (Style::Green, "set up"),
         (Verdict::SetUp, Goal::Look, ..) => (Style::Green, "set up"),
         (Verdict::SetUp, ..) => (Style::Green, "already set up"),
@@ -205,15 +328,12 @@ fn text(context: &Context, report: &Report, goal: Goal) -> String {
         (Verdict::NotSetUp, Goal::Absent, ..) => (Style::Green, "was not set up"),
         (Verdict::NotSetUp, ..) => (Style::Red, "not set up"),
     };
-    let mut text = format!("{title}: {}", context.out.style(style, what));
-    if let Some(file) = &report.file {
+    let mut text = context.out.style(style, what).to_string();
+    if let Some(file) = said.file {
         text += &format!(" ({})", clean(&file.display().to_string()));
     }
-    if report.how == Some(How::Command) {
-        let by = if report.changed { "by" } else { "would be done by" };
-        text += &format!(", {by} its own command");
-    }
-    for more in [&report.detail, &report.paste, &report.diff].into_iter().flatten() {
+    text += by;
+    for more in said.more.into_iter().flatten() {
         text += &format!("\n{}", clean(more.trim_end()));
     }
     text

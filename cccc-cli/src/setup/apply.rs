@@ -93,6 +93,17 @@ impl Loaded {
     }
 }
 
+/// Removes a file that holds what was read from it; a link to it stays.
+///
+/// # Errors
+/// As [`Loaded::replace`].
+pub(crate) fn remove(file: &Loaded) -> Result<()> {
+    if Loaded::load(&file.target)?.text != file.text {
+        return Err(Error::conflict(format!("{} was changed meanwhile", file.target.display())));
+    }
+    fs::remove_file(&file.target).map_err(|e| Error::io("remove", &file.target, e))
+}
+
 /// The path of the file that a path means, also if that is not there yet.
 fn behind_links(path: &Path) -> Result<PathBuf> {
     let mut target = path.to_owned();

@@ -10,6 +10,8 @@ use cccc_core::{Error, Result};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::hooks::Hooks;
+
 /// What comes with the program; its head describes the format.
 const PACKAGED: &str = include_str!("runtimes.toml");
 
@@ -40,6 +42,12 @@ pub(crate) struct Runtime {
     project: Option<Place>,
     /// Its hooks, where it has some that are known.
     pub(crate) hooks: Option<Hooks>,
+    /// Words of the names by which its MCP clients name themselves; its name here if there are none.
+    #[serde(default)]
+    pub(crate) clients: Vec<String>,
+    /// Whether each of its processes is one session.
+    #[serde(default)]
+    pub(crate) one_session: bool,
 }
 
 /// Where an agent keeps its MCP servers, and how it writes one down.
@@ -73,19 +81,12 @@ pub(crate) struct Place {
     pub(crate) note: Option<String>,
 }
 
-/// The agent's names for the moments in which it runs hooks.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Hooks {
-    /// By our name: start, prompt, tool, stop.
-    pub(crate) events: BTreeMap<String, String>,
-}
-
 /// How a file is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Format {
     /// JSON; comments and trailing commas are allowed.
+    #[default]
     Json,
     /// TOML.
     Toml,
@@ -159,6 +160,11 @@ impl Catalog {
                     )));
                 }
             }
+            if let Some(hooks) = &runtime.hooks {
+                hooks
+                    .check()
+                    .map_err(|e| Error::invalid(format!("{}: [{name}.hooks]: {e}", place.display())))?;
+            }
             runtimes.insert(name, runtime);
         }
         Ok(Self { runtimes })
@@ -179,6 +185,21 @@ impl Catalog {
     pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &Runtime)> {
         self.runtimes.iter().map(|(name, runtime)| (name.as_str(), runtime))
     }
+}
+
+/// What the server needs to know of them. A home's file that is wrong is as none: `cccc setup` complains of it,
+/// while an agent that works could do nothing about it.
+pub(crate) fn runtimes(home: &Path) -> Vec<cccc_mcp::Runtime> {
+    let catalog = Catalog::load(home).or_else(|_| Catalog::read(None));
+    let runtimes = catalog.iter().flat_map(Catalog::all);
+    let known = runtimes.filter(|(_, runtime)| !runtime.programs.is_empty()).map(|(name, runtime)| {
+        let clients = match runtime.clients.is_empty() {
+            true => vec![name.to_owned()],
+            false => runtime.clients.iter().map(|word| word.to_lowercase()).collect(),
+        };
+        cccc_mcp::Runtime { name: name.to_owned(), clients, one_session: runtime.one_session }
+    });
+    known.collect()
 }
 
 fn parse(text: &str, path: &Path) -> Result<Map<String, Value>> {
@@ -208,15 +229,24 @@ impl Runtime {
 impl Place {
     /// The file, given what variables are set (`HOME` is one of them), for a working directory.
     pub(crate) fn path(&self, variable: &dyn Fn(&str) -> Option<String>, here: &Path) -> Result<PathBuf> {
-        let dir = self.dir.iter().find_map(|dir| expand(dir, variable)).ok_or_else(|| {
-            Error::unavailable(format!("none of the directories {} is known", self.dir.join(", ")))
-                .hint("set HOME")
-        })?;
-        let dir = here.join(dir);
-        let files = || self.file.iter().map(|file| dir.join(file));
-        let found = files().find(|path| path.symlink_metadata().is_ok());
-        Ok(found.or_else(|| files().next()).unwrap_or(dir))
+        first_of(&self.dir, &self.file, variable, here)
     }
+}
+
+/// The file that counts of those that may be there, given what variables are set.
+pub(super) fn first_of(
+    dirs: &[String],
+    files: &[String],
+    variable: &dyn Fn(&str) -> Option<String>,
+    here: &Path,
+) -> Result<PathBuf> {
+    let dir = dirs.iter().find_map(|dir| expand(dir, variable)).ok_or_else(|| {
+        Error::unavailable(format!("none of the directories {} is known", dirs.join(", "))).hint("set HOME")
+    })?;
+    let dir = here.join(dir);
+    let files = || files.iter().map(|file| dir.join(file));
+    let found = files().find(|path| path.symlink_metadata().is_ok());
+    Ok(found.or_else(|| files().next()).unwrap_or(dir))
 }
 
 /// A path with `~` and `${VARIABLE}` at its beginning replaced; `None` if that is not set.
@@ -270,6 +300,24 @@ mod tests {
             let places = [Scope::User, Scope::Project].map(|scope| runtime.place(scope));
             assert!(places.iter().any(Option::is_some) || runtime.prompt.is_some(), "{name} has no way in");
         }
+    }
+
+    #[test]
+    fn the_server_knows_every_agent_by_its_clients() {
+        let home = tempfile::tempdir().unwrap();
+        let known = runtimes(home.path());
+        let of = |word: &str| {
+            let found = known.iter().find(|runtime| runtime.clients.iter().any(|client| client == word));
+            found.map(|runtime| (runtime.name.as_str(), runtime.one_session))
+        };
+        assert_eq!(of("claude"), Some(("claude", true)));
+        assert_eq!(of("factory"), Some(("droid", false)));
+        assert_eq!((of("kilocode"), of("augment")), (Some(("kilo", false)), Some(("auggie", false))));
+        assert_eq!((of("another"), of("custom")), (None, None));
+        std::fs::write(home.path().join(OVERLAY), "[mine]\ntitle = \"M\"\nprograms = [\"m\"]").unwrap();
+        assert_eq!(runtimes(home.path()).len(), known.len() + 1);
+        std::fs::write(home.path().join(OVERLAY), "[mine").unwrap();
+        assert_eq!(runtimes(home.path()), known);
     }
 
     #[test]

@@ -19,6 +19,8 @@ const MARK: &str = "\u{feff}";
 pub(crate) enum Input {
     /// `true`, `false`.
     Bool(bool),
+    /// A whole number.
+    Number(i64),
     /// A text.
     Text(String),
     /// A list.
@@ -27,19 +29,21 @@ pub(crate) enum Input {
     Table(Vec<(String, Self)>),
 }
 
-/// A change at a path of keys.
+/// A change at a path of keys. Within a list a step is a number, counted from 0.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Edit {
     /// This value shall be there; tables on the way to it are made.
     Set(Vec<String>, Input),
-    /// Nothing shall be there.
+    /// Nothing shall be there, nor a table or list on the way that would be empty.
     Remove(Vec<String>),
+    /// The list that is there shall end with this value; it is made if it is not there.
+    Push(Vec<String>, Input),
 }
 
 impl Edit {
     fn path(&self) -> &[String] {
         match self {
-            Self::Set(path, _) | Self::Remove(path) => path,
+            Self::Set(path, _) | Self::Remove(path) | Self::Push(path, _) => path,
         }
     }
 }
@@ -48,7 +52,7 @@ impl Input {
     /// A value of the catalog.
     ///
     /// # Errors
-    /// `Invalid` for numbers and null, which no entry needs.
+    /// `Invalid` for null and fractions, which no entry needs.
     pub(crate) fn of(value: &Value) -> Result<Self> {
         Ok(match value {
             Value::Bool(value) => Self::Bool(*value),
@@ -58,6 +62,7 @@ impl Input {
                 let fields = fields.iter().map(|(key, value)| Ok((key.clone(), Self::of(value)?)));
                 Self::Table(fields.collect::<Result<_>>()?)
             }
+            Value::Number(number) if number.is_i64() => Self::Number(number.as_i64().unwrap_or_default()),
             Value::Null | Value::Number(_) => {
                 return Err(Error::invalid(format!("{value} cannot be written into a configuration")));
             }
@@ -73,6 +78,7 @@ impl Input {
     pub(crate) fn value(&self) -> Value {
         match self {
             Self::Bool(value) => Value::Bool(*value),
+            Self::Number(number) => Value::from(*number),
             Self::Text(text) => Value::String(text.clone()),
             Self::List(values) => Value::Array(values.iter().map(Self::value).collect()),
             Self::Table(fields) => {
@@ -121,25 +127,115 @@ pub(crate) fn edit(format: Format, text: &str, edits: &[Edit]) -> Result<String>
 
 /// That the edits are made, and nothing else has changed.
 fn check(format: Format, before: &str, after: &str, edits: &[Edit]) -> Result<()> {
-    let (mut was, mut is) = (read(format, before)?, read(format, after)?);
+    let (mut should, mut is) = (read(format, before)?, read(format, after)?);
     for edit in edits {
-        let found = at(&is, edit.path());
-        let made = match edit {
-            Edit::Set(_, input) => found == Some(&input.value()),
-            Edit::Remove(_) => found.is_none(),
-        };
-        if !made {
-            return Err(Error::refused(format!("{} could not be written", edit.path().join("."))));
-        }
+        make(format, &mut should, edit);
     }
     for edit in edits {
-        take(&mut was, edit.path());
-        take(&mut is, edit.path());
+        prune(&mut should, edit.path());
+        prune(&mut is, edit.path());
     }
-    if was != is {
-        return Err(Error::refused("the change would have touched something else"));
+    if should != is {
+        let what = edits.first().map(|edit| edit.path().join(".")).unwrap_or_default();
+        return Err(Error::refused(format!(
+            "{what} could not be written, or the change would have touched something else"
+        )));
     }
     kept_comments(format, before, after, edits)
+}
+
+/// Makes a change in what a file says.
+fn make(format: Format, value: &mut Value, edit: &Edit) {
+    // Numbers of YAML are compared as they are written.
+    let read_back = |input: &Input| match format {
+        Format::Yaml => as_written(input.value()),
+        Format::Json | Format::Toml => input.value(),
+    };
+    match edit {
+        Edit::Set(path, input) => {
+            if let Some(place) = reach(value, path) {
+                *place = read_back(input);
+            }
+        }
+        Edit::Push(path, input) => {
+            if let Some(place) = reach(value, path) {
+                match place {
+                    Value::Array(values) => values.push(read_back(input)),
+                    place => *place = Value::Array(vec![read_back(input)]),
+                }
+            }
+        }
+        Edit::Remove(path) => drop_at(value, path),
+    }
+}
+
+fn as_written(value: Value) -> Value {
+    match value {
+        Value::Number(number) => Value::String(number.to_string()),
+        Value::Array(values) => values.into_iter().map(as_written).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(key, value)| (key, as_written(value))).collect(),
+        other => other,
+    }
+}
+
+/// The place at a path, with tables made on the way.
+fn reach<'a>(value: &'a mut Value, path: &[String]) -> Option<&'a mut Value> {
+    path.iter().try_fold(value, |value, step| match value {
+        Value::Array(values) => values.get_mut(step.parse::<usize>().ok()?),
+        Value::Object(fields) => Some(fields.entry(step.clone()).or_insert(Value::Null)),
+        Value::Null => {
+            *value = Value::Object(Map::new());
+            Some(value.as_object_mut()?.entry(step.clone()).or_insert(Value::Null))
+        }
+        _ => None,
+    })
+}
+
+fn drop_at(value: &mut Value, path: &[String]) {
+    match (value, path) {
+        (Value::Object(fields), [key]) => drop(fields.remove(key)),
+        (Value::Array(values), [step]) => {
+            if let Some(index) = step.parse().ok().filter(|index| *index < values.len()) {
+                values.remove(index);
+            }
+        }
+        (Value::Object(fields), [key, rest @ ..]) => {
+            if let Some(inner) = fields.get_mut(key) {
+                drop_at(inner, rest);
+            }
+        }
+        (Value::Array(values), [step, rest @ ..]) => {
+            if let Some(inner) = step.parse::<usize>().ok().and_then(|index| values.get_mut(index)) {
+                drop_at(inner, rest);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Removes the tables and lists on a path that are empty. Elements of lists stay, or others would move.
+fn prune(value: &mut Value, path: &[String]) {
+    let [step, rest @ ..] = path else { return };
+    match value {
+        Value::Object(fields) => {
+            if let Some(inner) = fields.get_mut(step) {
+                prune(inner, rest);
+                if is_empty(inner) {
+                    fields.remove(step);
+                }
+            }
+        }
+        Value::Array(values) => {
+            if let Some(inner) = step.parse::<usize>().ok().and_then(|index| values.get_mut(index)) {
+                prune(inner, rest);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    value.as_object().is_some_and(Map::is_empty) || value.as_array().is_some_and(Vec::is_empty)
 }
 
 /// That no comment is lost. What is removed takes those within it along.
@@ -174,20 +270,10 @@ pub(crate) fn is_plain(format: Format, text: &str) -> bool {
 
 /// The value at a path.
 pub(crate) fn at<'a>(value: &'a Value, path: &[String]) -> Option<&'a Value> {
-    path.iter().try_fold(value, |value, key| value.get(key))
-}
-
-/// Removes the value at a path, and the tables on the way that are empty then.
-pub(crate) fn take(value: &mut Value, path: &[String]) {
-    let (Some(fields), [key, rest @ ..]) = (value.as_object_mut(), path) else { return };
-    if rest.is_empty() {
-        fields.remove(key);
-    } else if let Some(inner) = fields.get_mut(key) {
-        take(inner, rest);
-        if inner.as_object().is_some_and(Map::is_empty) {
-            fields.remove(key);
-        }
-    }
+    path.iter().try_fold(value, |value, step| match value {
+        Value::Array(values) => values.get(step.parse::<usize>().ok()?),
+        value => value.get(step),
+    })
 }
 
 /// The error for what the parser of a format says.
@@ -199,4 +285,9 @@ pub(crate) fn broken(why: impl Display) -> Error {
 /// The error for a value that is in the way.
 pub(crate) fn in_the_way(key: &str) -> Error {
     Error::invalid(format!("`{key}` is not a table"))
+}
+
+/// The error for a value that should be a list.
+pub(crate) fn no_list(key: &str) -> Error {
+    Error::invalid(format!("`{key}` is not a list"))
 }

@@ -2,10 +2,10 @@
 
 use cccc_core::Result;
 use jsonc_parser::ParseOptions;
-use jsonc_parser::cst::{CstInputValue, CstObject, CstRootNode};
+use jsonc_parser::cst::{CstArray, CstInputValue, CstNode, CstObject, CstRootNode};
 use serde_json::{Map, Value};
 
-use super::edit::{Edit, Input, broken, in_the_way};
+use super::edit::{Edit, Input, broken, in_the_way, no_list};
 
 /// Comments and trailing commas, as the agents that allow more than JSON do; not all of JSON5.
 fn options() -> ParseOptions {
@@ -51,16 +51,22 @@ pub(super) fn edit(text: &str, edit: &Edit) -> Result<String> {
     match edit {
         Edit::Set(path, input) => {
             let Some((key, way)) = path.split_last() else { return Ok(text.to_owned()) };
-            let mut table = top;
-            for step in way {
-                table = table.object_value_or_create(step).ok_or_else(|| in_the_way(step))?;
-            }
+            let table = enter(top, way)?;
             match table.get(key) {
                 Some(property) => property.set_value(written(input)),
                 None => drop(table.append(key, written(input))),
             }
         }
-        Edit::Remove(path) => remove(&top, path),
+        Edit::Push(path, input) => {
+            let Some((key, way)) = path.split_last() else { return Ok(text.to_owned()) };
+            let table = enter(top, way)?;
+            let list = table.array_value_or_create(key).ok_or_else(|| no_list(key))?;
+            list.ensure_multiline();
+            list.append(written(input));
+        }
+        Edit::Remove(path) => {
+            remove(&Holder::Table(top), path);
+        }
     }
     let mut edited = root.to_string();
     if text.trim().is_empty() && !edited.ends_with('\n') {
@@ -69,18 +75,77 @@ pub(super) fn edit(text: &str, edit: &Edit) -> Result<String> {
     Ok(edited)
 }
 
-/// Removes what is at a path, and the tables on the way that are empty then.
-fn remove(table: &CstObject, path: &[String]) {
-    let [key, rest @ ..] = path else { return };
-    let Some(property) = table.get(key) else { return };
-    if rest.is_empty() {
-        property.remove();
-    } else if let Some(inner) = property.object_value() {
+/// What holds values.
+enum Holder {
+    Table(CstObject),
+    List(CstArray),
+}
+
+impl Holder {
+    fn of(node: &CstNode) -> Option<Self> {
+        node.as_object().map(Self::Table).or_else(|| node.as_array().map(Self::List))
+    }
+
+    fn at(&self, step: &str) -> Option<CstNode> {
+        match self {
+            Self::Table(table) => table.get(step)?.value(),
+            Self::List(list) => list.elements().into_iter().nth(step.parse().ok()?),
+        }
+    }
+
+    /// Whether there is nothing in it. A comment is somebody's words.
+    fn is_empty(&self) -> bool {
+        let (values, children) = match self {
+            Self::Table(table) => (table.properties().len(), table.children()),
+            Self::List(list) => (list.elements().len(), list.children()),
+        };
+        values == 0 && !children.iter().any(CstNode::is_comment)
+    }
+}
+
+/// The table at the end of a way; tables that are not there are made.
+fn enter(top: CstObject, way: &[String]) -> Result<CstObject> {
+    let (mut holder, mut before) = (Holder::Table(top), "the file");
+    for step in way {
+        let next = match &holder {
+            Holder::Table(table) if table.get(step).is_none() => {
+                table.object_value_or_create(step).map(Holder::Table)
+            }
+            Holder::List(_) if step.parse::<usize>().is_err() => return Err(in_the_way(before)),
+            holder => holder.at(step).as_ref().and_then(Holder::of),
+        };
+        (holder, before) = (next.ok_or_else(|| in_the_way(step))?, step);
+    }
+    match holder {
+        Holder::Table(table) => Ok(table),
+        Holder::List(_) => Err(in_the_way(before)),
+    }
+}
+
+/// Removes what is at a path, and what on the way is empty then.
+fn remove(holder: &Holder, path: &[String]) {
+    let [step, rest @ ..] = path else { return };
+    if let Some((inner, true)) =
+        holder.at(step).as_ref().and_then(Holder::of).map(|inner| (inner, !rest.is_empty()))
+    {
         remove(&inner, rest);
-        // A comment in an otherwise empty table is somebody's words.
-        let spoken = inner.children().iter().any(|child| child.is_comment());
-        if inner.properties().is_empty() && !spoken {
-            property.remove();
+        // An element of a list that is empty stays: it is not ours, which were removed as a whole.
+        if !inner.is_empty() || matches!(holder, Holder::List(_)) {
+            return;
+        }
+    } else if !rest.is_empty() {
+        return;
+    }
+    match holder {
+        Holder::Table(table) => {
+            if let Some(property) = table.get(step) {
+                property.remove();
+            }
+        }
+        Holder::List(_) => {
+            if let Some(node) = holder.at(step) {
+                node.remove();
+            }
         }
     }
 }
@@ -88,6 +153,7 @@ fn remove(table: &CstObject, path: &[String]) {
 fn written(input: &Input) -> CstInputValue {
     match input {
         Input::Bool(value) => CstInputValue::Bool(*value),
+        Input::Number(number) => CstInputValue::Number(number.to_string()),
         Input::Text(text) => CstInputValue::String(text.clone()),
         Input::List(values) => CstInputValue::Array(values.iter().map(written).collect()),
         Input::Table(fields) => {

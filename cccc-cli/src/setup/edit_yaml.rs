@@ -5,9 +5,9 @@ use std::str::FromStr;
 
 use cccc_core::Result;
 use serde_json::{Map, Value};
-use yaml_edit::{Mapping, YamlFile, YamlValue};
+use yaml_edit::{Mapping, Sequence, YamlFile, YamlValue};
 
-use super::edit::{Edit, Input, broken, in_the_way};
+use super::edit::{Edit, Input, broken, in_the_way, no_list};
 
 pub(super) fn read(text: &str) -> Result<Value> {
     let file = YamlFile::from_str(text).map_err(broken)?;
@@ -45,6 +45,10 @@ pub(super) fn edit(text: &str, edit: &Edit) -> Result<String> {
     let top = match (holds, file.document().and_then(|document| document.as_mapping()), edit) {
         (true, Some(top), _) => top,
         (_, _, Edit::Remove(_)) => return Ok(text.to_owned()),
+        (_, _, Edit::Push(path, input)) => {
+            let list = Input::List(vec![input.clone()]);
+            return self::edit(text, &Edit::Set(path.clone(), list));
+        }
         (_, _, Edit::Set(path, input)) => {
             let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
             return Ok(format!("{text}{gap}{}", block(path, input)));
@@ -52,6 +56,7 @@ pub(super) fn edit(text: &str, edit: &Edit) -> Result<String> {
     };
     match edit {
         Edit::Set(path, input) => set(&top, path, input)?,
+        Edit::Push(path, input) => push(&top, path, input)?,
         Edit::Remove(path) => remove(&top, path),
     }
     Ok(file.to_string())
@@ -77,7 +82,42 @@ fn set(table: &Mapping, path: &[String], input: &Input) -> Result<()> {
     }
 }
 
+/// The table at the end of a way, if there is one.
+fn inner(table: &Mapping, way: &[String]) -> Option<Mapping> {
+    way.iter().try_fold(table.clone(), |table, step| table.get_mapping(step.as_str()))
+}
+
+/// The list at a path, if there is one.
+fn list(table: &Mapping, path: &[String]) -> Option<Sequence> {
+    let (key, way) = path.split_last()?;
+    inner(table, way)?.get_sequence(key.as_str())
+}
+
+/// Adds an element to a list, which is made if it is not there.
+fn push(table: &Mapping, path: &[String], input: &Input) -> Result<()> {
+    if let Some(list) = list(table, path) {
+        list.push(written(input));
+        return Ok(());
+    }
+    match path.split_last() {
+        Some((key, way)) if inner(table, way).is_some_and(|inner| inner.contains_key(key.as_str())) => {
+            Err(no_list(key))
+        }
+        _ => set(table, path, &Input::List(vec![input.clone()])),
+    }
+}
+
 fn remove(table: &Mapping, path: &[String]) {
+    if let Some((step, way)) = path.split_last()
+        && let Some((list, index)) = list(table, way).zip(step.parse::<usize>().ok())
+    {
+        if list.len() > 1 {
+            list.remove(index);
+        } else if index == 0 {
+            remove(table, way);
+        }
+        return;
+    }
     match path {
         [] => {}
         [key] => drop(table.remove(key.as_str())),
@@ -98,6 +138,7 @@ fn remove(table: &Mapping, path: &[String]) {
 fn written(input: &Input) -> YamlValue {
     match input {
         Input::Bool(value) => YamlValue::scalar(*value),
+        Input::Number(number) => YamlValue::scalar(*number),
         Input::Text(text) => YamlValue::scalar(text.as_str()),
         Input::List(values) => YamlValue::Sequence(values.iter().map(written).collect()),
         Input::Table(fields) => {

@@ -174,7 +174,7 @@ impl Wanted {
 }
 
 /// Words as a shell takes them.
-fn line<'a>(words: impl IntoIterator<Item = &'a String>) -> String {
+pub(super) fn line<'a>(words: impl IntoIterator<Item = &'a String>) -> String {
     words.into_iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
 }
 
@@ -188,9 +188,55 @@ fn quoted(word: &str) -> String {
     }
 }
 
+/// The words of a line, as a shell takes it apart. What it would replace is left as it is.
+pub(super) fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote, mut begun) = (Vec::new(), String::new(), None, false);
+    let mut chars = line.chars();
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (Some(q), c) if c == q => quote = None,
+            (None, '\'' | '"') => (quote, begun) = (Some(c), true),
+            // A path of Windows is no escape.
+            (None | Some('"'), '\\') if !cfg!(windows) => {
+                word.extend(chars.next());
+                begun = true;
+            }
+            (None, c) if c.is_whitespace() => {
+                if begun || !word.is_empty() {
+                    words.push(std::mem::take(&mut word));
+                }
+                begun = false;
+            }
+            (_, c) => word.push(c),
+        }
+    }
+    if begun || !word.is_empty() {
+        words.push(word);
+    }
+    words
+}
+
 /// Where our entry is.
 fn path(place: &Place) -> Vec<String> {
     [place.key.as_slice(), &[NAME.to_owned()]].concat()
+}
+
+/// What is registered, as it would be started.
+#[derive(Clone, Debug)]
+pub(crate) struct Registered {
+    pub(crate) command: String,
+    pub(crate) args: Vec<String>,
+    pub(crate) env: BTreeMap<String, String>,
+}
+
+/// What a file says to start, if it says so under our name.
+pub(crate) fn registered(place: &Place, file: &Value) -> Option<Registered> {
+    let entry = at(file, &path(place))?;
+    let run = place.nest.as_ref().map_or(Some(entry), |nest| entry.get(nest))?;
+    let (command, args) = running(place, run)?;
+    let env = run.get(&place.env_key).and_then(Value::as_object).into_iter().flatten();
+    let env = env.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect();
+    Some(Registered { command, args, env })
 }
 
 /// The program and the arguments that an entry names.

@@ -13,13 +13,14 @@ use super::apply::Loaded;
 use super::catalog::{Place, Runtime, Scope};
 use super::detect;
 use super::edit::{self, Edit};
-use super::entry::{Found, NAME, Wanted};
+use super::entry::{Found, NAME, Registered, Wanted, registered};
+use super::hooking::HookReport;
 
 /// How long an agent's own command may take.
 const OWN_COMMAND_WITHIN: Duration = Duration::from_secs(60);
 
 /// How often a file that somebody else writes at the same time is read anew.
-const TRIES: usize = 3;
+pub(super) const TRIES: usize = 3;
 
 /// What is wanted of a setup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +71,11 @@ pub(crate) struct Report {
     pub(crate) detail: Option<String>,
     /// What a person can paste; where this program could not do it.
     pub(crate) paste: Option<String>,
+    /// What is registered, as it would be started.
+    #[serde(skip)]
+    pub(crate) registered: Option<Registered>,
+    /// What became of its hooks; absent if they were not asked for.
+    pub(crate) hooks: Option<HookReport>,
 }
 
 /// How things stand at the end.
@@ -113,6 +119,8 @@ impl Task<'_> {
             diff: None,
             detail: None,
             paste: None,
+            registered: None,
+            hooks: None,
         };
         let done = match (self.runtime.place(self.scope), &self.file) {
             (Some(place), Some(path)) => self.at(place, path, &mut report),
@@ -151,6 +159,9 @@ impl Task<'_> {
         let loaded = Loaded::load(path)?;
         let value = self.understood(place, path, loaded.text())?;
         let found = self.wanted.find(place, &value);
+        if matches!(found, Found::Wanted | Found::Stale) {
+            report.registered = registered(place, &value);
+        }
         report.result = match found {
             Found::Wanted => Verdict::SetUp,
             Found::Stale => Verdict::Stale,
@@ -281,7 +292,7 @@ fn kept(old: &Value, new: &Value) -> bool {
     }
 }
 
-fn diff(path: &Path, before: &str, after: &str) -> String {
+pub(super) fn diff(path: &Path, before: &str, after: &str) -> String {
     let name = path.display().to_string();
     TextDiff::from_lines(before, after).unified_diff().context_radius(3).header(&name, &name).to_string()
 }

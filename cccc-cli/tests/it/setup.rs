@@ -10,18 +10,18 @@ use serde_json::{Value, json};
 use crate::support::{Place, refusal, succeeded};
 
 /// A person with a home, a search path of their own, and no agent installed.
-struct Person {
-    place: Place,
+pub(crate) struct Person {
+    pub(crate) place: Place,
 }
 
 impl Person {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let place = Place::bare();
         fs::create_dir(place.path().join("bin")).unwrap();
         Self { place }
     }
 
-    fn run(&self, args: &[&str]) -> Output {
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
         let mut command = self.place.command(args);
         command.env("PATH", format!("{}:/usr/bin:/bin", self.place.path().join("bin").display()));
         // The usual home, so that no entry needs to name it.
@@ -29,41 +29,41 @@ impl Person {
         command.output().unwrap()
     }
 
-    fn ok(&self, args: &[&str]) -> String {
+    pub(crate) fn ok(&self, args: &[&str]) -> String {
         succeeded(&self.run(args), args)
     }
 
     /// The reports on `--json`, and the exit code.
-    fn reports(&self, args: &[&str]) -> (Vec<Value>, Option<i32>) {
+    pub(crate) fn reports(&self, args: &[&str]) -> (Vec<Value>, Option<i32>) {
         let output = self.run(&[args, &["--json"]].concat());
         assert_eq!(String::from_utf8_lossy(&output.stderr), "");
         let text = String::from_utf8(output.stdout).unwrap();
         (text.lines().map(|line| serde_json::from_str(line).unwrap()).collect(), output.status.code())
     }
 
-    fn report(&self, args: &[&str]) -> (Value, Option<i32>) {
+    pub(crate) fn report(&self, args: &[&str]) -> (Value, Option<i32>) {
         let (reports, code) = self.reports(args);
         assert_eq!(reports.len(), 1, "{reports:?}");
         (reports[0].clone(), code)
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.place.path().join(name)
     }
 
-    fn write(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, text).unwrap();
         path
     }
 
-    fn read(&self, name: &str) -> String {
+    pub(crate) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap()
     }
 
     /// An agent's program: a script that notes down its arguments and then does `body`.
-    fn install(&self, name: &str, body: &str) {
+    pub(crate) fn install(&self, name: &str, body: &str) {
         let log = self.path(&format!("{name}.log"));
         let script = format!(
             "#!/bin/sh\nif [ \"$1\" = --version ]; then echo '{name} v1.2.3 (test)'; exit 0; fi\n\

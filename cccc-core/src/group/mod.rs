@@ -2,9 +2,11 @@
 
 mod admin;
 mod awaited;
+mod briefing;
 mod collect;
 mod context;
 mod export;
+mod handing;
 mod history;
 mod inbox;
 mod label;
@@ -13,6 +15,8 @@ mod policy;
 mod query;
 mod relay;
 mod reservation;
+mod roster;
+mod running;
 mod schedule;
 mod session;
 mod standing;
@@ -25,14 +29,18 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use admin::{ActorView, AddActorRequest, GroupSummary, RemoveActorRequest, UpdateActorRequest};
+pub use briefing::Briefing;
 pub use collect::Collected;
 pub use context::{AgentStateRequest, SetContextRequest};
+pub use handing::Handing;
 pub use history::{History, HistoryRequest, Watch};
 pub use inbox::{Inbox, InboxRequest, Message};
 pub use label::LabelsRequest;
 pub use message::{IntoEventRef, SendRequest, Sent};
 pub use query::ObligationsRequest;
 pub use reservation::{DEFAULT_LEASE, IntoReservationId, ReserveRequest};
+pub use roster::Roster;
+pub use running::{Agent, Running};
 pub use schedule::{ScheduleRequest, ScheduleView};
 pub use session::{JoinRequest, Joined, LiveSession, Member, SessionView};
 pub use standing::{Standing, Voices};
@@ -214,7 +222,9 @@ impl Group {
 
     /// What hands messages over is decided in the name of the handle's session, if it has one.
     fn fenced(&self, command: Command) -> Command {
-        match (self.via.as_ref().and_then(|via| via.session.clone()), command) {
+        // A service's own session says nothing about that of whom it delivers to.
+        let session = self.via.as_ref().filter(|_| self.by.actor().is_some());
+        match (session.and_then(|via| via.session.clone()), command) {
             (
                 Some(session),
                 command @ (Command::Pull { .. } | Command::Claim { .. } | Command::SeeNotices { .. }),

@@ -83,7 +83,7 @@ pub struct LiveSession {
     session: String,
     /// Whether another process than this one is the session.
     elsewhere: bool,
-    _held: Held,
+    held: Held,
 }
 
 impl LiveSession {
@@ -121,21 +121,41 @@ impl LiveSession {
         self.group.shared.presence.forget(&self.session)
     }
 
+    /// Goes, and ends it unless something else of the session still runs: the program that it is, if that
+    /// was said by another that [joined](Group::join) it.
+    ///
+    /// # Errors
+    /// As for [`close`](Self::close).
+    pub async fn depart(self, reason: impl Into<String>) -> Result<()> {
+        let Self { group, session, held, .. } = self;
+        held.withdraw()?;
+        let presence = &group.shared.presence;
+        if presence.facts()?.condition(&session) == Condition::Present {
+            return Ok(());
+        }
+        end(&group, session, reason.into()).await
+    }
+
     /// Ends it. One that was replaced just goes.
     ///
     /// # Errors
     /// As for [`Group::execute`].
     pub async fn close(self, reason: impl Into<String>) -> Result<()> {
-        let reason = Some(reason.into()).filter(|reason| !reason.is_empty());
-        if self.group.by().actor().is_some() {
-            let close = Command::CloseSession { session: self.session.clone(), reason };
-            match self.group.execute(close).await {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
-        self.group.shared.presence.forget(&self.session)
+        end(&self.group, self.session, reason.into()).await
     }
+}
+
+/// Ends a session.
+async fn end(group: &Group, session: String, reason: String) -> Result<()> {
+    let reason = Some(reason).filter(|reason| !reason.is_empty());
+    if group.by().actor().is_some() {
+        let close = Command::CloseSession { session: session.clone(), reason };
+        match group.execute(close).await {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    group.shared.presence.forget(&session)
 }
 
 /// Who joined.
@@ -166,6 +186,7 @@ pub struct JoinRequest<'a> {
     process: Option<Process>,
     program: Option<Process>,
     inherited: Option<Vec<Process>>,
+    quietly: bool,
 }
 
 impl Group {
@@ -186,6 +207,7 @@ impl Group {
             process: None,
             program: None,
             inherited: None,
+            quietly: false,
         }
     }
 
@@ -210,7 +232,7 @@ impl Group {
         let elsewhere = process.is_some();
         let record = Record { principal: self.by.clone(), session: session.clone(), process, program };
         let held = self.shared.presence.hold(record)?;
-        Ok(LiveSession { group: self.in_session(&session), session, elsewhere, _held: held })
+        Ok(LiveSession { group: self.in_session(&session), session, elsewhere, held })
     }
 
     /// The same handle in the name of a session of its principal, which may have begun in another process:
@@ -364,10 +386,20 @@ impl JoinRequest<'_> {
         Self { inherited: Some(above), ..self.id(id) }
     }
 
+    /// Takes nobody's place and adds nobody: joining is refused with `NotFound` where it would be under a new
+    /// name, and with `Conflict` where another session of the actor may be running. Default: the newest session
+    /// receives, and whoever is not there is added.
+    pub fn quietly(self) -> Self {
+        Self { quietly: true, ..self }
+    }
+
     async fn run(mut self) -> Result<Joined> {
         let labels = std::mem::replace(&mut self.labels, Ok(Vec::new()))?;
         if self.open.session.is_empty() {
             self.open.session = crate::home::random_name()?;
+        }
+        if self.quietly {
+            self.who().await?;
         }
         // What ended without a word is put in order first, so that it does not look alive.
         self.group.upkeep().await?;
@@ -397,7 +429,7 @@ impl JoinRequest<'_> {
     /// Which actor it is.
     async fn who(&self) -> Result<(ActorId, Arrival)> {
         if let Some(id) = &self.id {
-            return Ok((id.clone()?, Arrival::Named));
+            return Ok((id.clone()?, if self.quietly { Arrival::Returning } else { Arrival::Named }));
         }
         let facts = self.group.shared.presence.facts()?;
         let seed = crate::home::random_bits()?;
@@ -406,6 +438,7 @@ impl JoinRequest<'_> {
             let already = already.as_ref().filter(|id| state.actor(id).is_some());
             match already.or_else(|| join::returning(state, &facts, &self.open)) {
                 Some(id) => Ok((id.clone(), Arrival::Returning)),
+                None if self.quietly => Err(Error::not_found("nobody was here before from this session")),
                 None => Ok((join::fresh_name(state, seed)?, Arrival::New)),
             }
         };
@@ -450,6 +483,9 @@ impl JoinRequest<'_> {
             (facts.condition(&session.session) != Condition::Absent).then(|| SessionView::from(session))
         });
         let replaced = before.await?;
+        if let (true, Some(session)) = (self.quietly, &replaced) {
+            return Err(Error::conflict(format!("{id} is at work in another session ({})", session.cwd)));
+        }
         if let (Some(above), Some(session)) = (&self.inherited, &replaced) {
             self.own_environment(id, session, above)?;
         }
@@ -458,7 +494,8 @@ impl JoinRequest<'_> {
         let done = match session.group.execute(command).await {
             Ok(done) => done,
             Err(error) => {
-                bound.shared.presence.forget(&session.session)?;
+                // Only what this left: it may be somebody's who is there already.
+                session.held.withdraw()?;
                 return Err(error);
             }
         };

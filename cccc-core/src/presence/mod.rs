@@ -54,6 +54,8 @@ pub struct Sighting {
     pub record: Record,
     /// Whether it runs.
     pub condition: Condition,
+    /// Whether a program of ours is at it and holds its lock; else it is the record's process that tells.
+    pub held: bool,
 }
 
 /// The presence of one group's sessions. Cheap to clone.
@@ -79,8 +81,24 @@ pub struct Held(Hold);
 
 #[derive(Debug)]
 enum Hold {
-    File(File),
+    File(File, PathBuf),
     Memory(Arc<Mutex<Remembered>>, u64),
+}
+
+impl Held {
+    /// Lets go and takes the record away. Others of the same session stay.
+    ///
+    /// # Errors
+    /// `Unavailable` if the disk refuses.
+    pub fn withdraw(self) -> Result<()> {
+        match &self.0 {
+            Hold::File(_, lock) => remove(&lock.with_extension("json")),
+            Hold::Memory(memory, number) => {
+                locked(memory).sessions.remove(number);
+                Ok(())
+            }
+        }
+    }
 }
 
 impl Drop for Held {
@@ -88,7 +106,7 @@ impl Drop for Held {
         match &self.0 {
             // Closing is not enough: a program that this process is just starting has the file open, too,
             // until it has begun.
-            Hold::File(file) => drop(file.unlock()),
+            Hold::File(file, _) => drop(file.unlock()),
             Hold::Memory(memory, number) => {
                 if let Some((_, held)) = locked(memory).sessions.get_mut(number) {
                     *held = false;
@@ -121,7 +139,7 @@ impl Presence {
     /// `Unavailable` if the disk refuses.
     pub fn hold(&self, record: Record) -> Result<Held> {
         match &self.0 {
-            Store::Directory(dir) => hold_file(dir, &record).map(|file| Held(Hold::File(file))),
+            Store::Directory(dir) => hold_file(dir, &record).map(|(file, lock)| Held(Hold::File(file, lock))),
             Store::Memory(memory) => {
                 let mut remembered = locked(memory);
                 remembered.next += 1;
@@ -142,8 +160,9 @@ impl Presence {
             Store::Directory(dir) => {
                 let mut sightings = Vec::new();
                 each_record(dir, |path, record| {
-                    let condition = condition(&path.with_extension("lock"), &record);
-                    sightings.push(Sighting { record, condition });
+                    let held = lock_condition(&path.with_extension("lock"));
+                    let condition = held.unwrap_or_else(|| beyond_the_lock(&record));
+                    sightings.push(Sighting { record, condition, held: held == Some(Condition::Present) });
                     Ok(())
                 })?;
                 Ok(sightings)
@@ -152,6 +171,7 @@ impl Presence {
                 let sighting = |(record, held): &(Record, bool)| Sighting {
                     record: record.clone(),
                     condition: if *held { Condition::Present } else { beyond_the_lock(record) },
+                    held: *held,
                 };
                 Ok(locked(memory).sessions.values().map(sighting).collect())
             }
@@ -164,7 +184,7 @@ impl Presence {
     /// As for [`look`](Self::look).
     pub fn facts(&self) -> Result<Facts> {
         let mut facts = Facts::default();
-        for Sighting { record, condition } in self.look()? {
+        for Sighting { record, condition, .. } in self.look()? {
             facts.add(record.session, condition);
         }
         Ok(facts)
@@ -180,15 +200,7 @@ impl Presence {
                 if record.session != session {
                     return Ok(());
                 }
-                for path in [path.to_owned(), path.with_extension("lock")] {
-                    match fs::remove_file(&path) {
-                        Err(e) if e.kind() != io::ErrorKind::NotFound => {
-                            return Err(Error::io("remove", &path, e));
-                        }
-                        _ => {}
-                    }
-                }
-                Ok(())
+                remove(path)
             }),
             Store::Memory(memory) => {
                 locked(memory).sessions.retain(|_, (record, _)| record.session != session);
@@ -220,7 +232,18 @@ pub fn embodied(home: &Path, processes: &[Process]) -> Result<Vec<(GroupId, Reco
     Ok(nearest.map(|(_, group, record)| (group, record)).collect())
 }
 
-fn hold_file(dir: &Path, record: &Record) -> Result<File> {
+/// Removes a record and the lock beside it.
+fn remove(record: &Path) -> Result<()> {
+    for path in [record.to_owned(), record.with_extension("lock")] {
+        match fs::remove_file(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(Error::io("remove", &path, e)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn hold_file(dir: &Path, record: &Record) -> Result<(File, PathBuf)> {
     let dir = dir.join(record.principal.to_string().replace(':', "."));
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
@@ -245,7 +268,7 @@ fn hold_file(dir: &Path, record: &Record) -> Result<File> {
     create(&temporary)?.write_all(&json).map_err(|e| Error::io("write", &temporary, e))?;
     let path = dir.join(format!("{name}.json"));
     fs::rename(&temporary, &path).map_err(|e| Error::io("rename to", &path, e))?;
-    Ok(file)
+    Ok((file, lock))
 }
 
 fn names(dir: &Path) -> Result<Vec<PathBuf>> {
@@ -280,19 +303,19 @@ fn each_record(dir: &Path, mut take: impl FnMut(&Path, Record) -> Result<()>) ->
     Ok(())
 }
 
-/// Whether a session runs, by its lock, else by the process that it is.
-fn condition(lock: &Path, record: &Record) -> Condition {
-    let Ok(file) = File::open(lock) else { return beyond_the_lock(record) };
+/// Whether a session runs, as far as its lock tells: `None` if nobody holds it.
+fn lock_condition(lock: &Path) -> Option<Condition> {
+    let file = File::open(lock).ok()?;
     for _ in 0..LOCK_TRIES {
         // Shared, so that two who look do not take each other for the session.
         match file.try_lock_shared() {
-            Ok(()) => return beyond_the_lock(record),
-            Err(TryLockError::WouldBlock) => return Condition::Present,
+            Ok(()) => return None,
+            Err(TryLockError::WouldBlock) => return Some(Condition::Present),
             Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(TryLockError::Error(_)) => return Condition::Unknown,
+            Err(TryLockError::Error(_)) => return Some(Condition::Unknown),
         }
     }
-    Condition::Unknown
+    Some(Condition::Unknown)
 }
 
 /// Whether a session runs whose lock nobody holds.

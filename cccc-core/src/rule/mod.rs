@@ -6,6 +6,7 @@
 
 pub mod actor;
 pub mod address;
+pub mod briefing;
 pub mod context;
 pub mod delivery;
 #[cfg(any(test, feature = "testing"))]

@@ -36,7 +36,10 @@ pub(super) fn open_of(state: &GroupState, actor_id: &ActorId, open: &OpenSession
     let current = |session: &&Session| session.open && session.session == open.session;
     let holder = state.actors().iter().find(|(_, other)| other.session.as_ref().filter(current).is_some());
     match holder {
-        Some((holder, _)) if holder == actor_id => return Ok(Vec::new()),
+        Some((holder, actor)) if holder == actor_id => {
+            let goes_on = actor.session.as_ref().and_then(|session| goes_on(actor_id, session, open));
+            return Ok(goes_on.map(Draft::from).into_iter().collect());
+        }
         Some((holder, _)) => {
             return Err(Error::conflict(format!("session {} belongs to {holder}", open.session)));
         }
@@ -55,13 +58,28 @@ pub(super) fn open_of(state: &GroupState, actor_id: &ActorId, open: &OpenSession
     })])
 }
 
+/// A session goes on when its program begins another one of its own in the same process (`/clear`): that is
+/// written down, so that the actor is known again by it, and is no new generation.
+fn goes_on(actor_id: &ActorId, session: &Session, open: &OpenSession) -> Option<SessionOpen> {
+    let known = open.agent_session_id.is_none() || session.agent_session_id == open.agent_session_id;
+    (!known).then(|| SessionOpen {
+        actor_id: actor_id.clone(),
+        session: session.session.clone(),
+        generation: session.generation,
+        runtime: session.runtime.clone(),
+        agent_session_id: open.agent_session_id.clone(),
+        cwd: session.cwd.clone(),
+        branch: session.branch.clone(),
+    })
+}
+
 /// Refuses what hands messages over to a session that is not its actor's newest any more: of two live
 /// sessions the newest receives, and the older is told so.
 pub(super) fn fence(state: &GroupState, call: &Call, session: &str, command: &Command) -> Result<()> {
     match command {
-        Command::Pull { .. } | Command::Claim { .. } | Command::SeeNotices { .. } => {
-            current(state, &call.by, session)
-        }
+        Command::Pull { .. } | Command::SeeNotices { .. } => current(state, &call.by, session),
+        // Whoever carries it, it is the recipient's session that shall receive.
+        Command::Claim { recipient, .. } => current(state, recipient, session),
         _ => Ok(()),
     }
 }
@@ -137,6 +155,24 @@ mod tests {
             assert_eq!(desk.run(by, closing(name)).unwrap_err().kind(), kind, "{by} {name}");
         }
         assert_eq!(desk.clone().run("user", closing("s2")).unwrap().kinds(), ["session.close"]);
+        // Its program begins another session of its own in the same process.
+        let going = |id: &str| {
+            let agent_session_id = Some(id.to_owned());
+            let session = "s2".into();
+            Command::OpenSession(OpenSession { session, agent_session_id, ..OpenSession::default() })
+        };
+        for (id, events, known) in [("c1", 1, "c1"), ("c1", 0, "c1"), ("c2", 1, "c2")] {
+            let done = desk.run("alice", going(id)).unwrap();
+            assert_eq!(done.events.len(), events, "{id}");
+            let alice = desk.state().actor(&"alice".parse().unwrap()).unwrap();
+            let session = alice.session.clone().unwrap();
+            assert_eq!((session.agent_session_id.as_deref(), session.generation), (Some(known), 2));
+        }
+        assert!(
+            desk.run("alice", opening("s2")).unwrap().events.is_empty(),
+            "who does not say it takes nothing"
+        );
+        assert_eq!(desk.rebuilt(), *desk.state());
         let within = |session: &str, command: Command| Command::InSession {
             session: session.into(),
             command: Box::new(command),

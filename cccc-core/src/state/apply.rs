@@ -51,8 +51,10 @@ impl GroupState {
                 self.remove_actor(event.seq, remove);
             }
             Body::SessionOpen(open) => {
-                self.open_session(event.ts, open);
-                self.session_began(&open.actor_id, event.ts);
+                if !self.session_goes_on(event.ts, open) {
+                    self.open_session(event.ts, open);
+                    self.session_began(&open.actor_id, event.ts);
+                }
             }
             Body::SessionClose(close) => self.close_session(event.ts, close),
             Body::ChatMessage(message) => self.message(event, message),
@@ -274,6 +276,20 @@ impl GroupState {
                 heir.owe(source, kind, obligation);
             }
         }
+    }
+
+    /// Whether this is no new session but the current one, of which its program now has another id. What was
+    /// handed over stays handed over.
+    fn session_goes_on(&mut self, at: Timestamp, open: &SessionOpen) -> bool {
+        let actor = self.actors.get_mut(&open.actor_id);
+        let same = |session: &&mut Session| {
+            session.open && session.session == open.session && session.generation == open.generation
+        };
+        let Some(actor) = actor else { return false };
+        let Some(session) = actor.session.as_mut().filter(same) else { return false };
+        session.agent_session_id.clone_from(&open.agent_session_id);
+        actor.last_seen = actor.last_seen.max(at);
+        true
     }
 
     /// In a new session nothing was handed over yet, and how earlier deliveries ended will not be known.

@@ -1,27 +1,15 @@
 //! Coming in: who one is, what one owes, what the others are at.
 
-use cccc_core::event::{GroupMode, Role};
-use cccc_core::rule::presence::Condition;
-use cccc_core::{ActorId, Error, Group, GroupId, Result};
+use cccc_core::event::Role;
+use cccc_core::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Call, Effect, Tool};
-use crate::answer::{self, Owed};
 use crate::args::names;
-use crate::bounds::head;
-use crate::calls::calls_in_digest;
+use crate::brief::Brief;
 use crate::packs::{Packs, Who};
 use crate::seat::{As, Seated};
-
-/// How much of the shared context is shown.
-const CONTEXT_BYTES: usize = 1500;
-/// How much of what is owed is named.
-const MAX_OWED: usize = 6;
-/// How many of the tasks and of the others are named.
-const MAX_NAMED: usize = 10;
-/// How much is said of each.
-const LINE_BYTES: usize = 120;
 
 /// `cccc_bootstrap`
 #[derive(Debug)]
@@ -45,26 +33,8 @@ pub(crate) struct BootstrapArgs {
 
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Bootstrapped {
-    /// Who you are.
-    actor: ActorId,
-    role: Role,
-    /// What is worth knowing of how you came in.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    note: Option<String>,
-    group: GroupId,
-    title: String,
-    state: GroupMode,
-    /// What you owe, the most urgent first, each with the call that settles it.
-    owed: Vec<Owed>,
-    owed_count: u64,
-    unread: u64,
-    rules: &'static str,
-    /// What you are to do.
-    tasks: Vec<String>,
-    /// Who else is here.
-    members: Vec<String>,
-    /// What the team shares.
-    context: String,
+    #[serde(flatten)]
+    brief: Brief,
     packs: Vec<String>,
 }
 
@@ -91,26 +61,10 @@ impl Tool for Bootstrap {
         if !args.labels.is_empty() {
             seated.group().add_labels(&args.labels).await?;
         }
-        let standing = seated.group().standing(0).await?;
-        let role = standing.role.unwrap_or_default();
-        let packs = switched(call, &seated, role, &args.packs).await?;
-        let summary = seated.group().summary().await?;
-        Ok(Bootstrapped {
-            actor: seated.actor().clone(),
-            role,
-            note: note(&seated, fresh).await,
-            group: summary.group_id.clone(),
-            title: head(&summary.title, LINE_BYTES).0.to_owned(),
-            state: summary.state,
-            owed: answer::owed(seated.group(), MAX_OWED).await?,
-            owed_count: standing.owed_count,
-            unread: standing.unread,
-            rules: include_str!("../text/rules.txt"),
-            tasks: tasks(seated.group()).await?,
-            members: members(seated.group(), seated.actor()).await?,
-            context: calls_in_digest(&seated.group().context_digest(CONTEXT_BYTES).await?),
-            packs,
-        })
+        let mut brief = Brief::of(seated.group()).await?;
+        brief.note = note(&seated, fresh).await;
+        let packs = switched(call, &seated, brief.role, &args.packs).await?;
+        Ok(Bootstrapped { brief, packs })
     }
 }
 
@@ -157,35 +111,4 @@ async fn note(seated: &Seated, fresh: bool) -> Option<String> {
         }
         None => None,
     }
-}
-
-async fn tasks(group: &Group) -> Result<Vec<String>> {
-    let tasks = group.tasks().owner(group.by().to_string()).await?;
-    let line = |task: &cccc_core::TaskView| head(&task.to_string(), LINE_BYTES).0.to_owned();
-    Ok(tasks.iter().take(MAX_NAMED).map(line).collect())
-}
-
-async fn members(group: &Group, me: &ActorId) -> Result<Vec<String>> {
-    let mut members = group.who().await?;
-    members.retain(|member| member.actor.actor_id != *me);
-    // Who is here comes first: the rest may not fit.
-    members.sort_by_key(|member| std::cmp::Reverse(member.presence));
-    let agents = group.agent_states().await?;
-    let line = |member: &cccc_core::Member| {
-        let id = &member.actor.actor_id;
-        let role = match member.actor.role {
-            Role::Foreman => "foreman ",
-            Role::Peer => "",
-        };
-        let presence = match member.presence {
-            Condition::Present => "",
-            Condition::Absent => ", away",
-            Condition::Unknown => ", not known whether here",
-        };
-        let labels: Vec<String> = member.actor.labels.iter().map(|label| format!(" #{label}")).collect();
-        let focus = agents.iter().find(|agent| agent.actor_id == *id).filter(|agent| !agent.focus.is_empty());
-        let focus = focus.map(|agent| format!(": {}", agent.focus)).unwrap_or_default();
-        head(&format!("{role}{id}{presence}{}{focus}", labels.concat()), LINE_BYTES).0.to_owned()
-    };
-    Ok(members.iter().take(MAX_NAMED).map(line).collect())
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Call, Effect, PackInfo, Tool, packs};
 
 /// The topics with their texts.
-pub(crate) const TOPICS: [(&str, &str); 10] = [
+pub(crate) const TOPICS: [(&str, &str); 11] = [
     ("rules", include_str!("../text/rules.txt")),
     ("messages", include_str!("../text/help/messages.txt")),
     ("inbox", include_str!("../text/help/inbox.txt")),
@@ -18,6 +18,7 @@ pub(crate) const TOPICS: [(&str, &str); 10] = [
     ("roles", include_str!("../text/help/roles.txt")),
     ("identity", include_str!("../text/help/identity.txt")),
     ("automation", include_str!("../text/help/automation.txt")),
+    ("memory", include_str!("../text/help/memory.txt")),
 ];
 
 /// `cccc_help`
@@ -27,7 +28,7 @@ pub(crate) enum Help {}
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct HelpArgs {
-    /// rules, messages, inbox, receipts, tasks, context, coordination, roles, identity, automation, packs
+    /// rules, messages, inbox, receipts, tasks, context, coordination, roles, identity, automation, memory, packs
     topic: Option<String>,
 }
 

@@ -11,6 +11,7 @@ mod group;
 mod help;
 mod inbox;
 mod labels;
+mod memory;
 mod message;
 mod project;
 mod task;
@@ -149,7 +150,7 @@ fn run<T: Tool>(call: &Call, arguments: Value) -> Running<'_> {
 }
 
 /// All tools, in the order in which they are listed.
-pub(crate) const ALL: [Spec; 20] = [
+pub(crate) const ALL: [Spec; 22] = [
     Spec::of::<bootstrap::Bootstrap>(),
     Spec::of::<help::Help>(),
     Spec::of::<inbox::List>(),
@@ -170,6 +171,8 @@ pub(crate) const ALL: [Spec; 20] = [
     Spec::of::<files::File>(),
     Spec::of::<project::Project>(),
     Spec::of::<project::Debug>(),
+    Spec::of::<memory::Memory>(),
+    Spec::of::<memory::Admin>(),
 ];
 
 /// The tool of this name.
@@ -196,6 +199,8 @@ pub fn packs() -> Vec<PackInfo> {
         ("files", "read files that came with messages"),
         ("project", "the group, its directories, who is here and on which branch"),
         ("diagnostics", "the state of this server, its home and its ledger"),
+        ("memory", "notes that outlive sessions, searched by text"),
+        ("memory-admin", "look after the memory; for the foreman"),
     ]
     .map(|(name, about)| PackInfo { name, about })
     .into()

@@ -89,6 +89,7 @@ async fn every_answer_is_bounded_in_a_crowded_group() {
         ("cccc_file", json!({"seq": first})),
         ("cccc_project", json!({})),
         ("cccc_debug", json!({})),
+        ("cccc_memory", json!({"action": "list"})),
     ] {
         bounded(&agent, tool, arguments).await;
     }

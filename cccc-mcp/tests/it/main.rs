@@ -5,6 +5,7 @@ mod bounds;
 mod document;
 mod identity;
 mod inbox;
+mod memory;
 mod notify;
 mod protocol;
 mod scenario;

@@ -29,7 +29,7 @@ fn schemas_are_as_committed() {
 #[tokio::test]
 async fn the_list_of_tools_leaves_room_for_work() {
     let place = Place::new().await;
-    for (id, packs, tools, most) in [("alice", false, 11, PEER_BYTES), ("lead", true, 20, ALL_BYTES)] {
+    for (id, packs, tools, most) in [("alice", false, 11, PEER_BYTES), ("lead", true, 22, ALL_BYTES)] {
         let mut options = place.options();
         options.actor = Some(id.into());
         if packs {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use cccc_core::{Group, Home, Process};
-use cccc_mcp::Options;
+use cccc_mcp::{Options, Runtime, Runtimes};
 use rmcp::model::{
     CallToolRequestParams, CallToolResult, ClientCapabilities, ClientConfig, CustomNotification,
     Implementation, ResourceUpdatedNotificationParam,
@@ -41,7 +41,17 @@ impl Place {
     }
 
     pub(crate) fn options(&self) -> Options {
-        Options::new(self.dir.path().join("home"), self.project())
+        let mut options = Options::new(self.dir.path().join("home"), self.project());
+        options.runtimes = Runtimes::lazily(|| {
+            [("claude", true), ("codex", false), ("gemini", true)]
+                .map(|(name, one_session)| Runtime {
+                    name: name.to_owned(),
+                    clients: vec![name.to_owned()],
+                    one_session,
+                })
+                .into()
+        });
+        options
     }
 
     /// An agent whose server was told who it is.

@@ -37,6 +37,12 @@ impl Member {
         self.session.as_ref().map_or(0, |(session, _)| session.generation)
     }
 
+    /// Whether this is the session that it has, known by another id of its program.
+    fn is_in(&self, open: &SessionOpen) -> bool {
+        let same = |now: &SessionOpen| now.session == open.session && now.generation == open.generation;
+        self.session_open && self.session.as_ref().is_some_and(|(session, _)| same(session))
+    }
+
     /// Not if it has ended its session.
     pub(super) fn reachable(&self) -> bool {
         self.session.is_none() || self.session_open
@@ -103,6 +109,14 @@ impl Model {
                 }
                 let heir = remove.successor.clone().map(Principal::from).filter(|heir| self.is_here(heir));
                 self.leave(event.seq, &gone, heir.as_ref());
+            }
+            Body::SessionOpen(open)
+                if self.members.iter().any(|member| member.id == open.actor_id && member.is_in(open)) =>
+            {
+                if let Some(member) = self.member_mut(&open.actor_id.clone().into()) {
+                    member.session = member.session.take().map(|(_, opened)| (open.clone(), opened));
+                    member.last_seen = event.ts;
+                }
             }
             Body::SessionOpen(open) => {
                 self.lose_claims(&open.actor_id.clone().into());

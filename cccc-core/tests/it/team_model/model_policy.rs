@@ -94,8 +94,10 @@ impl Model {
         let period = self.period("unread").filter(|_| member.reachable())?;
         let who = member.who();
         let opened = member.session.as_ref().map_or(i64::MIN, |(_, opened)| *opened);
-        let generation_began = self.log.iter().rev().find(|event| {
-            matches!(&event.body, cccc_core::event::Body::SessionOpen(open) if open.actor_id == member.id)
+        // Its first event: a session that goes on in another one of its program begins no generation.
+        let generation_began = self.log.iter().filter(|event| event.seq > member.added).find(|event| {
+            matches!(&event.body, cccc_core::event::Body::SessionOpen(open)
+                if open.actor_id == member.id && open.generation == member.generation())
         });
         let began = generation_began.map_or(Seq(0), |event| event.seq).max(member.added);
         let told = self.notices().filter(|(event, notice)| {

@@ -1,0 +1,71 @@
+//! What a principal is told at a moment of its work, with the messages that are to be handed over.
+
+use super::{Group, Message};
+use crate::error::Result;
+use crate::event::{Body, Event, GroupMode};
+use crate::id::Seq;
+use crate::rule::briefing::{self, Chosen, Moment, Said};
+use crate::rule::obligation;
+use crate::rule::obligation::ObligationView;
+use crate::rule::receipt::DeliveryWord;
+
+/// What a principal is told at a moment. Made by [`Group::briefing`]; nothing is handed over by it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Briefing {
+    /// Messages to hand over, in the order in which they are to be shown; claim them first.
+    pub messages: Vec<Message>,
+    /// Messages that are only named, because they were handed over before or may have been.
+    pub again: Vec<Message>,
+    /// What is owed and worth naming, the most urgent first.
+    pub owed: Vec<ObligationView>,
+    /// How many unread messages were not handed over to this session, with those that shall be.
+    pub waiting: u64,
+    /// Whether a tool is to wait until that is read.
+    pub denies: bool,
+    /// The newest message that is unread and may be pushed: for what tools are denied.
+    pub newest: Option<Seq>,
+    /// What the group is doing.
+    pub state: GroupMode,
+}
+
+impl Briefing {
+    /// Whether there is nothing to say.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.messages.is_empty() && self.again.is_empty() && self.owed.is_empty() && !self.denies
+    }
+}
+
+impl Group {
+    /// What this principal is told at a moment, given what was said before.
+    ///
+    /// # Errors
+    /// As for reading the ledger.
+    pub async fn briefing(&self, moment: Moment, said: &Said) -> Result<Briefing> {
+        let (by, engine) = (&self.by, &self.shared.engine);
+        let now = engine.clock().now();
+        let look = |state: &crate::state::GroupState| {
+            let chosen = briefing::choose(state, by, moment, said, now);
+            let owed = |seq: &Seq| (*seq, obligation::owed_by(state, by, *seq));
+            let hand: Vec<_> = chosen.hand.iter().map(owed).collect();
+            let again: Vec<_> = chosen.again.iter().map(owed).collect();
+            (chosen, hand, again, briefing::denied_for(state, by), state.mode())
+        };
+        let (Chosen { owed, waiting, denies, .. }, hand, again, newest, state) = engine.query(look).await?;
+        let (mut messages, mut named) = (Vec::new(), Vec::new());
+        for (list, seqs, delivery) in
+            [(&mut messages, hand, DeliveryWord::Pending), (&mut named, again, DeliveryWord::Accepted)]
+        {
+            for (seq, owed) in seqs {
+                if let Some(event) = engine.event_at(seq).await?
+                    && let Body::ChatMessage(content) = event.body
+                {
+                    let Event { id: event_id, ts, by, .. } = event;
+                    list.push(Message { event_id, seq, ts, by, delivery, owed, content });
+                }
+            }
+        }
+        Ok(Briefing { messages, again: named, owed, waiting, denies, newest, state })
+    }
+}

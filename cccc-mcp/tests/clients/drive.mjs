@@ -15,7 +15,7 @@ import { promisify } from "node:util";
 const PROGRAM = process.env.CCCC_PROGRAM;
 const require = createRequire(`${process.env.CCCC_CLIENTS}/package.json`);
 const PATIENCE = 30_000;
-const PACKS = ["history", "labels", "files", "project", "diagnostics"];
+const PACKS = ["history", "labels", "files", "project", "diagnostics", "memory"];
 let failed = false;
 
 function check(name, passed, why) {
@@ -154,6 +154,9 @@ const parts = {
       ["cccc_file", { seq: sent.seq }],
       ["cccc_project", {}],
       ["cccc_debug", {}],
+      ["cccc_memory", { action: "add", text: `It was tried (${kind})` }],
+      ["cccc_memory", { action: "search", text: "tried" }],
+      ["cccc_memory_admin", { action: "stats" }],
     ];
     for (const [tool, args] of calls) await call(lead, tool, args);
     const called = new Set(["cccc_message_reply", "cccc_message_ack", ...calls.map(([tool]) => tool)]);

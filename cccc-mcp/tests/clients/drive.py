@@ -20,7 +20,7 @@ from mcp.client.stdio import stdio_client
 from mcp.shared.exceptions import MCPError
 
 PROGRAM = os.environ["CCCC_PROGRAM"]
-ALL_PACKS = ["history", "labels", "files", "project", "diagnostics"]
+ALL_PACKS = ["history", "labels", "files", "project", "diagnostics", "memory"]
 PATIENCE = 30
 failed = False
 # What older protocols have and the newest has not is tried as well.
@@ -147,6 +147,9 @@ async def every_tool(mode):
             ("cccc_file", {"seq": sent["seq"]}),
             ("cccc_project", {}),
             ("cccc_debug", {}),
+            ("cccc_memory", {"action": "add", "text": f"It was tried ({mode})"}),
+            ("cccc_memory", {"action": "search", "text": "tried"}),
+            ("cccc_memory_admin", {"action": "stats"}),
         ]
         for tool, arguments in calls:
             answer = await call(lead, tool, **arguments)

@@ -90,7 +90,22 @@ pub(crate) fn list() -> String {
 pub(crate) fn bench(root: &Path, rest: &[&str]) -> Result<(), Failure> {
     cargo(
         root,
-        &[&["bench", "--package", "cccc-core", "--package", "cccc-cli", "--bench", "*", "--"], rest].concat(),
+        &[
+            &[
+                "bench",
+                "--package",
+                "cccc-core",
+                "--package",
+                "cccc-cli",
+                "--package",
+                "cccc-mcp",
+                "--bench",
+                "*",
+                "--",
+            ],
+            rest,
+        ]
+        .concat(),
         &[],
     )
 }

@@ -15,7 +15,7 @@ import { promisify } from "node:util";
 const PROGRAM = process.env.CCCC_PROGRAM;
 const require = createRequire(`${process.env.CCCC_CLIENTS}/package.json`);
 const PATIENCE = 30_000;
-const PACKS = ["history", "labels", "files", "project", "diagnostics"];
+const PACKS = ["history", "labels", "files", "project", "diagnostics", "memory"];
 let failed = false;
 
 function check(name, passed, why) {
@@ -82,7 +82,7 @@ const parts = {
   async conversation(lib, kind) {
     const [alice, bob] = [await connect(lib, "alice"), await connect(lib, "bob")];
     const sent = await call(alice, "cccc_message_send", { to: ["bob"], text: kind, reply_required: true });
-    const inbox = await call(bob, "cccc_inbox_list", { wait_seconds: 30 });
+    const inbox = await call(bob, "cccc_inbox_list", { after: sent.seq - 1, wait_seconds: 30 });
     const message = inbox.messages.find((one) => one.seq === sent.seq);
     check("inbox of another", message?.from === "from peer alice (not the user)", message);
     await call(bob, "cccc_message_reply", { seq: sent.seq, text: `Yes ${kind}` });
@@ -154,6 +154,9 @@ const parts = {
       ["cccc_file", { seq: sent.seq }],
       ["cccc_project", {}],
       ["cccc_debug", {}],
+      ["cccc_memory", { action: "add", text: `It was tried (${kind})` }],
+      ["cccc_memory", { action: "search", text: "tried" }],
+      ["cccc_memory_admin", { action: "stats" }],
     ];
     for (const [tool, args] of calls) await call(lead, tool, args);
     const called = new Set(["cccc_message_reply", "cccc_message_ack", ...calls.map(([tool]) => tool)]);

@@ -85,14 +85,18 @@ pub fn choose(state: &GroupState, by: &Principal, moment: Moment, said: &Said, n
         return Chosen::default();
     };
     let soon = |seq: Seq| is_urgent(state, mailbox, seq, now);
-    let mut hand: Vec<Seq> = mailbox
-        .unread
-        .iter()
-        .map(Seq)
-        .filter(|seq| may_be_pushed(state, mailbox, *seq, now))
-        .filter(|seq| moment != Moment::Tool || soon(*seq))
-        .take(MAX_HANDED * 4)
-        .collect();
+    // Worked out on the sets, because an inbox may have a million messages and a hook a few milliseconds.
+    let fresh = &(&mailbox.unread - &mailbox.handed) - &mailbox.quiet;
+    let pushed = |seq: &Seq| may_be_pushed(state, mailbox, *seq, now);
+    let mut hand: Vec<Seq> = if moment == Moment::Tool {
+        // Nothing is urgent that asks for nothing.
+        let asked = mailbox.owed.keys().map(|(seq, _)| *seq).filter(|seq| fresh.contains(seq.0));
+        asked.filter(|seq| soon(*seq)).filter(pushed).take(MAX_HANDED * 4).collect()
+    } else {
+        fresh.iter().map(Seq).filter(pushed).take(MAX_HANDED * 4).collect()
+    };
+    // One that asks for two things is one.
+    hand.dedup();
     hand.sort_by_key(|seq| (!soon(*seq), *seq));
     hand.truncate(MAX_HANDED);
     let mut owed = owed(state, by, now);
@@ -121,8 +125,8 @@ pub fn choose(state: &GroupState, by: &Principal, moment: Moment, said: &Said, n
 /// Whether tools wait: there is mail that may be pushed and is not read, and that was not held against the
 /// agent too often. An agent that does not read is annoyed, never locked out.
 fn denies(mailbox: &Mailbox, said: &Said, hand: &[Seq]) -> bool {
-    let pushed = |seq: &u64| !mailbox.quiet.contains(*seq);
-    let newest = hand.iter().copied().chain(mailbox.handed.iter().filter(pushed).map(Seq)).max();
+    let handed = (&mailbox.handed - &mailbox.quiet).max().map(Seq);
+    let newest = hand.iter().copied().chain(handed).max();
     newest.is_some_and(|newest| match said.denied {
         Some((seq, times)) if seq >= newest => times < MAX_DENIALS,
         _ => true,
@@ -133,7 +137,7 @@ fn denies(mailbox: &Mailbox, said: &Said, hand: &[Seq]) -> bool {
 #[must_use]
 pub fn denied_for(state: &GroupState, by: &Principal) -> Option<Seq> {
     let mailbox = state.mailbox(by)?;
-    mailbox.unread.iter().filter(|seq| !mailbox.quiet.contains(*seq)).max().map(Seq)
+    (&mailbox.unread - &mailbox.quiet).max().map(Seq)
 }
 
 /// What a principal owes, the most urgent first.
@@ -154,27 +158,26 @@ fn is_urgent(state: &GroupState, mailbox: &Mailbox, seq: Seq, now: Timestamp) ->
     })
 }
 
-/// Whether an unread message may be handed over without being asked for.
+/// Whether an unread message that this session was not handed may be handed over without being asked for.
 fn may_be_pushed(state: &GroupState, mailbox: &Mailbox, seq: Seq, now: Timestamp) -> bool {
     let free = mailbox.flights.get(&seq).is_none_or(|flight| match flight.state {
         FlightState::Claimed => false,
         FlightState::Failed => true,
         FlightState::Ambiguous | FlightState::Bounced => flight.generation != mailbox.generation,
     });
-    free && !mailbox.handed.contains(seq.0)
-        && !mailbox.quiet.contains(seq.0)
-        && delivery::withheld(state, mailbox, seq, now).is_none()
+    free && delivery::withheld(state, mailbox, seq, now).is_none()
 }
 
 /// What is unread although this session has it or may have it, oldest first.
 fn told_before(state: &GroupState, mailbox: &Mailbox, now: Timestamp) -> Vec<Seq> {
-    let perhaps = |seq: Seq| {
-        mailbox.handed.contains(seq.0)
-            || mailbox.flights.get(&seq).is_some_and(|flight| flight.state == FlightState::Ambiguous)
-    };
-    let unread = mailbox.unread.iter().map(Seq);
-    let told = unread.filter(|seq| perhaps(*seq) && !may_be_pushed(state, mailbox, *seq, now));
-    told.take(MAX_HANDED).collect()
+    let lost = mailbox.flights.iter().filter(|(_, flight)| flight.state == FlightState::Ambiguous);
+    let lost = lost.map(|(seq, _)| *seq).filter(|seq| !may_be_pushed(state, mailbox, *seq, now));
+    let mut told: Vec<Seq> = mailbox.handed.iter().map(Seq).take(MAX_HANDED).collect();
+    told.extend(lost.take(MAX_HANDED));
+    told.sort_unstable();
+    told.dedup();
+    told.truncate(MAX_HANDED);
+    told
 }
 
 #[cfg(test)]

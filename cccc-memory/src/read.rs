@@ -194,26 +194,32 @@ pub(crate) fn signed(number: u64) -> Value {
 
 fn searched(db: &Connection, who: &Who, query: &Query, text: &str) -> Done<Vec<(Stored, Option<String>)>> {
     let mut conditions = Conditions::of(who, &Query { which: Which::Current, ..query.clone() });
+    // Only the ids are sorted: texts, and what is found in them, are looked at of those that are answered.
     let sql = format!(
-        "SELECT {COLUMNS}, snippet(note_index, 0, '', '', '…', 40) AS part
-         FROM note_index JOIN note n ON n.id = note_index.rowid
+        "SELECT n.id FROM note_index JOIN note n ON n.id = note_index.rowid
          WHERE note_index MATCH ? AND {}
          ORDER BY round(bm25(note_index, 1.0, 2.0), 3), n.updated_at DESC, n.id DESC LIMIT ? OFFSET ?",
         conditions.sql()
     );
     conditions.values.insert(0, Value::from(text.to_owned()));
     let mut statement = db.prepare(&sql)?;
-    let found = statement.query_map(params_from_iter(conditions.values_and_page(query)), |row| {
-        Ok((record(row)?, row.get::<_, String>("part")?))
-    })?;
-    let mut hits = Vec::new();
-    for one in found {
-        let (note, part) = one?;
-        let note = with_rest(db, note)?;
-        let excerpt = (note.text.len() > EXCERPT_BYTES).then(|| excerpt(&part));
+    let ids = statement.query_map(params_from_iter(conditions.values_and_page(query)), |row| row.get(0))?;
+    let ids: Vec<i64> = ids.collect::<rusqlite::Result<_>>()?;
+    let mut hits = Vec::with_capacity(ids.len());
+    for id in ids {
+        let Some(note) = stored(db, NoteId(id))? else { continue };
+        let excerpt = (note.text.len() > EXCERPT_BYTES).then(|| part_found(db, text, id)).transpose()?;
         hits.push((note, excerpt));
     }
     Ok(hits)
+}
+
+/// The part of a note's text that is found.
+fn part_found(db: &Connection, text: &str, id: i64) -> Done<String> {
+    let sql = "SELECT snippet(note_index, 0, '', '', '…', 40) FROM note_index
+        WHERE note_index MATCH ? AND rowid = ?";
+    let part: String = db.prepare_cached(sql)?.query_row(rusqlite::params![text, id], |row| row.get(0))?;
+    Ok(excerpt(&part))
 }
 
 /// Whether a search finds anything at all.

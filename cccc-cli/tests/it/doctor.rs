@@ -8,11 +8,11 @@ use crate::support::{Place, has};
 fn a_sound_home_is_found_sound() {
     let place = Place::with_actors();
     let answer = place.json(&["doctor"]);
-    has(&answer, &["ok", "version", "home", "checks", "groups"]);
+    has(&answer, &["ok", "version", "home", "checks", "groups", "agents"]);
     assert_eq!(answer["ok"], true, "{answer}");
     let names: Vec<&str> =
         answer["checks"].as_array().unwrap().iter().map(|check| check["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["home", "file system", "locks", "notification", "registry"]);
+    assert_eq!(names, ["home", "file system", "locks", "notification", "registry", "hooks"]);
     assert_eq!((&answer["groups"][0]["events"], &answer["groups"][0]["segments"]), (&json!(5), &json!(1)));
     assert!(place.ok(&["doctor"]).contains("locks"));
     let left: Vec<_> = std::fs::read_dir(place.home()).unwrap().map(|e| e.unwrap().file_name()).collect();

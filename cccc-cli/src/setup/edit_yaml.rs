@@ -69,6 +69,12 @@ fn set(table: &Mapping, path: &[String], input: &Input) -> Result<()> {
             table.set(key.as_str(), written(input));
             Ok(())
         }
+        [key, step, rest @ ..] if table.get_sequence(key.as_str()).is_some() => {
+            let list = table.get_sequence(key.as_str());
+            let element = list.zip(step.parse().ok()).and_then(|(list, index)| list.get(index));
+            let element = element.as_ref().and_then(|element| element.as_mapping());
+            set(element.ok_or_else(|| in_the_way(key))?, rest, input)
+        }
         [key, rest @ ..] => match table.get(key.as_str()) {
             Some(inner) => set(inner.as_mapping().ok_or_else(|| in_the_way(key))?, rest, input),
             None => {

@@ -109,7 +109,8 @@ impl Talk {
                 }
                 Err(why) => return Err(self.silence(method, why, rubbish)),
             };
-            if answer.get("id").and_then(Value::as_u64) != Some(id) {
+            // What it asks or tells of its own accord has ids of its own.
+            if answer.get("method").is_some() || answer.get("id").and_then(Value::as_u64) != Some(id) {
                 continue;
             }
             return match (answer.get("result"), answer.pointer("/error/message")) {

@@ -8,7 +8,7 @@ use crate::support::{Place, has};
 fn a_sound_home_is_found_sound() {
     let place = Place::with_actors();
     let answer = place.json(&["doctor"]);
-    has(&answer, &["ok", "version", "home", "checks", "groups"]);
+    has(&answer, &["ok", "version", "home", "checks", "groups", "agents"]);
     assert_eq!(answer["ok"], true, "{answer}");
     let names: Vec<&str> =
         answer["checks"].as_array().unwrap().iter().map(|check| check["name"].as_str().unwrap()).collect();

@@ -357,6 +357,27 @@ fn hooks_are_told_of_the_home_and_the_actor_and_may_be_a_projects() {
 }
 
 #[test]
+fn hooks_in_yaml_are_entered_corrected_and_taken_out() {
+    let person = Person::new();
+    let mine = "[mine]\ntitle = \"Mine\"\nprompt = \"-\"\n[mine.hooks]\nuser = { dir = [\"~\"], file = [\"m.yaml\"] }\n\
+        format = \"yaml\"\nshape = \"flat\"\nevents = { stop = \"on_stop\", tool = \"after\" }\n";
+    person.write(".cccc/runtimes.toml", mine);
+    let before = "# mine\nmodel: m\nhooks:\n  # a bell\n  on_stop:\n    - command: bell\n      timeout: 3 # s\nlast: 1\n";
+    person.write("m.yaml", before);
+    person.ok(&hooks("mine", &[]));
+    let after = before.replace(
+        "last",
+        "    - command: /opt/cccc hook stop --runtime mine\n      timeout: 10\n\
+         \u{20} after:\n    - command: /opt/cccc hook tool --runtime mine\n      timeout: 10\nlast",
+    );
+    assert_eq!(person.read("m.yaml"), after);
+    person.ok(&["setup", "--hooks", "--runtime", "mine", "--command", "/new/cccc"]);
+    assert_eq!(person.read("m.yaml"), after.replace("/opt", "/new"));
+    person.ok(&["setup", "--remove", "--runtime", "mine"]);
+    assert_eq!(person.read("m.yaml"), before);
+}
+
+#[test]
 fn the_homes_file_can_describe_hooks_and_a_wrong_one_is_refused() {
     let person = Person::new();
     let mine = "[mine]\ntitle = \"Mine\"\n[mine.user]\ndir = [\"~\"]\nfile = [\"m.json\"]\nformat = \"json\"\nkey = [\"s\"]\n\

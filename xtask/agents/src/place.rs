@@ -15,7 +15,7 @@ use crate::install::{Tools, search_path};
 use crate::process::{self, Ended, MARK};
 
 /// How long one of our own commands may take. It is long because other programs are at work at the same time.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A fresh home and a project.
 pub(crate) struct Place {

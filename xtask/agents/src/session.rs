@@ -13,7 +13,7 @@ use crate::place::Place;
 use crate::process::{self, Running};
 
 /// How long a program may take to be ready.
-const STARTING: Duration = Duration::from_secs(60);
+const STARTING: Duration = Duration::from_secs(120);
 
 /// What is needed to run an agent.
 #[derive(Clone, Copy)]

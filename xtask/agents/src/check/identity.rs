@@ -12,7 +12,7 @@ use crate::model::{Model, Script, Step};
 use crate::session::{Session, Stage};
 
 /// How long a session may take to be over.
-const LEAVING: Duration = Duration::from_secs(10);
+const LEAVING: Duration = Duration::from_secs(30);
 
 /// Proves it of an agent that was this actor before.
 pub(crate) fn prove(proofs: &mut Proofs, stage: Stage<'_>, model: &Model, actor: &str, thread: Option<&str>) {

@@ -15,9 +15,9 @@ use crate::session::{Session, Stage};
 use crate::{Failure, process};
 
 /// How long a turn may take.
-pub(crate) const TURN: Duration = Duration::from_secs(120);
+pub(crate) const TURN: Duration = Duration::from_secs(180);
 /// How long it may take an agent to list its servers.
-const LISTING: Duration = Duration::from_secs(60);
+const LISTING: Duration = Duration::from_secs(90);
 
 /// What the agent says to the lead.
 const HELLO: &str = "Hello, I am here";

@@ -30,7 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Installs what is missing, then drives the server with each.
 pub(crate) fn run(root: &Path) -> Result<(), Failure> {
-    let tools = [("npm", "Node.js with npm, 20 or newer"), ("python3", "Python 3.10 or newer with pip")];
+    let tools =
+        [("npm", "Node.js with npm, 20 or newer"), ("python3", "Python 3.10 or newer with venv and pip")];
     let missing: Vec<&str> = tools.iter().filter(|(name, _)| !answers(name)).map(|(_, what)| *what).collect();
     if !missing.is_empty() {
         return Err(format!(
@@ -39,17 +40,17 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
         ));
     }
     let place = target(root).join("clients");
-    let packages = install(&place)?;
+    let python = install(&place)?;
     cargo(root, &["build", "--package", "cccc-cli"], &[])?;
     let program = target(root).join("debug").join("cccc");
     let scripts = root.join("cccc-mcp/tests/clients");
     let node = place.join("node_modules/node/bin/node");
     let (mut passed, mut failed) = (0, 0);
-    for (interpreter, script) in [(Path::new("python3"), "drive.py"), (&node, "drive.mjs")] {
+    for (interpreter, script) in [(&python, "drive.py"), (&node, "drive.mjs")] {
         let scratch = Scratch::new(script)?;
         let mut command = Command::new(interpreter);
         command.arg(scripts.join(script));
-        let counts = drive(&mut command, &program, &packages, &place, scratch.path())?;
+        let counts = drive(&mut command, &program, &place, scratch.path())?;
         passed += counts.0;
         failed += counts.1;
     }
@@ -63,9 +64,9 @@ fn answers(program: &str) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-/// Installs the packages, unless just these are there; answers where those for Python are.
+/// Installs the packages, unless just these are there; answers the Python that has its own.
 fn install(place: &Path) -> Result<PathBuf, Failure> {
-    let python = place.join("python");
+    let python = place.join("venv/bin/python3");
     let wanted = format!("{NPM}{}\n", PYTHON.join("\n"));
     let stamp = place.join("installed");
     if fs::read_to_string(&stamp).is_ok_and(|there| there == wanted) {
@@ -75,10 +76,9 @@ fn install(place: &Path) -> Result<PathBuf, Failure> {
     fs::create_dir_all(place).map_err(failure)?;
     fs::write(place.join("package.json"), NPM).map_err(failure)?;
     run_in(place, "npm", &["install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"])?;
-    let _ = fs::remove_dir_all(&python);
-    let target = python.display().to_string();
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", &target];
-    run_in(place, "python3", &[&pip[..], &PYTHON[..]].concat())?;
+    run_in(place, "python3", &["-m", "venv", "--clear", "venv"])?;
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    run_in(place, &python.display().to_string(), &[&pip[..], &PYTHON[..]].concat())?;
     fs::write(&stamp, wanted).map_err(failure)?;
     Ok(python)
 }
@@ -98,13 +98,7 @@ fn run_in(place: &Path, program: &str, arguments: &[&str]) -> Result<(), Failure
 }
 
 /// Runs a script in a home with a group of three; counts its checks.
-fn drive(
-    command: &mut Command,
-    program: &Path,
-    packages: &Path,
-    place: &Path,
-    home: &Path,
-) -> Result<(u32, u32), Failure> {
+fn drive(command: &mut Command, program: &Path, place: &Path, home: &Path) -> Result<(u32, u32), Failure> {
     let project = home.join("project");
     fs::create_dir(&project).map_err(|e| format!("cannot make {}: {e}", project.display()))?;
     for arguments in
@@ -118,7 +112,7 @@ fn drive(
         }
     }
     let command = clean(command, home, &[]).current_dir(&project).stdout(Stdio::piped());
-    command.env("CCCC_PROGRAM", program).env("CCCC_CLIENTS", place).env("PYTHONPATH", packages);
+    command.env("CCCC_PROGRAM", program).env("CCCC_CLIENTS", place);
     let mut child = command.spawn().map_err(|e| format!("cannot start {command:?}: {e}"))?;
     let lines = BufReader::new(child.stdout.take().ok_or("a script without output")?).lines();
     let watch = std::thread::spawn(move || {

@@ -15,7 +15,7 @@ import { promisify } from "node:util";
 const PROGRAM = process.env.CCCC_PROGRAM;
 const require = createRequire(`${process.env.CCCC_CLIENTS}/package.json`);
 const PATIENCE = 30_000;
-const PACKS = ["history", "labels", "files", "project", "diagnostics", "memory"];
+const PACKS = ["history", "labels", "files", "project", "diagnostics", "memory", "memory-admin"];
 let failed = false;
 
 function check(name, passed, why) {

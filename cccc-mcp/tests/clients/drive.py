@@ -20,7 +20,7 @@ from mcp.client.stdio import stdio_client
 from mcp.shared.exceptions import MCPError
 
 PROGRAM = os.environ["CCCC_PROGRAM"]
-ALL_PACKS = ["history", "labels", "files", "project", "diagnostics", "memory"]
+ALL_PACKS = ["history", "labels", "files", "project", "diagnostics", "memory", "memory-admin"]
 PATIENCE = 30
 failed = False
 # What older protocols have and the newest has not is tried as well.

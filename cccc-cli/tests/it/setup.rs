@@ -125,13 +125,13 @@ const CASES: &[Case] = &[
         runtime: "hermes",
         file: ".hermes/config.yaml",
         before: "# mine\nmodel: m  # good\nmcp_servers:\n  # kept\n  other:\n    command: x\n    args: [a, 'b']\nlast: 1\n",
-        after: "# mine\nmodel: m  # good\nmcp_servers:\n  # kept\n  other:\n    command: x\n    args: [a, 'b']\n  cccc:\n    args:\n      - mcp\n    command: /opt/cccc\nlast: 1\n",
+        after: "# mine\nmodel: m  # good\nmcp_servers:\n  # kept\n  other:\n    command: x\n    args: [a, 'b']\n  cccc:\n    args:\n      - mcp\n    command: /opt/cccc\n    env:\n      CCCC_RUNTIME: hermes\nlast: 1\n",
     },
     Case {
         runtime: "hermes",
         file: ".hermes/config.yaml",
         before: "# mine\nmodel: m\n",
-        after: "# mine\nmodel: m\nmcp_servers:\n  cccc:\n    args:\n      - mcp\n    command: /opt/cccc\n",
+        after: "# mine\nmodel: m\nmcp_servers:\n  cccc:\n    args:\n      - mcp\n    command: /opt/cccc\n    env:\n      CCCC_RUNTIME: hermes\n",
     },
     Case {
         runtime: "kimi",

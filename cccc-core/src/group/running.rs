@@ -67,9 +67,11 @@ impl Group {
     /// `Unavailable` if the disk refuses.
     pub async fn running(&self, agent: &Agent) -> Result<Option<Running>> {
         let mut sightings = self.shared.presence.look()?;
+        let held: Vec<String> =
+            sightings.iter().filter(|one| one.held).map(|one| one.record.session.clone()).collect();
         sightings.retain(|one| one.condition == Condition::Present && is_of(agent, one));
         if sightings.is_empty() {
-            return if agent.process.is_none() { self.said_to_run(agent).await } else { Ok(None) };
+            return if agent.process.is_none() { self.said_to_run(agent, &held).await } else { Ok(None) };
         }
         let found = |state: &crate::state::GroupState| {
             let mut found: Vec<(bool, Running)> = Vec::new();
@@ -105,7 +107,7 @@ impl Group {
 
     /// Where processes cannot be told apart: the session that has the program's own id of it and has not said
     /// that it ended.
-    async fn said_to_run(&self, agent: &Agent) -> Result<Option<Running>> {
+    async fn said_to_run(&self, agent: &Agent, held: &[String]) -> Result<Option<Running>> {
         let same = |session: &&crate::state::Session| {
             session.open
                 && session.runtime == agent.runtime
@@ -119,7 +121,7 @@ impl Group {
                     actor_id: id.clone(),
                     newest: SessionView::from(session),
                     session: session.session.clone(),
-                    stands_alone: true,
+                    stands_alone: !held.contains(&session.session),
                 })
             })
         };

@@ -10,10 +10,13 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use cccc_core::{ActorId, Agent, Error, ErrorKind, Group, Home, LiveSession, Result, SessionView};
+use cccc_core::{ActorId, Agent, Error, ErrorKind, Group, Home, LiveSession, Result, Running, SessionView};
 use tokio::sync::OnceCell;
 
 use crate::options::Options;
+
+/// Why a session ended whose agent says that it is somebody else.
+const RENAMED: &str = "went on under another name";
 
 /// As whom to join.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,7 +172,7 @@ impl Seat {
         };
         *taken = Some(seated.clone());
         if let Some(before) = before.filter(|before| before.actor != seated.actor) {
-            end(before, "went on under another name").await?;
+            end(before, RENAMED).await?;
         }
         Ok((seated, true))
     }
@@ -231,14 +234,21 @@ impl Seat {
         // it: a client that connects anew takes over, and the server before it is told.
         let running = group.running(&agent).await?;
         let running = running.filter(|one| one.stands_alone && !one.is_replaced());
-        let same = |one: &cccc_core::Running| named.is_none_or(|id| one.actor_id.as_str() == id);
-        request = match (running.filter(same), named, inherited_actor) {
+        let same = |one: &Running| named.is_none_or(|id| one.actor_id.as_str() == id);
+        let (running, left) =
+            if running.as_ref().is_none_or(same) { (running, None) } else { (None, running) };
+        request = match (running, named, inherited_actor) {
             (Some(running), ..) => request.id(running.actor_id.as_str()).session(running.session),
             (None, Some(id), _) => request.id(id),
             (None, None, Some(id)) if *who == As::Told => request.inherited_id(id, above.clone()),
             (None, None, _) => request,
         };
         let joined = request.await.map_err(|error| explained(error, inherited_actor.as_deref()))?;
+        // Else its hooks would go on taking the mail of whoever it was for them.
+        if let Some(left) = left {
+            let gone = group.of_actor(&left.actor_id).leave(RENAMED).await;
+            gone.map(drop).or_else(|error| if done_already(&error) { Ok(()) } else { Err(error) })?;
+        }
         Ok(Seated {
             session: joined.session,
             replaced: joined.replaced,
@@ -260,6 +270,11 @@ impl Seat {
             None => Ok(()),
         }
     }
+}
+
+/// Whether somebody else was faster.
+fn done_already(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Conflict)
 }
 
 /// Ends a session. What is still at work in its name keeps it alive until it is done.

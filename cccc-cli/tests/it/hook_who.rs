@@ -90,7 +90,11 @@ impl<'a> Program<'a> {
 
     /// What the server answers to a call, which may say which session of the program makes it.
     fn call(&mut self, tool: &str, thread: Option<&str>) -> Value {
-        let mut params = json!({"name": tool, "arguments": {}});
+        self.call_with(tool, &json!({}), thread)
+    }
+
+    fn call_with(&mut self, tool: &str, arguments: &Value, thread: Option<&str>) -> Value {
+        let mut params = json!({"name": tool, "arguments": arguments});
         if let Some(thread) = thread {
             let key = if self.runtime == "droid" { "assemblySessionId" } else { "threadId" };
             params["_meta"] = json!({ key: thread });
@@ -287,6 +291,29 @@ fn one_process_with_several_sessions_tells_them_apart_by_their_ids() {
     codex.die();
     let mut again = Program::start(&place, "codex");
     assert_eq!((again.begin("t2", "resume"), again.begin("t1", "resume")), (heron, otter));
+}
+
+#[test]
+fn an_agent_that_says_another_name_is_that_one_for_its_hooks_too() {
+    for (runtime, client, thread) in
+        [("claude", "claude-code", None), ("codex", "codex-mcp-client", Some("s1"))]
+    {
+        let place = Place::with_actors();
+        let mut program = Program::start(&place, runtime);
+        let first = program.begin("s1", "startup");
+        program.serve(client);
+        let named = json!({"as": "reviewer"});
+        assert_eq!(program.call_with("cccc_bootstrap", &named, thread)["actor"], "reviewer");
+        send(&place, "lead", "reviewer", "one", &[]);
+        assert_eq!(program.prompt("s1"), ["one"], "{runtime}");
+        assert_eq!(presence(&place, &first), "absent", "{runtime}");
+        // The same, when the server had gone on as whoever its hooks were.
+        assert_eq!(program.call_with("cccc_bootstrap", &json!({"as": "critic"}), thread)["actor"], "critic");
+        send(&place, "lead", "critic", "two", &[]);
+        assert_eq!(program.prompt("s1"), ["two"], "{runtime}");
+        assert_eq!(presence(&place, "reviewer"), "absent", "{runtime}");
+        assert_eq!(generation(&place, "critic"), 1, "{runtime}");
+    }
 }
 
 #[test]

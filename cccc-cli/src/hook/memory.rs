@@ -45,8 +45,10 @@ impl Memory {
         if self.said == self.before {
             return Ok(());
         }
-        while self.said.owed.len() > MAX_OWED {
-            self.said.owed.pop_first();
+        for named in [&mut self.said.owed, &mut self.said.owed_at_stop] {
+            while named.len() > MAX_OWED {
+                named.pop_first();
+            }
         }
         let json = serde_json::to_vec(&self.said)
             .map_err(|e| Error::invalid("what was said cannot be written as JSON").source(e))?;

@@ -260,10 +260,10 @@ async fn tell(ask: &Ask, input: &Input, stage: &Stage, seat: &Seat, moment: Mome
         return memory.save();
     }
     for message in messages {
-        memory.said.owed.extend(message.owed.iter().map(|kind| (message.seq, *kind)));
+        memory.said.named(moment, message.owed.iter().map(|kind| (message.seq, *kind)));
     }
     if moment != Moment::Start {
-        memory.said.owed.extend(briefing.owed.iter().map(|owed| (owed.source.seq, owed.kind)));
+        memory.said.named(moment, briefing.owed.iter().map(|owed| (owed.source.seq, owed.kind)));
     }
     match moment {
         Moment::Stop => memory.said.stops += 1,

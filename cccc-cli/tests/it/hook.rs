@@ -171,6 +171,13 @@ fn a_turn_does_not_end_over_mail_or_debts_and_never_twice_for_the_same() {
     assert_eq!(stop(&place, true), None);
     assert_eq!(stop(&place, false), None, "nor in a later turn");
     place.ok(&["reply", &seq, "the first"]);
+    // Nor does it end over what came with the prompt that began it.
+    let seq = send(&place, "lead", &me, "a third?", &["--reply-required"]);
+    assert_eq!(messages(&text(prompt(&place))), ["a third?"]);
+    let said = text(stop(&place, false));
+    assert!(said.contains(&format!("\"seq\":{seq}")) && messages(&said).is_empty(), "{said}");
+    assert_eq!(stop(&place, true), None);
+    place.ok(&["reply", &seq, "the third"]);
     // However much comes, the agent stops in the end.
     let mut blocks = 0;
     for n in 0..10 {

@@ -47,12 +47,27 @@ pub enum Moment {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Said {
-    /// What was named as owed in mid-turn or at the end of a turn.
+    /// What was named as owed; in mid-turn it is not named again.
     pub owed: BTreeSet<(Seq, ObligationKind)>,
+    /// What was named as owed at the end of a turn; there it is not named again.
+    pub owed_at_stop: BTreeSet<(Seq, ObligationKind)>,
     /// How often in a row the end of a turn was put off.
     pub stops: u32,
     /// The newest message for which tools were denied, and how often.
     pub denied: Option<(Seq, u32)>,
+}
+
+impl Said {
+    /// Takes note of what was named as owed. What an agent was told earlier in its turn does not count at the end:
+    /// there it has had its time.
+    pub fn named(&mut self, moment: Moment, debts: impl IntoIterator<Item = (Seq, ObligationKind)>) {
+        for debt in debts {
+            self.owed.insert(debt);
+            if moment == Moment::Stop {
+                self.owed_at_stop.insert(debt);
+            }
+        }
+    }
 }
 
 /// What shall be said.
@@ -102,7 +117,8 @@ pub fn choose(state: &GroupState, by: &Principal, moment: Moment, said: &Said, n
     let mut owed = owed(state, by, now);
     // What comes with its message is said by the message.
     owed.retain(|one| !hand.contains(&one.source.seq));
-    let named = |one: &ObligationView| said.owed.contains(&(one.source.seq, one.kind));
+    let before = if moment == Moment::Stop { &said.owed_at_stop } else { &said.owed };
+    let named = |one: &ObligationView| before.contains(&(one.source.seq, one.kind));
     match moment {
         Moment::Start => {}
         Moment::Prompt | Moment::BeforeTool => owed.clear(),

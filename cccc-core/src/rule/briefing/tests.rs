@@ -99,7 +99,10 @@ fn a_debt_is_named_once() {
         assert_eq!(told(&desk, moment, &said).owed.len(), 1, "{moment:?}");
     }
     assert!(told(&desk, Moment::Prompt, &said).is_silent());
-    said.owed.insert((asked, ObligationKind::Reply));
+    said.named(Moment::Tool, [(asked, ObligationKind::Reply)]);
+    assert!(told(&desk, Moment::Tool, &said).is_silent());
+    assert_eq!(told(&desk, Moment::Stop, &said).owed.len(), 1, "a turn does not end over it");
+    said.named(Moment::Stop, [(asked, ObligationKind::Reply)]);
     for moment in [Moment::Tool, Moment::Stop, Moment::Prompt] {
         assert!(told(&desk, moment, &said).is_silent(), "{moment:?}");
     }

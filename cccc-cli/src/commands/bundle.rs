@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 
-use cccc_core::{Collected, Error, Exported, Imported, Principal};
+use cccc_core::{Collected, Error, Exported, Imported, Principal, Result};
 use schemars::{JsonSchema, schema_for};
 use serde::Serialize;
 
@@ -38,23 +38,7 @@ pub(super) async fn export(context: &Context, file: PathBuf) -> Outcome {
         group.export(BufWriter::new(io::stdout())).await.map_err(Failure::of_writing)?;
         return Ok(());
     }
-    let target = create_new(&file)?;
-    let progress = Progress::start("exporting");
-    let written = async {
-        let exported =
-            group.export(BufWriter::new(target.try_clone().map_err(|e| failed(&file, e))?)).await?;
-        target.sync_all().map_err(|e| failed(&file, e))?;
-        Ok::<_, Error>(exported)
-    };
-    let exported = match written.await {
-        Ok(exported) => exported,
-        Err(error) => {
-            // What is not whole must not be taken for a copy.
-            let _ = std::fs::remove_file(&file);
-            return Err(error.into());
-        }
-    };
-    drop(progress);
+    let exported = whole(&file, async |target| group.export(target).await).await?;
     let answer = ExportedAnswer { file, exported };
     context.out.answer(&answer, || {
         let ExportedAnswer { file, exported } = &answer;
@@ -69,6 +53,27 @@ pub(super) async fn export(context: &Context, file: PathBuf) -> Outcome {
             file.display()
         )
     })
+}
+
+/// Writes a new file whole, or leaves none.
+pub(super) async fn whole<T>(
+    file: &Path,
+    write: impl AsyncFnOnce(BufWriter<File>) -> Result<T>,
+) -> Result<T> {
+    let target = create_new(file)?;
+    let progress = Progress::start("exporting");
+    let written = async {
+        let exported = write(BufWriter::new(target.try_clone().map_err(|e| failed(file, e))?)).await?;
+        target.sync_all().map_err(|e| failed(file, e))?;
+        Ok(exported)
+    };
+    let written = written.await;
+    if written.is_err() {
+        // What is not whole must not be taken for a copy.
+        let _ = std::fs::remove_file(file);
+    }
+    drop(progress);
+    written
 }
 
 pub(super) async fn import(context: &Context, file: PathBuf) -> Outcome {

@@ -14,7 +14,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use schemars::{JsonSchema, schema_for};
 use serde::Serialize;
 
-use super::ledger::create_new;
+use super::bundle::whole;
 use super::schema::{Answers, lines, one};
 use crate::context::Context;
 use crate::duration;
@@ -400,23 +400,7 @@ async fn export(context: &Context, memory: &Memory, output: Option<PathBuf>) -> 
         memory.export(BufWriter::new(io::stdout())).await.map_err(Failure::of_writing)?;
         return Ok(());
     };
-    let target = create_new(&file)?;
-    let failed = |error: io::Error| Error::io("write", &file, error);
-    let progress = Progress::start("exporting");
-    let written = async {
-        let exported = memory.export(BufWriter::new(target.try_clone().map_err(failed)?)).await?;
-        target.sync_all().map_err(failed)?;
-        Ok::<_, Error>(exported)
-    };
-    let exported = match written.await {
-        Ok(exported) => exported,
-        Err(error) => {
-            // What is not whole must not be taken for a copy.
-            let _ = std::fs::remove_file(&file);
-            return Err(error.into());
-        }
-    };
-    drop(progress);
+    let exported = whole(&file, async |target| memory.export(target).await).await?;
     let answer = ExportedAnswer { file, exported };
     context.out.answer(&answer, || format!("{} notes to {}", answer.exported.notes, answer.file.display()))
 }

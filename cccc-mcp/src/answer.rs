@@ -106,11 +106,12 @@ pub(crate) fn done(mut answer: Value, you: Option<&You>) -> CallToolResult {
     finished(map, you, false)
 }
 
-/// What went wrong: `kind`, `message`, `hint`. A refusal is an answer that the model can read, never an error
-/// of the protocol.
+/// What went wrong: `error`, `kind`, `message`, `hint`. A refusal is an answer that the model can read, never an
+/// error of the protocol. Codex and OpenCode do not pass `isError` on to their model, so the answer says it itself.
 pub(crate) fn failed(error: &Error, you: Option<&You>) -> CallToolResult {
     let (message, hint) = said(error);
     let mut map = Map::new();
+    map.insert("error".into(), true.into());
     map.insert("kind".into(), error.kind().as_str().into());
     map.insert("message".into(), message.into());
     map.extend(hint.map(|hint| ("hint".to_owned(), hint.into())));
@@ -155,7 +156,10 @@ mod tests {
         let error = Error::refused("x".repeat(100_000)).hint("`cccc task show t5` shows it");
         let answer = failed(&error, None);
         assert_eq!(answer.is_error, Some(true));
+        let text = answer.content.first().and_then(|block| block.as_text()).unwrap();
+        assert!(text.text.starts_with(r#"{"error":true,"#), "it is said first, in words");
         let value = answer.structured_content.unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&text.text).unwrap(), value, "whichever form is shown");
         assert_eq!(value["kind"], "refused");
         assert_eq!(value["hint"], "`cccc_task {\"action\":\"show\",\"task\":\"t5\"}` shows it");
         assert!(size(&value) <= MAX_ANSWER_BYTES);

@@ -80,6 +80,7 @@ pub mod duration;
 mod engine;
 pub mod error;
 pub mod event;
+mod files;
 mod group;
 mod home;
 pub mod id;
@@ -93,7 +94,7 @@ pub mod testing;
 mod text;
 pub mod time;
 
-pub use blobs::{Blobs, MAX_BLOB_BYTES};
+pub use blobs::{BlobState, Blobs, MAX_BLOB_BYTES};
 pub use blocking::block_on;
 pub use bundle::Exported;
 pub use clock::{Clock, ManualClock, SystemClock};
@@ -101,7 +102,9 @@ pub use command::Command;
 pub use engine::Executed;
 pub use error::{Damage, Error, ErrorKind, Result};
 pub use event::{Body, Event};
+pub use files::read_file;
 pub use group::Collected;
+pub use group::{AttachmentFault, AttachmentReport, AttachmentState};
 pub use group::Roster;
 pub use group::{
     ActorView, AddActorRequest, Group, GroupSummary, History, HistoryRequest, Inbox, InboxRequest,

@@ -6,6 +6,7 @@
     reason = "tests stop where they fail"
 )]
 
+mod attach;
 mod bundle;
 mod collect;
 mod conformance;

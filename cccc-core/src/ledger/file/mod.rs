@@ -51,7 +51,7 @@ use crate::index::TailIndex;
 const TORN_PAGE_READS: usize = 64;
 
 /// How a [`FileLedger`] behaves.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Options {
     /// A segment that has so many bytes is followed by a new one. Default: 64 MiB; at most 1 GiB.

@@ -36,6 +36,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::command::Command;
 use crate::disk::Disk;
 use crate::engine::Engine;
+use crate::environment::{plain_text, variable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::GroupAttach;
 use crate::group::{Group, Shared};
@@ -123,9 +124,9 @@ impl Home {
     /// `CCCC_HOME`, else `.cccc` in the person's own directory.
     ///
     /// # Errors
-    /// `Invalid` if neither `CCCC_HOME` nor the person's directory is known.
+    /// `Invalid` if neither `CCCC_HOME` nor the person's directory is known, or if `CCCC_HOME` is no plain text.
     pub fn default_path() -> Result<PathBuf> {
-        if let Some(path) = std::env::var_os(HOME_VARIABLE).filter(|path| !path.is_empty()) {
+        if let Some(path) = variable(HOME_VARIABLE)? {
             return Ok(path.into());
         }
         std::env::home_dir()
@@ -134,11 +135,13 @@ impl Home {
             .ok_or_else(|| Error::invalid("there is no home directory").hint(format!("set {HOME_VARIABLE}")))
     }
 
-    /// Opens a home, making it if it is not there.
+    /// Opens a home, making it if it is not there. One that cannot be written to (a backup, a disk that was
+    /// remounted, a directory without the permission) can be read; see [`read_only`](Self::read_only).
     ///
     /// # Errors
-    /// `Refused` if it belongs to another user or others may enter it; `Unsupported` on a file system on
-    /// which several processes cannot be kept apart; `Unavailable` if the disk refuses.
+    /// `Refused` if it belongs to another user or others may enter it, unless its file system is read-only;
+    /// `Unsupported` on a file system on which several processes cannot be kept apart; `Invalid` if its path is not
+    /// UTF-8 or has control characters; `Unavailable` if the disk refuses.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::open_with(path, HomeOptions::default()).await
     }
@@ -146,6 +149,7 @@ impl Home {
     /// As [`open`](Self::open), with options.
     pub async fn open_with(path: impl AsRef<Path>, options: HomeOptions) -> Result<Self> {
         let path = std::path::absolute(path.as_ref()).map_err(|e| Error::io("find", path.as_ref(), e))?;
+        plain_text(path.as_os_str(), "the path of the home")?;
         filesystem::prepare(&path, options.allow_network_file_system)?;
         let shared = sharing::share(&path, options)?;
         Ok(Self { path: path.into(), shared })
@@ -164,6 +168,12 @@ impl Home {
     /// Which file system it is on, and whether that keeps processes apart.
     pub fn file_system(&self) -> Result<FileSystem> {
         filesystem::of(&self.path)
+    }
+
+    /// Why nothing can be written to it, if nothing can. What only looks works all the same.
+    #[must_use]
+    pub fn read_only(&self) -> Option<String> {
+        filesystem::read_only(&self.path)
     }
 
     /// Where a group's files lie, whether or not it exists.
@@ -198,7 +208,7 @@ impl Home {
     /// `NotFound`, with the groups that there are.
     pub async fn group(&self, id: &GroupId) -> Result<Group> {
         let open = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(shared) = open.get(id).and_then(Weak::upgrade) {
+        if let Some(shared) = open.get(id).and_then(usable) {
             return Ok(Group::from_shared(shared));
         }
         drop(open);
@@ -257,7 +267,7 @@ impl Home {
     /// Makes the group's handles share what is open. Of two that opened it at once, the first stays.
     fn register(&self, ledger: Arc<FileLedger>, id: &GroupId) -> Group {
         let mut open = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(shared) = open.get(id).and_then(Weak::upgrade) {
+        if let Some(shared) = open.get(id).and_then(usable) {
             return Group::from_shared(shared);
         }
         open.retain(|_, shared| shared.strong_count() > 0);
@@ -391,6 +401,12 @@ impl Home {
     fn registry(&self) -> Result<Registry> {
         Registry::read(&self.path)
     }
+}
+
+/// What is open of a group, unless its files were replaced or this process is a fork of the one that opened it:
+/// then whoever opens the group again gets it as it is now.
+fn usable(open: &Weak<Shared>) -> Option<Arc<Shared>> {
+    open.upgrade().filter(|shared| shared.files.as_ref().is_none_or(|files| files.is_usable()))
 }
 
 /// Refuses a directory that belongs to another group already.

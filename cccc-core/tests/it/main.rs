@@ -7,6 +7,7 @@
 )]
 
 mod attach;
+mod attachments;
 mod bundle;
 mod collect;
 mod conformance;
@@ -19,6 +20,7 @@ mod home;
 mod life;
 mod model;
 mod processes;
+mod read_only;
 mod readme;
 mod relay;
 mod scenario;

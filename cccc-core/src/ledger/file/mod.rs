@@ -201,6 +201,12 @@ impl FileLedger {
         Ok(Self { shared: Arc::new(shared) })
     }
 
+    /// Whether this handle still works: its files are where they were, and this is the process that opened it.
+    pub(crate) fn is_usable(&self) -> bool {
+        let Shared { disk, head, layout, .. } = &*self.shared;
+        self.shared.check_process().is_ok() && head.check(&**disk, &layout.head).is_ok()
+    }
+
     /// The directory.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -78,6 +78,7 @@ impl Context {
 
     /// Who speaks.
     pub(crate) fn speaker(&self) -> Result<Speaker> {
+        self.check_names()?;
         if self.named_speaker().is_none()
             && let Some((_, record)) = self.joined()?
         {

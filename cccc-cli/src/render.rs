@@ -54,7 +54,9 @@ pub(crate) fn attachment_fault(state: &AttachmentState, sha256: &str) -> String 
 pub(crate) fn attachment_faults(report: &AttachmentReport) -> Vec<String> {
     let faults = report.faults.iter();
     faults
-        .map(|one| format!("attachment of event {}: {}", one.event, attachment_fault(&one.fault, &one.sha256)))
+        .map(|one| {
+            format!("attachment of event {}: {}", one.event, attachment_fault(&one.fault, &one.sha256))
+        })
         .collect()
 }
 

@@ -63,7 +63,10 @@ pub(crate) fn read(path: &Path, links: Links, max_bytes: u64) -> io::Result<Vec<
     let mut bytes = Vec::new();
     open(path, links)?.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes)?;
     if u64::try_from(bytes.len()).is_ok_and(|len| len > max_bytes) {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {max_bytes} bytes")));
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("it has more than {max_bytes} bytes"),
+        ));
     }
     Ok(bytes)
 }
@@ -196,7 +199,8 @@ mod tests {
     fn a_lock_that_is_held_is_waited_for_for_so_long() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
-        let open = || OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).unwrap();
+        let open =
+            || OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).unwrap();
         let (one, two) = (open(), open());
         assert!(lock_within(&one, Lock::Exclusive, Duration::ZERO).unwrap());
         assert!(!lock_within(&two, Lock::Shared, Duration::from_millis(5)).unwrap());

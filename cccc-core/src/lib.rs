@@ -106,7 +106,6 @@ pub use error::{Damage, Error, ErrorKind, Result};
 pub use event::{Body, Event};
 pub use files::read_file;
 pub use group::Collected;
-pub use group::{AttachmentFault, AttachmentReport, AttachmentState};
 pub use group::Roster;
 pub use group::{
     ActorView, AddActorRequest, Group, GroupSummary, History, HistoryRequest, Inbox, InboxRequest,
@@ -119,6 +118,7 @@ pub use group::{
     AgentStateRequest, DEFAULT_LEASE, DEFAULT_VOTE, IntoReservationId, IntoVoteId, LabelsRequest,
     OpenVoteRequest, ReserveRequest, SetContextRequest,
 };
+pub use group::{AttachmentFault, AttachmentReport, AttachmentState};
 pub use group::{ScheduleRequest, ScheduleView};
 pub use group::{Standing, Voices};
 pub use home::{Attached, FileSystem, GroupEntry, HOME_VARIABLE, Home, HomeOptions, Imported, Scope};

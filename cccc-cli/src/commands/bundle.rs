@@ -114,7 +114,9 @@ fn text(imported: &Imported) -> String {
     let Imported { group_id, events, blobs, .. } = imported;
     let mut lines =
         vec![format!("{group_id}  {}: {events} events and {blobs} attachments", clean(&imported.title))];
-    lines.extend(imported.lost_blobs.iter().map(|blob| format!("attachment {blob} was lost before it was exported")));
+    lines.extend(
+        imported.lost_blobs.iter().map(|blob| format!("attachment {blob} was lost before it was exported")),
+    );
     if let Some(was) = &imported.was {
         lines.push(format!("there is a group {was} already, so this copy of it has an id of its own"));
     }

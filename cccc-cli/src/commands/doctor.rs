@@ -97,7 +97,8 @@ async fn examine(context: &Context) -> Result<DoctorAnswer> {
     };
     match context.home().await {
         Ok(home) => {
-            let read_only = home.read_only().map(|why| format!("; to be read only, as {why}")).unwrap_or_default();
+            let read_only =
+                home.read_only().map(|why| format!("; to be read only, as {why}")).unwrap_or_default();
             answer.checks.push(check("home", Ok(format!("yours alone{read_only}"))));
             answer.checks.push(check("file system", file_system(&home)));
             answer.checks.push(check("locks", in_scratch(&home, locks)));

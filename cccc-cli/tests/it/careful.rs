@@ -30,7 +30,9 @@ fn a_garbled_variable_is_refused_and_never_as_good_as_not_set() {
     let before = place.lines(&["tail"]).len();
     for name in garbled() {
         for variable in ["CCCC_ACTOR_ID", "CCCC_GROUP_ID", "CCCC_HOME"] {
-            for args in [&["send", "x", "--to", "bob", "--json"][..], &["inbox", "--json"], &["mcp", "--json"]] {
+            for args in
+                [&["send", "x", "--to", "bob", "--json"][..], &["inbox", "--json"], &["mcp", "--json"]]
+            {
                 let output = place.command(args).env(variable, &name).output().unwrap();
                 let error = refusal(&output, args);
                 assert_eq!(error["kind"], "invalid", "{variable} {name:?} {args:?}: {error}");
@@ -83,7 +85,10 @@ fn a_garbled_argument_is_an_error_and_no_panic() {
             assert!(!said.contains("panicked"), "{before:?} {name:?}: {said}");
             // A hook never fails, and text may be anything that is text.
             let may_succeed = before[0] == "hook" || before == ["send"];
-            assert!(matches!(output.status.code(), Some(1 | 2)) || may_succeed, "{before:?} {name:?}: {said}");
+            assert!(
+                matches!(output.status.code(), Some(1 | 2)) || may_succeed,
+                "{before:?} {name:?}: {said}"
+            );
         }
     }
 }
@@ -122,7 +127,10 @@ fn what_became_of_an_attachment_is_said() {
     let output = place.run(&["group", "export", "y.tar", "--json"]);
     assert_eq!(output.status.code(), Some(1));
     let exported: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((&exported["missing_blobs"], exported["lost_blobs"].as_array().unwrap().len()), (&0.into(), 1));
+    assert_eq!(
+        (&exported["missing_blobs"], exported["lost_blobs"].as_array().unwrap().len()),
+        (&0.into(), 1)
+    );
     let piped = place.run(&["group", "export", "-"]);
     assert_eq!(piped.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&piped.stderr).contains("lost"));

@@ -120,11 +120,9 @@ fn take_lock(dir: &Path, how: Lock) -> Result<File> {
     let lock = files::open_lock(&path).map_err(|e| Error::io("open", &path, e))?;
     match files::lock_within(&lock, how, WAIT).map_err(|e| Error::io("lock", &path, e))? {
         true => Ok(lock),
-        false => {
-            Err(Error::unavailable(format!("another process has held {} for {WAIT:?}", path.display()))
-                .hint("if it is stopped, let it go on or end it, then repeat")
-                .retry_after(WAIT))
-        }
+        false => Err(Error::unavailable(format!("another process has held {} for {WAIT:?}", path.display()))
+            .hint("if it is stopped, let it go on or end it, then repeat")
+            .retry_after(WAIT)),
     }
 }
 

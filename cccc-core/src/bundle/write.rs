@@ -58,7 +58,14 @@ pub(crate) async fn write(
     }
     archive.note(END, &End { events: head.seq, blobs: written })?;
     archive.tar.into_inner().and_then(|mut to| to.flush()).map_err(|e| failed(e, "the end"))?;
-    Ok(Exported { group_id, head, events: head.seq.0, blobs: written, missing_blobs: missing, lost_blobs: lost })
+    Ok(Exported {
+        group_id,
+        head,
+        events: head.seq.0,
+        blobs: written,
+        missing_blobs: missing,
+        lost_blobs: lost,
+    })
 }
 
 struct Archive<W: Write> {
@@ -93,8 +100,10 @@ impl<W: Write> Archive<W> {
         match blobs.open(&name) {
             // Read to its end without an error, it is what was stored.
             Ok(mut blob) => blob.read_to_end(&mut content).map_err(|e| match e.kind() {
-                io::ErrorKind::InvalidData => Error::new(ErrorKind::Corrupt, format!("the attachment {name}: {e}"))
-                    .hint("restore the file from a copy, or redact the message that names it"),
+                io::ErrorKind::InvalidData => {
+                    Error::new(ErrorKind::Corrupt, format!("the attachment {name}: {e}"))
+                        .hint("restore the file from a copy, or redact the message that names it")
+                }
                 _ => Error::unavailable(format!("cannot read the attachment {name}: {e}")).source(e),
             })?,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),

@@ -112,8 +112,10 @@ impl Group {
             Some(AttachmentState::Redacted) => {
                 Err(Error::not_found(format!("{name} was redacted")).hint("nobody has it any more"))
             }
-            Some(AttachmentState::Lost) => Err(Error::not_found(format!("{name} is lost: there is no {sha256}"))
-                .hint("`cccc ledger verify` names what is lost; restore it from a copy, or ask its sender")),
+            Some(AttachmentState::Lost) => Err(Error::not_found(format!(
+                "{name} is lost: there is no {sha256}"
+            ))
+            .hint("`cccc ledger verify` names what is lost; restore it from a copy, or ask its sender")),
             Some(AttachmentState::Changed(why)) => {
                 Err(Error::new(ErrorKind::Corrupt, format!("{name} is not what was sent: {why}"))
                     .hint("do not use it; restore it from a copy, or ask its sender"))

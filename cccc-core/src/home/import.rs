@@ -137,7 +137,8 @@ impl<'a> Import<'a> {
             let group = self.open(&id)?;
             scopes = self.sort_out(&group, &mut detached).await?;
         }
-        Err(Error::unavailable("others take the directories of this group all the time").hint("import it again"))
+        Err(Error::unavailable("others take the directories of this group all the time")
+            .hint("import it again"))
     }
 
     fn open(&self, id: &GroupId) -> Result<Group> {

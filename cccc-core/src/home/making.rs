@@ -76,8 +76,7 @@ impl Home {
 
     /// The group of a scope, and whether it was made.
     fn make_for(&self, scope: &Scope, title: Option<String>) -> Result<((PathBuf, GroupId), bool)> {
-        let create =
-            GroupCreate { title: title.unwrap_or_else(|| scope.title()), ..GroupCreate::default() };
+        let create = GroupCreate { title: title.unwrap_or_else(|| scope.title()), ..GroupCreate::default() };
         let attach = GroupAttach { scope_key: scope.key(), path: scope.path_text()? };
         let aside = Aside::new(self.path(), NEW)?;
         let id = self.make(&aside, vec![Command::CreateGroup(create), Command::AttachScope(attach)])?;

@@ -79,7 +79,8 @@ fn take_lock(path: &Path, wait: Duration) -> Result<File> {
         return Err(held(path, file, wait));
     }
     // For whoever waits in vain; nothing depends on it.
-    let _ = file.set_len(0).and_then(|()| file.write_all(format!("process {}\n", std::process::id()).as_bytes()));
+    let _ =
+        file.set_len(0).and_then(|()| file.write_all(format!("process {}\n", std::process::id()).as_bytes()));
     Ok(file)
 }
 

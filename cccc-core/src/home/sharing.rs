@@ -131,7 +131,8 @@ mod tests {
     #[test]
     fn what_is_not_the_same_is_not_shared() {
         let dir = tempfile::tempdir().unwrap();
-        let open = |options: HomeOptions| block_on(Home::open_with(dir.path().join("home"), options)).unwrap();
+        let open =
+            |options: HomeOptions| block_on(Home::open_with(dir.path().join("home"), options)).unwrap();
         let first = open(HomeOptions::default());
         let clock = Arc::new(ManualClock::default());
         let with_clock = || HomeOptions { clock: clock.clone(), ..HomeOptions::default() };

@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::future::Future;
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
 use cccc_core::disk::RealDisk;
+use cccc_core::event::GroupMode;
 use cccc_core::{ErrorKind, GroupId, Home, HomeOptions};
 use tokio::runtime::Builder;
 
@@ -78,7 +81,7 @@ fn everything_that_changes_the_registry_may_be_done_at_once() {
                 home.set_active(&id).await.unwrap();
                 home.add_scope(&group, &directory).await.unwrap();
                 let made = home.create_group("passing").await.unwrap();
-                made.set_state(cccc_core::event::GroupMode::Archived, "").await.unwrap();
+                made.set_state(GroupMode::Archived, "").await.unwrap();
                 home.delete_group(made.id()).await.unwrap();
                 home.remove_scope(&group, &directory).await.unwrap();
             }
@@ -118,6 +121,65 @@ fn a_refused_attach_leaves_no_group_behind() {
         assert_eq!(home.create_group("x".repeat(10_000)).await.unwrap_err().kind(), ErrorKind::TooLarge);
         assert_eq!(fs::read_dir(home.path().join("groups")).unwrap().count(), 0);
     });
+}
+
+const CHURN: &str = "CCCC_TEST_CHURN";
+
+/// Not a test: makes and deletes groups until it is killed.
+#[test]
+#[ignore = "it is started by the other tests"]
+fn churn() {
+    let Ok(path) = std::env::var(CHURN) else { return };
+    cccc_core::block_on(async {
+        let home = Home::open(&path).await.unwrap();
+        let project = home.path().parent().unwrap().join("project");
+        println!("> begun");
+        loop {
+            let group = home.attach(&project).await.unwrap();
+            group.set_state(GroupMode::Archived, "").await.unwrap();
+            home.delete_group(group.id()).await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn whoever_is_killed_while_it_makes_or_deletes_leaves_nothing_that_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, project) = (dir.path().join("home"), dir.path().join("project"));
+    fs::create_dir(&project).unwrap();
+    for round in 0..40_u64 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "attach::churn", "--ignored", "--nocapture", "--test-threads=1"])
+            .env(CHURN, &path)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        while !lines.next().unwrap().unwrap().contains("> begun") {}
+        // At an ever other point of what it does.
+        (0..round * 200).for_each(|_| std::thread::yield_now());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let path = path.clone();
+        let project = project.clone();
+        within_bound(move || {
+            cccc_core::block_on(async {
+                let home = Home::open(&path).await.unwrap();
+                for entry in home.groups().await.unwrap() {
+                    let group = home.group(&entry.group_id).await.unwrap();
+                    assert_eq!(group.summary().await.unwrap().title, "project", "half a group is seen");
+                }
+                drop(home.attach(&project).await.unwrap());
+                for entry in home.groups().await.unwrap() {
+                    let group = home.group(&entry.group_id).await.unwrap();
+                    group.set_state(GroupMode::Archived, "").await.unwrap();
+                    home.delete_group(&entry.group_id).await.unwrap();
+                }
+                assert!(home.find(&project).await.unwrap().is_none());
+                assert_eq!(fs::read_dir(home.path().join("groups")).unwrap().count(), 0);
+            });
+        });
+    }
 }
 
 /// Polls all of them together until they are done, on one task.

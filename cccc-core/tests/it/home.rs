@@ -86,7 +86,8 @@ fn what_is_left_of_a_group_is_deleted_without_ado() {
         fs::create_dir_all(home.group_path(&id("ghalf")).join("ledger")).unwrap();
         let options = cccc_core::ledger::file::Options::default();
         let path = home.group_path(&id("gempty"));
-        cccc_core::ledger::FileLedger::create(Arc::new(RealDisk::new()), path, id("gempty"), options).unwrap();
+        cccc_core::ledger::FileLedger::create(Arc::new(RealDisk::new()), path, id("gempty"), options)
+            .unwrap();
         for name in ["gbare", "ghalf", "gempty"] {
             assert!(home.groups().await.unwrap().iter().any(|group| group.group_id.as_str() == name));
             if name != "gempty" {

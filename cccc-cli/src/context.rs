@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cccc_core::presence::{self, Record};
-use cccc_core::{Clock, Error, Group, GroupId, Home, HomeOptions, Process, Result};
+use cccc_core::{Clock, Error, Group, GroupId, Home, HomeOptions, Principal, Process, Result};
 
 use crate::cli::Globals;
 use crate::output::Output;
@@ -44,7 +44,23 @@ impl Context {
 
     /// The home, made if it is not there.
     pub(crate) async fn home(&self) -> Result<Home> {
+        self.check_names()?;
         Home::open_with(self.home_path()?, self.home_options()).await
+    }
+
+    /// Refuses what the environment says of who speaks and of which group, if it cannot be understood: whoever set
+    /// it meant something by it, and must not be taken for somebody else.
+    pub(crate) fn check_names(&self) -> Result<()> {
+        if self.globals.speaker.is_none()
+            && let Some(name) = cccc_core::variable(ACTOR_VARIABLE)?
+        {
+            let named = name.parse::<Principal>();
+            named.map_err(|error| {
+                let hint = error.hint_text().unwrap_or("correct it, or take it away").to_owned();
+                Error::invalid(format!("{ACTOR_VARIABLE}: {error}")).hint(hint)
+            })?;
+        }
+        self.named_group().map(drop)
     }
 
     /// How a home is opened.
@@ -62,6 +78,7 @@ impl Context {
 
     /// Who speaks.
     pub(crate) fn speaker(&self) -> Result<Speaker> {
+        self.check_names()?;
         if self.named_speaker().is_none()
             && let Some((_, record)) = self.joined()?
         {
@@ -78,7 +95,7 @@ impl Context {
     /// The session that the nearest process above this one is, in the group that is named, else in any.
     fn joined(&self) -> Result<Option<(GroupId, Record)>> {
         let mut found = presence::embodied(&self.home_path()?, &Process::ancestors())?;
-        if let Some(named) = self.named_group() {
+        if let Some(named) = self.named_group()? {
             found.retain(|(id, _)| id.as_str().starts_with(&named));
         }
         let Some(first) = found.pop() else { return Ok(None) };
@@ -95,8 +112,14 @@ impl Context {
     }
 
     /// The group that is named by a flag or the environment.
-    pub(crate) fn named_group(&self) -> Option<String> {
-        self.globals.group.clone().or_else(|| variable(GROUP_VARIABLE))
+    ///
+    /// # Errors
+    /// `Invalid` if the variable is no plain text.
+    pub(crate) fn named_group(&self) -> Result<Option<String>> {
+        match &self.globals.group {
+            Some(name) => Ok(Some(name.clone())),
+            None => cccc_core::variable(GROUP_VARIABLE),
+        }
     }
 
     /// The group, bound to whoever speaks: for all that is done in somebody's name.
@@ -137,7 +160,7 @@ impl Context {
 
     /// The group in an open home.
     async fn find_group(&self, home: &Home) -> Result<Group> {
-        let group = match self.named_group() {
+        let group = match self.named_group()? {
             Some(name) => home.group_named(&name).await?,
             None => match home.find(".").await? {
                 Some(group) => group,
@@ -164,7 +187,14 @@ impl Context {
     }
 }
 
-/// A variable of the environment; empty is as good as not set.
+/// A variable of the environment; empty is as good as not set. One that is no text is set all the same: what takes
+/// it for a name will refuse it.
 pub(crate) fn variable(name: &str) -> Option<String> {
+    let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
+    Some(value.to_string_lossy().into_owned())
+}
+
+/// A variable that leads to files of others; one that is no text leads nowhere.
+pub(crate) fn place(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }

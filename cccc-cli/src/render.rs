@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cccc_core::event::{Body, ChatMessage, ContextValue, DeliveryState, Priority};
-use cccc_core::{Clock, Event, Principal, SystemClock, Timestamp};
+use cccc_core::{AttachmentReport, AttachmentState, Clock, Event, Principal, SystemClock, Timestamp};
 
 use crate::duration::short;
 use crate::output::{Output, Style, clean, first_line};
@@ -39,6 +39,25 @@ pub(crate) fn word<T: serde::Serialize>(value: &T) -> String {
         }
         _ => String::new(),
     }
+}
+
+/// What is wrong with an attachment.
+pub(crate) fn attachment_fault(state: &AttachmentState, sha256: &str) -> String {
+    match state {
+        AttachmentState::Changed(why) => format!("NOT what was sent: {why} ({sha256})"),
+        AttachmentState::Lost => format!("LOST: there is no {sha256}"),
+        state => format!("{} ({sha256})", word(state)),
+    }
+}
+
+/// What is wrong with the attachments of a group, a line each.
+pub(crate) fn attachment_faults(report: &AttachmentReport) -> Vec<String> {
+    let faults = report.faults.iter();
+    faults
+        .map(|one| {
+            format!("attachment of event {}: {}", one.event, attachment_fault(&one.fault, &one.sha256))
+        })
+        .collect()
 }
 
 /// A size in bytes, shortened: `12 kB`.

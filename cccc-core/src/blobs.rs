@@ -1,6 +1,12 @@
 //! Attachments: files under the SHA-256 of their content, next to the ledger that names them.
+//!
+//! Anybody may have put something else there meanwhile. So a blob is opened without following links, nothing but a
+//! file is read, and what is read is checked: up to 1 MiB before the first byte is handed out, more while it is, and
+//! then the reader fails at its end instead of ending. Where a path is handed out, all of the file is read before.
 
+mod check;
 mod collect;
+mod named;
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -14,7 +20,11 @@ use crate::blocking::off_thread;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Attachment;
 
+pub use check::BlobState;
 pub(crate) use collect::{Candidate, Lying, digests_in};
+pub(crate) use named::{Named, named_by};
+
+use crate::files::{self, Links};
 
 /// The largest attachment, in bytes.
 pub const MAX_BLOB_BYTES: u64 = 64 << 20;
@@ -54,11 +64,7 @@ impl Blobs {
     pub async fn put_file(&self, path: impl Into<PathBuf>) -> Result<Attachment> {
         let (path, blobs) = (path.into(), self.clone());
         off_thread("cccc blob", move || {
-            let file = File::open(&path).map_err(|e| Error::io("read", &path, e))?;
-            let meta = file.metadata().map_err(|e| Error::io("read", &path, e))?;
-            if !meta.is_file() {
-                return Err(Error::invalid(format!("{} is not a file", path.display())));
-            }
+            let file = open_source(&path)?;
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
             blobs.put(file, &path, &name.unwrap_or_else(|| "file".into()))
         })
@@ -94,38 +100,26 @@ impl Blobs {
         let (from, to, attachment) = (self.clone(), other.clone(), attachment.clone());
         off_thread("cccc blob", move || {
             let Attachment { sha256, name, .. } = attachment;
-            let copied = to.put(from.open(&sha256)?, Path::new(&name), &name)?;
-            if copied.sha256 == sha256 {
-                return Ok(());
-            }
-            Err(Error::new(
-                ErrorKind::Corrupt,
-                format!("the blob {sha256} has other content than its name says"),
-            )
-            .hint("run `cccc doctor`; restore the file from a copy"))
+            to.put(from.open(&sha256)?, Path::new(&name), &name).map(drop)
         })
         .await
     }
 
-    /// Opens a blob for reading.
+    /// Opens a blob for reading. One of at most 1 MiB has been checked by then; the reader of a larger one fails
+    /// at its end with [`InvalidData`](io::ErrorKind::InvalidData) if the bytes were not those of its name, so
+    /// only what was read to the end without an error is what was stored.
     ///
     /// # Errors
-    /// `NotFound` if it was redacted or collected; `Invalid` for a malformed digest.
+    /// `NotFound` if it was redacted, collected or lost; `Corrupt` if something else is in its place; `Invalid` for
+    /// a malformed digest.
     pub fn open(&self, sha256: &str) -> Result<Box<dyn Read + Send>> {
-        check_digest(sha256)?;
+        let digest = parse_digest(sha256)?;
         let missing = || {
             Error::not_found(format!("there is no blob {sha256}"))
-                .hint("it was redacted, or not copied along")
+                .hint("it was redacted, or is lost: `cccc ledger verify` tells")
         };
         match &self.0 {
-            Store::Directory(dir) => {
-                let path = dir.join(sha256);
-                match File::open(&path) {
-                    Ok(file) => Ok(Box::new(file)),
-                    Err(e) if e.kind() == io::ErrorKind::NotFound => Err(missing()),
-                    Err(e) => Err(Error::io("read", &path, e)),
-                }
-            }
+            Store::Directory(dir) => check::open(dir, &digest)?.ok_or_else(missing),
             Store::Memory(map) => {
                 let map = map.lock().unwrap_or_else(PoisonError::into_inner);
                 let bytes = map.get(sha256).ok_or_else(missing)?;
@@ -134,28 +128,57 @@ impl Blobs {
         }
     }
 
-    /// Where a blob lies, if blobs are files.
+    /// Reads all of a blob, at most 64 MiB, and says whether it is what its name says.
+    ///
+    /// # Errors
+    /// `Invalid` for a malformed digest; `Unavailable` if the disk refuses.
+    pub async fn examine(&self, sha256: &str) -> Result<BlobState> {
+        let (blobs, digest) = (self.clone(), parse_digest(sha256)?);
+        off_thread("cccc blob", move || blobs.examine_here(&digest)).await
+    }
+
+    /// As [`examine`](Self::examine), for those who are off the executor already.
+    pub(crate) fn examine_here(&self, digest: &Digest) -> Result<BlobState> {
+        match &self.0 {
+            Store::Directory(dir) => check::examine(dir, digest),
+            Store::Memory(map) => {
+                let map = map.lock().unwrap_or_else(PoisonError::into_inner);
+                Ok(if map.contains_key(&hex(digest)) { BlobState::Sound } else { BlobState::Missing })
+            }
+        }
+    }
+
+    /// Where a blob lies, if blobs are files. What is there is not looked at: whoever gives the path to others
+    /// [examines](Self::examine) it first, or asks for [`Group::attachment_path`](crate::Group::attachment_path).
     pub fn path(&self, sha256: &str) -> Result<Option<PathBuf>> {
-        check_digest(sha256)?;
+        parse_digest(sha256)?;
         match &self.0 {
             Store::Directory(dir) => Ok(Some(dir.join(sha256))),
             Store::Memory(_) => Ok(None),
         }
     }
 
-    /// Refuses an attachment that is malformed or whose blob is not here: a message never names bytes
-    /// that are not durable. One that is here stays here long enough to be named.
-    pub(crate) fn check(&self, attachment: &Attachment) -> Result<()> {
+    /// Refuses an attachment that is malformed or whose blob is not here or not what it says: a message never names
+    /// bytes that are not durable. One that is here stays here long enough to be named.
+    pub(crate) async fn check(&self, attachment: &Attachment) -> Result<()> {
         if attachment.bytes > MAX_BLOB_BYTES {
             return Err(too_large(Path::new(&attachment.name)));
         }
-        check_digest(&attachment.sha256)?;
-        if let Store::Directory(dir) = &self.0
-            && collect::touch(dir, &attachment.sha256)?
-        {
-            return Ok(());
-        }
-        self.open(&attachment.sha256).map(drop)
+        let (blobs, digest) = (self.clone(), parse_digest(&attachment.sha256)?);
+        off_thread("cccc blob", move || {
+            let state = blobs.examine_here(&digest)?;
+            let there = match &blobs.0 {
+                Store::Directory(dir) if state == BlobState::Sound => collect::touch(dir, &hex(&digest))?,
+                _ => state == BlobState::Sound,
+            };
+            match state {
+                BlobState::Changed(why) => Err(check::changed(&digest, &why)),
+                BlobState::Sound if there => Ok(()),
+                _ => Err(Error::not_found(format!("there is no blob {}", hex(&digest)))
+                    .hint("it was redacted, or nobody has stored it here")),
+            }
+        })
+        .await
     }
 
     /// What lies here that is old enough to go.
@@ -179,7 +202,7 @@ impl Blobs {
 
     /// Removes a blob; one that is gone is fine.
     pub(crate) fn remove(&self, sha256: &str) -> Result<()> {
-        check_digest(sha256)?;
+        parse_digest(sha256)?;
         match &self.0 {
             Store::Directory(dir) => {
                 let path = dir.join(sha256);
@@ -258,6 +281,10 @@ fn copy(mut from: impl Read, source: &Path, to: &mut impl Write, target: &Path) 
             Ok(0) => break,
             Ok(n) => n,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) if e.kind() == io::ErrorKind::InvalidData => {
+                return Err(Error::new(ErrorKind::Corrupt, format!("{}: {e}", source.display()))
+                    .hint("restore the file from a copy"));
+            }
             Err(e) => return Err(Error::io("read", source, e)),
         };
         let chunk = buffer.get(..n).unwrap_or_default();
@@ -271,8 +298,7 @@ fn copy(mut from: impl Read, source: &Path, to: &mut impl Write, target: &Path) 
         hasher.update(chunk);
         to.write_all(chunk).map_err(|e| Error::io("write", target, e))?;
     }
-    let digest = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok((digest, bytes, head))
+    Ok((hex(&hasher.finalize().into()), bytes, head))
 }
 
 /// SHA-256 of a file's bytes, in lower-case hex, without keeping them.
@@ -282,7 +308,7 @@ fn copy(mut from: impl Read, source: &Path, to: &mut impl Write, target: &Path) 
 pub(crate) async fn hash_file(path: impl Into<PathBuf>) -> Result<String> {
     let path = path.into();
     off_thread("cccc hash", move || {
-        let file = File::open(&path).map_err(|e| Error::io("read", &path, e))?;
+        let file = open_source(&path)?;
         copy(file, &path, &mut io::sink(), Path::new("nowhere")).map(|(sha256, ..)| sha256)
     })
     .await
@@ -293,11 +319,24 @@ fn too_large(path: &Path) -> Error {
         .hint("send its path instead, or split it")
 }
 
-fn check_digest(sha256: &str) -> Result<()> {
-    match crate::ledger::codec::parse_hex::<32>(sha256.as_bytes()) {
-        Some(_) => Ok(()),
-        None => Err(Error::invalid(format!("{sha256:?} is not a SHA-256 digest (64 lower-case hex digits)"))),
-    }
+/// Opens what somebody names to be read: a file, wherever it is.
+fn open_source(path: &Path) -> Result<File> {
+    files::open(path, Links::Followed).map_err(|e| match e.kind() {
+        io::ErrorKind::InvalidInput => Error::invalid(format!("{}: {e}", path.display())),
+        _ => Error::io("read", path, e),
+    })
+}
+
+/// A digest from its 64 lower-case hex digits.
+pub(crate) fn parse_digest(sha256: &str) -> Result<Digest> {
+    crate::ledger::codec::parse_hex(sha256.as_bytes()).ok_or_else(|| {
+        Error::invalid(format!("{sha256:?} is not a SHA-256 digest (64 lower-case hex digits)"))
+    })
+}
+
+/// A digest as it is written.
+pub(crate) fn hex(digest: &Digest) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A file name without directories and control characters, at most 255 bytes.

@@ -78,8 +78,10 @@ pub mod concepts;
 pub mod disk;
 pub mod duration;
 mod engine;
+mod environment;
 pub mod error;
 pub mod event;
+mod files;
 mod group;
 mod home;
 pub mod id;
@@ -93,14 +95,16 @@ pub mod testing;
 mod text;
 pub mod time;
 
-pub use blobs::{Blobs, MAX_BLOB_BYTES};
+pub use blobs::{BlobState, Blobs, MAX_BLOB_BYTES};
 pub use blocking::block_on;
 pub use bundle::Exported;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use command::Command;
 pub use engine::Executed;
+pub use environment::variable;
 pub use error::{Damage, Error, ErrorKind, Result};
 pub use event::{Body, Event};
+pub use files::read_file;
 pub use group::Collected;
 pub use group::Roster;
 pub use group::{
@@ -114,6 +118,7 @@ pub use group::{
     AgentStateRequest, DEFAULT_LEASE, DEFAULT_VOTE, IntoReservationId, IntoVoteId, LabelsRequest,
     OpenVoteRequest, ReserveRequest, SetContextRequest,
 };
+pub use group::{AttachmentFault, AttachmentReport, AttachmentState};
 pub use group::{ScheduleRequest, ScheduleView};
 pub use group::{Standing, Voices};
 pub use home::{Attached, FileSystem, GroupEntry, HOME_VARIABLE, Home, HomeOptions, Imported, Scope};

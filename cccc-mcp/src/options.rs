@@ -81,14 +81,15 @@ impl Options {
     /// As the environment and the working directory of this process say.
     ///
     /// # Errors
-    /// `Invalid` if there is no home directory; `Unavailable` if there is no working directory.
+    /// `Invalid` if there is no home directory, or if a variable that names home, group or actor is no plain text;
+    /// `Unavailable` if there is no working directory.
     pub fn from_environment() -> Result<Self> {
         let directory = std::env::current_dir().map_err(|error| {
             cccc_core::Error::unavailable(format!("the working directory is not known: {error}"))
         })?;
         Ok(Self {
-            group: variable(GROUP_VARIABLE),
-            inherited_actor: variable(ACTOR_VARIABLE),
+            group: cccc_core::variable(GROUP_VARIABLE)?,
+            inherited_actor: cccc_core::variable(ACTOR_VARIABLE)?,
             runtime: variable(runtime::VARIABLE),
             channel: variable(CHANNEL_VARIABLE).is_some_and(|value| value == "1"),
             packs: variable(PACKS_VARIABLE)

@@ -13,11 +13,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use cccc_core::event::Role;
-use cccc_core::{Error, Result};
+use cccc_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
 
 /// The file in the home.
 const FILE: &str = "mcp.json";
+/// The largest such file that is read, in bytes.
+const MAX_BYTES: u64 = 1 << 20;
 /// What is packaged.
 const PACKAGED: &str = include_str!("packs.json");
 
@@ -58,12 +60,12 @@ impl Packs {
     pub(crate) fn of_home(home: &Path) -> Result<Self> {
         let mut packs = Self::packaged()?;
         let path = home.join(FILE);
-        let text = match std::fs::read_to_string(&path) {
+        let text = match cccc_core::read_file(&path, MAX_BYTES) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(packs),
-            Err(error) => return Err(Error::io("read", &path, error)),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(packs),
+            Err(error) => return Err(error),
         };
-        let overlay: Self = serde_json::from_str(&text)
+        let overlay: Self = serde_json::from_slice(&text)
             .map_err(|error| Error::invalid(format!("{} is malformed: {error}", path.display())))?;
         packs.allow.extend(overlay.allow);
         packs.on.extend(overlay.on);

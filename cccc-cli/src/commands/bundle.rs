@@ -12,7 +12,7 @@ use super::attach::only_the_user;
 use super::ledger::create_new;
 use super::schema::{Answers, one};
 use crate::context::Context;
-use crate::output::{Failure, Outcome, clean};
+use crate::output::{Failure, Outcome, Style, clean};
 use crate::progress::Progress;
 use crate::render::size;
 
@@ -35,8 +35,17 @@ pub(crate) struct GcAnswer {
 pub(super) async fn export(context: &Context, file: PathBuf) -> Outcome {
     let group = context.group_to_look().await?;
     if is_standard(&file) {
-        group.export(BufWriter::new(io::stdout())).await.map_err(Failure::of_writing)?;
-        return Ok(());
+        let exported = group.export(BufWriter::new(io::stdout())).await.map_err(Failure::of_writing)?;
+        return match exported.lost_blobs.as_slice() {
+            [] => Ok(()),
+            blobs => Err(Error::not_found(format!(
+                "what was written is whole but for {} lost attachments: {}",
+                blobs.len(),
+                blobs.join(", ")
+            ))
+            .hint("`cccc ledger verify` says of which messages")
+            .into()),
+        };
     }
     let exported = whole(&file, async |target| group.export(target).await).await?;
     let answer = ExportedAnswer { file, exported };
@@ -46,13 +55,21 @@ pub(super) async fn export(context: &Context, file: PathBuf) -> Outcome {
             0 => String::new(),
             missing => format!(" ({missing} had been redacted)"),
         };
-        format!(
+        let mut lines = vec![format!(
             "{} events and {} attachments{missing} to {}",
             exported.events,
             exported.blobs,
             file.display()
-        )
-    })
+        )];
+        lines.extend(exported.lost_blobs.iter().map(|blob| context.out.style(Style::Red, lost(blob))));
+        lines.join("\n")
+    })?;
+    if answer.exported.lost_blobs.is_empty() { Ok(()) } else { Err(Failure::Answered) }
+}
+
+/// What is said of an attachment that is not there although nobody redacted it.
+fn lost(blob: &str) -> String {
+    format!("LOST: there is no attachment {blob}; `cccc ledger verify` says of which message")
 }
 
 /// Writes a new file whole, or leaves none.
@@ -97,6 +114,9 @@ fn text(imported: &Imported) -> String {
     let Imported { group_id, events, blobs, .. } = imported;
     let mut lines =
         vec![format!("{group_id}  {}: {events} events and {blobs} attachments", clean(&imported.title))];
+    lines.extend(
+        imported.lost_blobs.iter().map(|blob| format!("attachment {blob} was lost before it was exported")),
+    );
     if let Some(was) = &imported.was {
         lines.push(format!("there is a group {was} already, so this copy of it has an id of its own"));
     }

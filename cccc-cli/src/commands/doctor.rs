@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use cccc_core::disk::{Disk, OpenMode, RealDisk};
-use cccc_core::{Error, GroupEntry, GroupId, Home, Result};
+use cccc_core::{AttachmentReport, Error, GroupEntry, GroupId, Home, Result};
 use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -16,12 +16,13 @@ use super::runtime::{self, RuntimeLine};
 use super::version::VersionAnswer;
 use crate::context::Context;
 use crate::output::{Failure, Outcome, Style, clean};
+use crate::render::attachment_faults;
 use crate::table::{Table, plain};
 
 /// Check the home, the file system under it, every group, and the agents that are installed
 ///
 /// Checks that the home is yours alone, that locks exclude and writes wake other processes where it
-/// lies, that each group can be read, and that what `cccc setup` registered with agents really starts.
+/// lies, that each group can be read with the files of its messages, and that what `cccc setup` registered with agents really starts.
 /// Exits with 1 if something is wrong. `cccc ledger verify` checks
 /// a ledger line by line.
 #[derive(Args, Debug)]
@@ -68,6 +69,8 @@ struct GroupCheck {
     segments: usize,
     /// How often an unfinished write was set aside.
     torn: usize,
+    /// What was found of its attachments; absent if the ledger cannot be read.
+    attachments: Option<AttachmentReport>,
     detail: String,
 }
 
@@ -94,10 +97,16 @@ async fn examine(context: &Context) -> Result<DoctorAnswer> {
     };
     match context.home().await {
         Ok(home) => {
-            answer.checks.push(check("home", Ok("yours alone".into())));
+            let read_only =
+                home.read_only().map(|why| format!("; to be read only, as {why}")).unwrap_or_default();
+            answer.checks.push(check("home", Ok(format!("yours alone{read_only}"))));
             answer.checks.push(check("file system", file_system(&home)));
             answer.checks.push(check("locks", in_scratch(&home, locks)));
             answer.checks.push(check("notification", in_scratch(&home, notification)));
+            match home.leftovers() {
+                Ok(left) if left.is_empty() => {}
+                result => answer.checks.push(check("left aside", result.map(|left| left_aside(&left)))),
+            }
             match home.groups().await {
                 Ok(groups) => {
                     answer.checks.push(check("registry", Ok(format!("{} groups", groups.len()))));
@@ -137,8 +146,21 @@ fn file_system(home: &Home) -> Result<String> {
     }
 }
 
+/// What processes have left that died while they made, imported or deleted a group. It does no harm.
+fn left_aside(left: &[PathBuf]) -> String {
+    let names: Vec<_> = left.iter().filter_map(|path| path.file_name()?.to_str()).collect();
+    format!(
+        "{}: half a group each, of processes that died; the next `cccc group create`, `import`, `delete` or \
+         `cccc attach` that makes one removes them",
+        names.join(", ")
+    )
+}
+
 /// Runs a check in a directory of its own within the home, which is the file system that counts.
 fn in_scratch(home: &Home, check: fn(&Path) -> Result<String>) -> Result<String> {
+    if home.read_only().is_some() {
+        return Ok("not checked, as nothing can be written there".into());
+    }
     let made = tempfile::Builder::new().prefix(".doctor-").tempdir_in(home.path());
     let dir = made.map_err(|e| Error::io("write to", home.path(), e))?;
     check(dir.path())
@@ -224,19 +246,24 @@ async fn group(home: &Home, entry: GroupEntry) -> GroupCheck {
         names.filter(|entry| entry.file_name().to_string_lossy().ends_with(ending)).count()
     };
     let (segments, torn) = (count("ledger", ".jsonl"), count("torn", ".bin"));
-    let summary = async { home.group(&entry.group_id).await?.summary().await };
-    let (ok, events, detail) = match summary.await {
-        Ok(summary) => {
+    let look = async {
+        let group = home.group(&entry.group_id).await?;
+        Ok::<_, Error>((group.summary().await?, group.check_attachments().await?))
+    };
+    let (ok, events, attachments, detail) = match look.await {
+        Ok((summary, attachments)) => {
             let gone: Vec<_> = entry.scopes.iter().filter(|path| !path.is_dir()).collect();
             let gone = match gone.as_slice() {
                 [] => String::new(),
                 paths => format!("; {} of its directories are gone", paths.len()),
             };
-            (true, summary.events, format!("{}, head {}{gone}", clean(&summary.title), summary.head))
+            let mut detail = format!("{}, head {}{gone}", clean(&summary.title), summary.head);
+            attachment_faults(&attachments).iter().for_each(|fault| detail += &format!("; {fault}"));
+            (attachments.faults.is_empty(), summary.events, Some(attachments), detail)
         }
-        Err(error) => (false, 0, error.to_string()),
+        Err(error) => (false, 0, None, error.to_string()),
     };
-    GroupCheck { group_id: entry.group_id, ok, events, segments, torn, detail }
+    GroupCheck { group_id: entry.group_id, ok, events, segments, torn, attachments, detail }
 }
 
 fn text(context: &Context, answer: &DoctorAnswer) -> String {

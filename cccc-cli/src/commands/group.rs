@@ -71,6 +71,8 @@ enum GroupCommand {
         reason: ReasonArgs,
     },
     /// Delete an archived group with everything in it, for ever
+    ///
+    /// What is left of one that has no events, as after a crash of an older version, need not be archived.
     #[command(
         after_help = "Examples:\n  cccc --group gh4c1f9k2x group archive && cccc group delete gh4c1f9k2x"
     )]
@@ -82,7 +84,8 @@ enum GroupCommand {
     /// Write the group as one file, with which `cccc group import` makes it again elsewhere
     ///
     /// The file has the ledger and the attachments that messages name, and is a tar archive. What is secret
-    /// in messages is secret in the file. Others may go on writing meanwhile.
+    /// in messages is secret in the file. Others may go on writing meanwhile. Exits with 1 and names them if
+    /// attachments are lost that nobody redacted; the file is whole but for them.
     #[command(after_help = "Examples:
   cccc group export shop.tar
   cccc group export - | zstd > shop.tar.zst")]

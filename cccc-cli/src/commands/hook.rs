@@ -52,6 +52,14 @@ pub(crate) fn cmd_hook(context: &Context, args: HookArgs) -> Outcome {
     };
     // Without a home there is nobody to speak of, and nowhere to say so.
     let Ok(home) = context.home_path() else { return Ok(()) };
+    let group = match context.check_names().and_then(|()| context.named_group()) {
+        Ok(group) => group,
+        Err(error) => {
+            let at = context.home_options().clock.now();
+            trouble::record(&home, &Trouble::of(at, event.name(), &args.runtime, &error));
+            return Ok(());
+        }
+    };
     crate::hook::run(Ask {
         event,
         form,
@@ -60,7 +68,7 @@ pub(crate) fn cmd_hook(context: &Context, args: HookArgs) -> Outcome {
         guard: args.guard,
         home,
         options: context.home_options(),
-        group: context.named_group(),
+        group,
         named: context.flagged_speaker(),
         inherited: variable(ACTOR_VARIABLE),
     });

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use cccc_core::ledger::file::RepairOptions;
 use cccc_core::ledger::{FileLedger, Verdict};
-use cccc_core::{Damage, Error, ErrorKind, Group, GroupId, Position, Principal, Result};
+use cccc_core::{AttachmentReport, Damage, Error, ErrorKind, Group, GroupId, Position, Principal, Result};
 use clap::{Args, Subcommand};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -15,7 +15,7 @@ use super::attach::only_the_user;
 use crate::context::Context;
 use crate::output::{Failure, Outcome, Style, clean};
 use crate::progress::Progress;
-use crate::render::size;
+use crate::render::{attachment_faults, size};
 
 /// Check, repair, measure, export or find the ledger of the group
 #[derive(Args, Debug)]
@@ -30,9 +30,10 @@ pub(crate) struct LedgerArgs {
 
 #[derive(Debug, Subcommand)]
 enum LedgerCommand {
-    /// Read the whole ledger and check every line
+    /// Read the whole ledger and its attachments, and check every line and every file
     ///
-    /// Exits with 1 and names file, byte and event if something is not what was written. A rewritten
+    /// Exits with 1 and names file, byte and event if something is not what was written, and attachments that are
+    /// lost or changed; what was redacted is neither. A rewritten
     /// ledger that is sound in itself shows only against a head that was kept elsewhere: --expect.
     #[command(after_help = "Examples:
   cccc ledger verify
@@ -74,9 +75,10 @@ enum LedgerCommand {
     Path,
 }
 
-/// What `cccc ledger verify` prints if all is well.
+/// What `cccc ledger verify` prints if every line is sound, with exit code 1 if an attachment is not.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct VerifyAnswer {
+    /// Whether all is well, attachments too.
     ok: bool,
     /// How many events there are.
     events: u64,
@@ -84,6 +86,7 @@ pub(crate) struct VerifyAnswer {
     head: Position,
     /// How many bytes of lines were read.
     bytes: u64,
+    attachments: AttachmentReport,
 }
 
 /// What `cccc ledger verify` prints, with exit code 1, if something is not what was written.
@@ -149,10 +152,16 @@ fn files(group: &Group) -> Result<&FileLedger> {
 async fn verify(context: &Context, expect: Option<String>) -> Outcome {
     let expect: Option<Position> = expect.map(|text| text.parse()).transpose()?;
     match check(context, expect).await {
-        Ok(answer) => context.out.answer(&answer, || {
-            let sound = context.out.style(Style::Green, "sound");
-            format!("{sound}: {} events, head {}", answer.events, answer.head)
-        }),
+        Ok(answer) => {
+            context.out.answer(&answer, || {
+                let sound = context.out.style(Style::Green, "sound");
+                let mut lines = vec![format!("{sound}: {} events, head {}", answer.events, answer.head)];
+                let faults = attachment_faults(&answer.attachments);
+                lines.extend(faults.into_iter().map(|fault| context.out.style(Style::Red, clean(&fault))));
+                lines.join("\n")
+            })?;
+            if answer.ok { Ok(()) } else { Err(Failure::Answered) }
+        }
         Err(error) => match error.damage() {
             Some(damage) => {
                 let answer = DamageAnswer { ok: false, damage: damage.clone() };
@@ -177,7 +186,8 @@ async fn check(context: &Context, expect: Option<Position>) -> Result<VerifyAnsw
     if let Some(expected) = expect {
         group.check_position(expected).await.map_err(|error| unexpected(error, expected))?;
     }
-    Ok(VerifyAnswer { ok: true, events: head.seq.0, head, bytes })
+    let attachments = group.check_attachments().await?;
+    Ok(VerifyAnswer { ok: attachments.faults.is_empty(), events: head.seq.0, head, bytes, attachments })
 }
 
 /// Another history than the one that was kept is damage, too, although every line fits the next.

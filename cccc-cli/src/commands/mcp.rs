@@ -34,10 +34,11 @@ pub(crate) struct McpArgs {
 }
 
 pub(crate) fn cmd_mcp(context: &Context, args: McpArgs) -> Outcome {
+    context.check_names()?;
     let mut options = Options::from_environment()?;
     options.home = context.home_path()?;
     options.home_options = context.home_options();
-    if let Some(group) = context.named_group() {
+    if let Some(group) = context.named_group()? {
         options.group = Some(group);
     }
     options.actor = context.flagged_speaker();

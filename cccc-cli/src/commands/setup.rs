@@ -9,7 +9,7 @@ use clap::Args;
 use schemars::schema_for;
 
 use super::schema::{Answers, lines};
-use crate::context::{Context, variable};
+use crate::context::{Context, place as variable};
 use crate::output::{Failure, Outcome, Style, clean};
 use crate::setup::catalog::{Catalog, Runtime, Scope};
 use crate::setup::detect;

@@ -1,15 +1,16 @@
 //! `cccc show`
 
 use cccc_core::event::Body;
-use cccc_core::{Event, Voices};
+use cccc_core::{AttachmentState, Event, Voices};
 use clap::Args;
 
 use crate::context::Context;
 use crate::output::{Outcome, Style, clean};
-use crate::render::{ago, asks, event_text, indented, names, size};
+use crate::render::{ago, asks, attachment_fault, event_text, indented, names, size};
 
 /// Show an event: a message with its text, files and where they lie
 ///
+/// Files are read before it is said where they lie: what is lost, redacted, or not what was sent is named instead.
 /// With --json it is printed as it is stored.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
@@ -33,10 +34,13 @@ pub(crate) async fn cmd_show(context: &Context, args: ShowArgs) -> Outcome {
         Body::ChatMessage(_) => message_text(context, &event, &group.bind("system").await?.voices().await?),
         _ => format!("{}  {}  {}", event.id, event.by, event_text(&context.out, &event)),
     };
-    for attachment in event.message().map(|message| message.attachments.as_slice()).unwrap_or_default() {
-        let place = match group.blobs().path(&attachment.sha256)? {
-            Some(path) => path.display().to_string(),
-            None => attachment.sha256.clone(),
+    let attachments = event.message().map(|message| message.attachments.as_slice()).unwrap_or_default();
+    for (attachment, state) in attachments.iter().zip(group.attachment_states(&event).await?) {
+        let place = match (state, group.blobs().path(&attachment.sha256)?) {
+            (AttachmentState::Sound, Some(path)) => path.display().to_string(),
+            (AttachmentState::Sound, None) => attachment.sha256.clone(),
+            (AttachmentState::Redacted, _) => "redacted".to_owned(),
+            (state, _) => context.out.style(Style::Red, attachment_fault(&state, &attachment.sha256)),
         };
         let name = clean(&attachment.name);
         text +=

@@ -3,7 +3,7 @@
 //! Nothing depends on it but how often something is repeated. What cannot be read is as good as not there.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -70,9 +70,7 @@ impl Memory {
 }
 
 fn read(path: &Path) -> Option<Said> {
-    let mut bytes = Vec::new();
-    fs::File::open(path).ok()?.take(MAX_BYTES).read_to_end(&mut bytes).ok()?;
-    serde_json::from_slice(&bytes).ok()
+    serde_json::from_slice(&cccc_core::read_file(path, MAX_BYTES).ok()?).ok()
 }
 
 /// Replaces a file of the home by another one, whole.

@@ -70,7 +70,7 @@ impl Event {
         EVENTS.iter().find(|(known, _)| *known == name).map(|(_, event)| *event)
     }
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         EVENTS.iter().find(|(_, event)| *event == self).map_or("", |(name, _)| *name)
     }
 
@@ -163,7 +163,8 @@ pub(crate) fn run(ask: Ask) {
 /// Whether this was to be a hook that an agent's program runs, with arguments that are none: to such a program 2 as
 /// an exit code means that the tool may not be used. It is said where a person would see it, and kept.
 pub(crate) fn is_asked_wrongly(error: &clap::Error) -> bool {
-    let is_hook = command(std::env::args().skip(1)).as_deref() == Some("hook");
+    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    let is_hook = command(words).as_deref() == Some("hook");
     if !is_hook || !error.use_stderr() || std::io::stdin().is_terminal() {
         return false;
     }

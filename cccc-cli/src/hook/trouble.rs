@@ -57,9 +57,12 @@ fn short(text: &str) -> String {
 
 /// Keeps it. Where there is no home nothing is kept, and nothing fails.
 pub(crate) fn record(home: &Path, trouble: &Trouble) {
-    if let (true, Ok(json)) = (home.is_dir(), serde_json::to_string(trouble)) {
+    let path = home.join(FILE);
+    // A pipe in its place would be waited for, for ever.
+    let is_other = fs::metadata(&path).is_ok_and(|meta| !meta.is_file());
+    if let (true, false, Ok(json)) = (home.is_dir(), is_other, serde_json::to_string(trouble)) {
         // There is nobody left to tell.
-        let _ = append(&home.join(FILE), &json);
+        let _ = append(&path, &json);
     }
 }
 
@@ -84,6 +87,9 @@ fn append(path: &PathBuf, json: &str) -> std::io::Result<()> {
 /// `Unavailable` if the disk refuses.
 pub(crate) fn read(home: &Path) -> Result<Vec<Trouble>> {
     let path = home.join(FILE);
+    if fs::metadata(&path).is_ok_and(|meta| !meta.is_file()) {
+        return Err(Error::invalid(format!("{} is not a file", path.display())).hint("move it away"));
+    }
     match lines(&path) {
         Ok(lines) => Ok(lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect()),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),

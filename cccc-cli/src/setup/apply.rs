@@ -33,6 +33,11 @@ impl Loaded {
     pub(crate) fn load(path: &Path) -> Result<Self> {
         let target = behind_links(path)?;
         let failed = |e| Error::io("read", path, e);
+        let no_file = || Error::invalid(format!("{} is no file of a configuration's size", path.display()));
+        // Not opened at all, as a pipe would be waited for.
+        if fs::metadata(&target).is_ok_and(|meta| !meta.is_file()) {
+            return Err(no_file());
+        }
         let file = match File::open(&target) {
             Ok(file) => file,
             Err(e) if e.kind() == IoKind::NotFound => return Ok(Self { target, text: None, mode: None }),
@@ -40,7 +45,7 @@ impl Loaded {
         };
         let meta = file.metadata().map_err(failed)?;
         if !meta.is_file() || meta.len() > LARGEST {
-            return Err(Error::invalid(format!("{} is no file of a configuration's size", path.display())));
+            return Err(no_file());
         }
         let mut bytes = Vec::new();
         file.take(LARGEST).read_to_end(&mut bytes).map_err(failed)?;

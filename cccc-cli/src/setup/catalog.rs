@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use cccc_core::{Error, Result};
+use cccc_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -17,6 +17,8 @@ const PACKAGED: &str = include_str!("runtimes.toml");
 
 /// The name of the file in the home.
 const OVERLAY: &str = "runtimes.toml";
+/// The largest such file that is read, in bytes.
+const MAX_OVERLAY_BYTES: u64 = 1 << 20;
 
 /// All agents that are known, by name.
 #[derive(Debug)]
@@ -140,10 +142,13 @@ impl Catalog {
     /// `Invalid` if that file is not TOML or does not describe agents; nothing is guessed then.
     pub(crate) fn load(home: &Path) -> Result<Self> {
         let path = home.join(OVERLAY);
-        match std::fs::read_to_string(&path) {
-            Ok(text) => Self::read(Some((&path, &text))),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Self::read(None),
-            Err(e) => Err(Error::io("read", &path, e)),
+        match cccc_core::read_file(&path, MAX_OVERLAY_BYTES) {
+            Ok(bytes) => match String::from_utf8(bytes) {
+                Ok(text) => Self::read(Some((&path, &text))),
+                Err(_) => Err(Error::invalid(format!("{} is not UTF-8 text", path.display()))),
+            },
+            Err(error) if error.kind() == ErrorKind::NotFound => Self::read(None),
+            Err(error) => Err(error),
         }
     }
 

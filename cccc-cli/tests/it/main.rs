@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
 
 mod bundle;
+mod careful;
 mod coord;
 mod demo;
 mod doctor;

@@ -7,15 +7,19 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use super::{Digest, private};
+use super::Digest;
 use crate::error::{Error, Result};
+use crate::files::{self, Links, Lock};
 use crate::ledger::codec::parse_hex;
 
 /// For how long a blob stays that no message names: whoever stored it may be about to send it.
 pub(super) const GRACE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// For how long the lock is waited for. It is held for the time that one file takes to be removed or renamed.
+const WAIT: Duration = Duration::from_secs(10);
 
 /// The name of the lock in a directory of blobs.
 const LOCK: &str = ".lock";
@@ -75,10 +79,9 @@ pub(super) fn remove(dir: &Path, candidates: Vec<Candidate>) -> Result<Vec<Candi
     for candidate in candidates {
         let path = dir.join(&candidate.name);
         // One lock a file, so that nobody who sends waits for all of them.
-        let lock = lock_file(dir)?;
-        lock.lock().map_err(|e| Error::io("lock", &dir.join(LOCK), e))?;
-        match fs::metadata(&path) {
-            Ok(meta) if is_old(&meta) => {}
+        let _lock = take_lock(dir, Lock::Exclusive)?;
+        match fs::symlink_metadata(&path) {
+            Ok(meta) if meta.is_file() && is_old(&meta) => {}
             _ => continue,
         }
         match fs::remove_file(&path) {
@@ -94,11 +97,13 @@ pub(super) fn remove(dir: &Path, candidates: Vec<Candidate>) -> Result<Vec<Candi
 pub(super) fn touch(dir: &Path, name: &str) -> Result<bool> {
     let path = dir.join(name);
     let failed = |e| Error::io("touch", &path, e);
-    if !path.exists() {
+    if fs::symlink_metadata(&path).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
         return Ok(false);
     }
     let _lock = lock_shared(dir)?;
-    match OpenOptions::new().write(true).open(&path) {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    match files::open_with(&path, Links::Refused, options) {
         Ok(file) => file.set_modified(now()).map(|()| true).map_err(failed),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
         Err(e) => Err(failed(e)),
@@ -107,14 +112,18 @@ pub(super) fn touch(dir: &Path, name: &str) -> Result<bool> {
 
 /// Keeps [`remove`] from removing anything, until dropped.
 pub(super) fn lock_shared(dir: &Path) -> Result<File> {
-    let lock = lock_file(dir)?;
-    lock.lock_shared().map_err(|e| Error::io("lock", &dir.join(LOCK), e))?;
-    Ok(lock)
+    take_lock(dir, Lock::Shared)
 }
 
-fn lock_file(dir: &Path) -> Result<File> {
-    let path: PathBuf = dir.join(LOCK);
-    private().create(true).truncate(false).open(&path).map_err(|e| Error::io("open", &path, e))
+fn take_lock(dir: &Path, how: Lock) -> Result<File> {
+    let path = dir.join(LOCK);
+    let lock = files::open_lock(&path).map_err(|e| Error::io("open", &path, e))?;
+    match files::lock_within(&lock, how, WAIT).map_err(|e| Error::io("lock", &path, e))? {
+        true => Ok(lock),
+        false => Err(Error::unavailable(format!("another process has held {} for {WAIT:?}", path.display()))
+            .hint("if it is stopped, let it go on or end it, then repeat")
+            .retry_after(WAIT)),
+    }
 }
 
 /// What was touched in the future was touched before the clock was set back: young.

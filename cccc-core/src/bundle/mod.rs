@@ -19,10 +19,8 @@ mod write;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::blobs::Digest;
-use crate::event::{Body, Event};
 use crate::id::{GroupId, Seq};
-use crate::ledger::{Position, codec};
+use crate::ledger::Position;
 
 pub(crate) use read::{Contents, Whole, read};
 pub(crate) use write::write;
@@ -71,19 +69,8 @@ pub struct Exported {
     pub events: u64,
     /// How many attachments.
     pub blobs: u64,
-    /// How many attachments messages name that are not there: they were redacted.
+    /// How many attachments messages name that are not there because they were redacted.
     pub missing_blobs: u64,
-}
-
-/// The attachments that an event names.
-pub(crate) fn named_by(event: &Event) -> impl Iterator<Item = Digest> {
-    let attachments = match &event.body {
-        Body::ChatMessage(message) => message.attachments.as_slice(),
-        _ => &[],
-    };
-    attachments.iter().filter_map(|attachment| codec::parse_hex(attachment.sha256.as_bytes()))
-}
-
-fn hex(digest: &Digest) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    /// Those that messages name and that are not there although nobody redacted them, by their SHA-256.
+    pub lost_blobs: Vec<String>,
 }

@@ -10,7 +10,8 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use serde::de::DeserializeOwned;
 
-use super::{BEGIN, Begin, Digest, END, End, FORMAT, MAX_NOTE_BYTES, named_by};
+use super::{BEGIN, Begin, END, End, FORMAT, MAX_NOTE_BYTES};
+use crate::blobs::{Digest, Named, hex};
 use crate::error::{Damage, Error, Result};
 use crate::event::Body;
 use crate::id::{GroupId, Seq};
@@ -40,7 +41,10 @@ pub(crate) struct Whole {
     /// The end of the ledger, under the id it has now.
     pub(crate) head: Position,
     pub(crate) blobs: u64,
+    /// How many attachments were redacted.
     pub(crate) missing_blobs: u64,
+    /// Those that were lost before.
+    pub(crate) lost_blobs: Vec<String>,
 }
 
 /// Reads a bundle to its end. `file` names it in errors.
@@ -49,7 +53,7 @@ pub(crate) fn read(from: impl Read, file: &str, into: &mut dyn Contents) -> Resu
     // Raw: extensions of the format are entries like others, which means that they are refused.
     let entries = archive.entries().map_err(|e| unreadable(file, &e))?.raw(true);
     let mut reader =
-        Reader { file, into, lines: None, named: BTreeSet::new(), last_blob: None, blobs: 0, end: None };
+        Reader { file, into, lines: None, named: Named::default(), blobs: BTreeSet::new(), end: None };
     for entry in entries {
         let mut entry = entry.map_err(|e| unreadable(file, &e))?;
         reader.entry(&mut entry)?;
@@ -62,9 +66,9 @@ struct Reader<'a> {
     into: &'a mut dyn Contents,
     /// The ledger so far; `None` before the first entry.
     lines: Option<Lines>,
-    named: BTreeSet<Digest>,
-    last_blob: Option<Digest>,
-    blobs: u64,
+    named: Named,
+    /// Those that came.
+    blobs: BTreeSet<Digest>,
     end: Option<End>,
 }
 
@@ -96,14 +100,14 @@ impl Reader<'_> {
             return Ok(());
         };
         if let Some(first) = segment(&name) {
-            if self.last_blob.is_some() || first != lines.at.seq.next() {
+            if !self.blobs.is_empty() || first != lines.at.seq.next() {
                 return stray("it is out of order");
             }
             return lines.read(entry, &place, self.into, &mut self.named);
         }
         if let Some(digest) = name.strip_prefix("blobs/").and_then(|hex| codec::parse_hex(hex.as_bytes())) {
             lines.complete(&place, self.into)?;
-            if self.last_blob.is_some_and(|last| last >= digest) {
+            if self.blobs.last().is_some_and(|last| *last >= digest) {
                 return stray("it is out of order, or there twice");
             }
             if !self.named.contains(&digest) {
@@ -112,16 +116,15 @@ impl Reader<'_> {
             if entry.header().entry_size().map_err(|e| unreadable(self.file, &e))? > crate::MAX_BLOB_BYTES {
                 return stray("it is larger than an attachment may be");
             }
-            let hex = name.strip_prefix("blobs/").unwrap_or_default();
-            if self.into.blob(hex, entry)? != hex {
+            let hex = hex(&digest);
+            if self.into.blob(&hex, entry)? != hex {
                 return Err(damaged(
                     &place,
                     lines.at.seq,
                     "the content does not have the digest that is its name",
                 ));
             }
-            self.last_blob = Some(digest);
-            self.blobs += 1;
+            self.blobs.insert(digest);
             return Ok(());
         }
         if name == END {
@@ -138,11 +141,18 @@ impl Reader<'_> {
                 .hint("it was cut short on the way: copy or export it again")
         };
         let (Some(lines), Some(end)) = (self.lines, self.end) else { return Err(cut()) };
-        if (end.events, end.blobs) != (lines.at.seq, self.blobs) {
+        let blobs = u64::try_from(self.blobs.len()).unwrap_or(u64::MAX);
+        if (end.events, end.blobs) != (lines.at.seq, blobs) {
             return Err(cut());
         }
-        let missing = u64::try_from(self.named.len()).unwrap_or(u64::MAX).saturating_sub(self.blobs);
-        Ok(Whole { begin: lines.begin, head: lines.written, blobs: self.blobs, missing_blobs: missing })
+        let (mut missing_blobs, mut lost_blobs) = (0, Vec::new());
+        for (digest, _) in self.named.iter().filter(|(digest, _)| !self.blobs.contains(*digest)) {
+            match self.named.is_redacted(digest) {
+                true => missing_blobs += 1,
+                false => lost_blobs.push(hex(digest)),
+            }
+        }
+        Ok(Whole { begin: lines.begin, head: lines.written, blobs, missing_blobs, lost_blobs })
     }
 }
 
@@ -173,7 +183,7 @@ impl Lines {
         entry: &mut impl Read,
         place: &str,
         into: &mut dyn Contents,
-        named: &mut BTreeSet<Digest>,
+        named: &mut Named,
     ) -> Result<()> {
         let mut reader = BufReader::with_capacity(256 << 10, entry);
         let (mut line, mut offset) = (Vec::new(), 0);
@@ -202,7 +212,7 @@ impl Lines {
         }
     }
 
-    fn line(&mut self, bytes: &[u8], named: &mut BTreeSet<Digest>) -> Result<(), String> {
+    fn line(&mut self, bytes: &[u8], named: &mut Named) -> Result<(), String> {
         if !bytes.ends_with(b"\n") {
             return Err("the line has no end, or is longer than a line may be".into());
         }
@@ -218,7 +228,7 @@ impl Lines {
         if (event.seq == Seq(1)) != matches!(event.body, Body::GroupCreate(_)) {
             return Err("a ledger begins with group.create, and that comes once".into());
         }
-        named.extend(named_by(&event));
+        named.note(&event);
         let following = line.envelope()?.b;
         let len = self.batch.bytes.len();
         if self.to == self.begin.group_id {

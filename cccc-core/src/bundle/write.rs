@@ -1,12 +1,9 @@
 //! Writing a bundle.
 
-use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 
-use sha2::{Digest as _, Sha256};
-
-use super::{BEGIN, Begin, Digest, END, End, Exported, FORMAT, hex, named_by};
-use crate::blobs::Blobs;
+use super::{BEGIN, Begin, END, End, Exported, FORMAT};
+use crate::blobs::{Blobs, Digest, Named, hex};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::Seq;
 use crate::ledger::{Ledger, ReadLimit};
@@ -31,7 +28,7 @@ pub(crate) async fn write(
     };
     archive.note(BEGIN, &Begin { cccc_group: FORMAT, group_id: group_id.clone(), head })?;
 
-    let mut named = BTreeSet::new();
+    let mut named = Named::default();
     let (mut piece, mut first, mut next) = (Vec::new(), Seq(1), Seq(1));
     while next <= head.seq {
         let page = ledger.read(next, ReadLimit::CHUNK).await?;
@@ -42,7 +39,7 @@ pub(crate) async fn write(
             if next > head.seq {
                 break;
             }
-            named.extend(named_by(&event?));
+            named.note(&event?);
             piece.extend_from_slice(line.bytes());
             next = next.next();
         }
@@ -51,13 +48,24 @@ pub(crate) async fn write(
             (first, piece) = (next, Vec::new());
         }
     }
-    let (mut written, mut missing) = (0, 0);
-    for digest in &named {
-        if archive.blob(blobs, digest)? { written += 1 } else { missing += 1 }
+    let (mut written, mut missing, mut lost) = (0, 0, Vec::new());
+    for (digest, _) in named.iter() {
+        match archive.blob(blobs, digest)? {
+            true => written += 1,
+            false if named.is_redacted(digest) => missing += 1,
+            false => lost.push(hex(digest)),
+        }
     }
     archive.note(END, &End { events: head.seq, blobs: written })?;
     archive.tar.into_inner().and_then(|mut to| to.flush()).map_err(|e| failed(e, "the end"))?;
-    Ok(Exported { group_id, head, events: head.seq.0, blobs: written, missing_blobs: missing })
+    Ok(Exported {
+        group_id,
+        head,
+        events: head.seq.0,
+        blobs: written,
+        missing_blobs: missing,
+        lost_blobs: lost,
+    })
 }
 
 struct Archive<W: Write> {
@@ -90,21 +98,17 @@ impl<W: Write> Archive<W> {
         let name = hex(digest);
         let mut content = Vec::new();
         match blobs.open(&name) {
-            // At most as large as an attachment may be; a larger one is not what it was.
-            Ok(blob) => blob
-                .take(crate::MAX_BLOB_BYTES + 1)
-                .read_to_end(&mut content)
-                .map_err(|e| failed(e, &name))?,
+            // Read to its end without an error, it is what was stored.
+            Ok(mut blob) => blob.read_to_end(&mut content).map_err(|e| match e.kind() {
+                io::ErrorKind::InvalidData => {
+                    Error::new(ErrorKind::Corrupt, format!("the attachment {name}: {e}"))
+                        .hint("restore the file from a copy, or redact the message that names it")
+                }
+                _ => Error::unavailable(format!("cannot read the attachment {name}: {e}")).source(e),
+            })?,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(error),
         };
-        if <[u8; 32]>::from(Sha256::digest(&content)) != *digest {
-            return Err(Error::new(
-                ErrorKind::Corrupt,
-                format!("the attachment {name} has other content than its name says"),
-            )
-            .hint("restore the file from a copy, or redact the message that names it"));
-        }
         self.entry(&format!("blobs/{name}"), content.len(), content.as_slice())?;
         Ok(true)
     }

@@ -6,8 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Group;
-use crate::blobs::{Candidate, Digest, digests_in};
-use crate::bundle::named_by;
+use crate::blobs::{Candidate, Digest, digests_in, named_by};
 use crate::error::Result;
 use crate::event::Body;
 use crate::id::Seq;

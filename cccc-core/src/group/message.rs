@@ -65,9 +65,8 @@ pub struct Sent {
     /// The other groups it is for that it has not reached yet, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub relays: Vec<RelayView>,
-    /// The chain there.
-    #[serde(skip)]
-    chain: Chain,
+    /// The chain there, which with its place is the position to watch from.
+    pub chain: Chain,
 }
 
 impl Sent {
@@ -270,11 +269,11 @@ impl<'a> SendRequest<'a> {
             // A file is not stored for a message that could not be sent anyway.
             self.group.shared.engine.query(permission::may_change).await??;
         }
+        for attachment in &self.message.attachments {
+            self.group.blobs().check(attachment).await?;
+        }
         for path in std::mem::take(&mut self.files) {
             self.message.attachments.push(self.group.blobs().put_file(path).await?);
-        }
-        for attachment in &self.message.attachments {
-            self.group.blobs().check(attachment)?;
         }
         Ok((self.message, self.durability))
     }

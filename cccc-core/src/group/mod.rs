@@ -1,6 +1,7 @@
 //! The handle that every frontend uses: a group as one principal sees it.
 
 mod admin;
+mod attachments;
 mod awaited;
 mod briefing;
 mod collect;
@@ -29,6 +30,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use admin::{ActorView, AddActorRequest, GroupSummary, RemoveActorRequest, UpdateActorRequest};
+pub use attachments::{AttachmentFault, AttachmentReport, AttachmentState};
 pub use briefing::Briefing;
 pub use collect::Collected;
 pub use context::{AgentStateRequest, SetContextRequest};

@@ -21,13 +21,15 @@ impl fmt::Display for FileSystem {
     }
 }
 
-/// Makes the directory if it is not there, and refuses one that cannot be a home.
+/// Makes the directory if it is not there, and refuses one that cannot be a home. Nothing is written to one that is.
 pub(super) fn prepare(path: &Path, allow_network: bool) -> Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(|e| Error::io("make the home", path, e))?;
+    if !path.is_dir() {
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(path).map_err(|e| Error::io("make the home", path, e))?;
+    }
     check_access(path)?;
     let file_system = of(path)?;
     if !(file_system.trusted || allow_network) {
@@ -65,6 +67,10 @@ fn check_access(path: &Path) -> Result<()> {
     if !meta.is_dir() {
         return Err(Error::invalid(format!("{} is not a directory", path.display())));
     }
+    // What a medium says of owners and permissions is often made up, and nobody can change it, or what lies there.
+    if is_mounted_read_only(path) {
+        return Ok(());
+    }
     if meta.uid() != rustix::process::geteuid().as_raw() {
         return Err(Error::refused(format!("{} belongs to another user", path.display()))
             .hint("set CCCC_HOME to a directory of your own"));
@@ -78,6 +84,27 @@ fn check_access(path: &Path) -> Result<()> {
         .hint(format!("`chmod 700 {}`", path.display())));
     }
     Ok(())
+}
+
+/// Why nothing can be written to a directory, if nothing can.
+#[cfg(unix)]
+pub(super) fn read_only(path: &Path) -> Option<String> {
+    if is_mounted_read_only(path) {
+        return Some("the file system is read-only".into());
+    }
+    let access = rustix::fs::access(path, rustix::fs::Access::WRITE_OK);
+    access.err().map(|e| format!("the directory cannot be written to: {}", std::io::Error::from(e)))
+}
+
+#[cfg(unix)]
+fn is_mounted_read_only(path: &Path) -> bool {
+    rustix::fs::statvfs(path).is_ok_and(|stat| stat.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
+}
+
+/// Why nothing can be written to a directory, if nothing can: not told on this platform.
+#[cfg(not(unix))]
+pub(super) fn read_only(_path: &Path) -> Option<String> {
+    None
 }
 
 #[cfg(not(unix))]

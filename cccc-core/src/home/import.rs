@@ -1,9 +1,6 @@
-//! Importing a group: it is made aside, and takes its name when all of it is there and has been checked.
-//!
-//! What a process that died has left aside is removed by the next import. A lock beside it tells it from what
-//! is being made just now.
+//! Importing a group: it is made [aside](super::aside), and takes its name when all of it is there and has been
+//! checked.
 
-use std::fs::{self, File, TryLockError};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,22 +8,21 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::registry::Registry;
-use super::{Home, Scope, random_group_id, random_name};
+use super::aside::{Aside, IMPORT};
+use super::registry;
+use super::{Home, Scope, random_group_id};
 use crate::blobs::Blobs;
 use crate::blocking::{block_on, off_thread};
 use crate::bundle::{self, Begin, Contents, Whole};
 use crate::command::{Command, RelayOutcome};
-use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::event::{GroupMode, GroupSetState};
-use crate::group::{Group, Shared};
+use crate::group::Group;
 use crate::id::{GroupId, Principal};
 use crate::ledger::{Appended, Batch, Durability, FileLedger, Ledger, Position};
-use crate::presence::Presence;
 
-/// What the names of groups that are being made begin with: no group's id does.
-const ASIDE: &str = ".import-";
+/// How often the directories of a group are sorted out, if others take them meanwhile.
+const TRIES: usize = 16;
 
 /// A group that was imported.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -44,8 +40,10 @@ pub struct Imported {
     pub events: u64,
     /// How many attachments came along.
     pub blobs: u64,
-    /// How many attachments messages name that did not: they had been redacted.
+    /// How many attachments messages name that did not because they had been redacted.
     pub missing_blobs: u64,
+    /// Those that messages name and that did not come although nobody had redacted them, by their SHA-256.
+    pub lost_blobs: Vec<String>,
     /// The directories that belong to it here.
     pub scopes: Vec<PathBuf>,
     /// Those that had belonged to it, and are not here or belong to another group.
@@ -75,35 +73,25 @@ impl Home {
     }
 
     async fn import(&self, from: impl Read, name: &str) -> Result<Imported> {
-        let groups = self.path().join("groups");
-        super::filesystem::make_private(&groups)?;
-        remove_abandoned(&groups)?;
-        let mut aside = Aside::new(self, &groups)?;
-        let whole = bundle::read(from, name, &mut aside)?;
-        aside.take_place(whole).await
+        let mut import = Import::new(self)?;
+        let whole = bundle::read(from, name, &mut import)?;
+        import.take_place(whole).await
     }
 }
 
 /// A group in the making. Dropped before it has taken its place, it is removed.
-struct Aside<'a> {
+struct Import<'a> {
     home: &'a Home,
-    dir: PathBuf,
-    lock_path: PathBuf,
-    /// Held as long as this lives.
-    _lock: File,
+    aside: Aside,
     ledger: Option<Arc<FileLedger>>,
     blobs: Blobs,
 }
 
-impl<'a> Aside<'a> {
-    fn new(home: &'a Home, groups: &Path) -> Result<Self> {
-        let dir = groups.join(format!("{ASIDE}{}", random_name()?));
-        let lock_path = dir.with_extension("lock");
-        let lock = File::create_new(&lock_path).map_err(|e| Error::io("make", &lock_path, e))?;
-        lock.lock().map_err(|e| Error::io("lock", &lock_path, e))?;
-        super::filesystem::make_private(&dir)?;
-        let blobs = Blobs::in_directory(dir.join("blobs"));
-        Ok(Self { home, dir, lock_path, _lock: lock, ledger: None, blobs })
+impl<'a> Import<'a> {
+    fn new(home: &'a Home) -> Result<Self> {
+        let aside = Aside::new(home.path(), IMPORT)?;
+        let blobs = Blobs::in_directory(aside.dir().join("blobs"));
+        Ok(Self { home, aside, ledger: None, blobs })
     }
 
     fn ledger(&self) -> Result<&Arc<FileLedger>> {
@@ -117,31 +105,57 @@ impl<'a> Aside<'a> {
         if ledger.head().await? != whole.head {
             return Err(Error::unavailable("what was written is not what was read").hint("try again"));
         }
-        let group = Group::from_shared(Arc::new(Shared {
-            engine: Engine::new(ledger.clone(), self.home.0.options.clock.clone()),
-            blobs: self.blobs.clone(),
-            presence: Presence::in_memory(),
-            files: Some(ledger),
-            home: None,
-        }));
+        let group = self.home.in_the_making(ledger, self.blobs.clone());
         let idle = GroupSetState { state: GroupMode::Idle, reason: "imported".into() };
         group.execute(Command::SetState(idle)).await?;
         let was = (id != whole.begin.group_id).then(|| whole.begin.group_id.clone());
         if was.is_some() {
             give_up_relays(&group).await?;
         }
-
-        let mut registry = Registry::lock(self.home.path())?;
-        let target = self.home.group_path(&id);
-        if target.exists() {
-            return Err(Error::conflict(format!("a group {id} has come meanwhile")).hint("import it again"));
+        let title = group.title().await?;
+        let mut detached = Vec::new();
+        let mut scopes = self.sort_out(&group, &mut detached).await?;
+        // Whatever still has the files open closes them by itself.
+        drop(group);
+        self.ledger = None;
+        for _ in 0..TRIES {
+            if self.register(&id, &scopes)? {
+                return Ok(Imported {
+                    group_id: id,
+                    was,
+                    title,
+                    head: whole.head,
+                    events: whole.head.seq.0,
+                    blobs: whole.blobs,
+                    missing_blobs: whole.missing_blobs,
+                    lost_blobs: whole.lost_blobs,
+                    scopes,
+                    detached,
+                });
+            }
+            // Somebody has taken a directory that was free.
+            let group = self.open(&id)?;
+            scopes = self.sort_out(&group, &mut detached).await?;
         }
+        Err(Error::unavailable("others take the directories of this group all the time")
+            .hint("import it again"))
+    }
+
+    fn open(&self, id: &GroupId) -> Result<Group> {
+        let options = self.home.options();
+        let ledger = FileLedger::open(options.disk.clone(), self.aside.dir(), id.clone(), options.ledger)?;
+        Ok(self.home.in_the_making(Arc::new(ledger), self.blobs.clone()))
+    }
+
+    /// Detaches what is not here or not free; answers with what stays.
+    async fn sort_out(&self, group: &Group, detached: &mut Vec<String>) -> Result<Vec<PathBuf>> {
         let attached = group.scopes().await?;
-        let (mut scopes, mut detached) = (Vec::new(), Vec::new());
+        let registry = self.home.registry()?;
+        let mut stay = Vec::new();
         for (scope_key, path) in attached {
             match Scope::of(Path::new(&path)) {
                 Ok(scope) if scope.key() == scope_key && registry.group_at(scope.path()).is_none() => {
-                    scopes.push(scope.path().to_owned());
+                    stay.push(scope.path().to_owned());
                 }
                 _ => {
                     group.execute(Command::DetachScope { scope_key }).await?;
@@ -149,36 +163,38 @@ impl<'a> Aside<'a> {
                 }
             }
         }
-        let title = group.title().await?;
-        // Whatever still has the files open closes them by itself.
-        drop(group);
-        self.ledger = None;
-        fs::rename(&self.dir, &target).map_err(|e| Error::io("rename to", &target, e))?;
-        super::filesystem::sync_directory(&self.home.path().join("groups"))?;
-        for scope in &scopes {
-            registry.add_scope(scope, &id);
-        }
-        registry.save()?;
-        Ok(Imported {
-            group_id: id,
-            was,
-            title,
-            head: whole.head,
-            events: whole.head.seq.0,
-            blobs: whole.blobs,
-            missing_blobs: whole.missing_blobs,
-            scopes,
-            detached,
+        Ok(stay)
+    }
+
+    /// Puts the group in its place with its directories; `false` if one of them is not free any more.
+    fn register(&self, id: &GroupId, scopes: &[PathBuf]) -> Result<bool> {
+        registry::change_here(self.home, |registry| {
+            if !scopes.iter().all(|path| registry.group_at(path).is_none()) {
+                return Ok(false);
+            }
+            let target = self.home.group_path(id);
+            self.aside.take_place(&target)?;
+            for scope in scopes {
+                registry.add_scope(scope, id);
+            }
+            if !scopes.is_empty()
+                && let Err(error) = registry.save()
+            {
+                // Where even this fails, it is a group that belongs to no directory.
+                let _ = self.aside.give_back(&target);
+                return Err(error);
+            }
+            Ok(true)
         })
     }
 }
 
-impl Contents for Aside<'_> {
+impl Contents for Import<'_> {
     fn begin(&mut self, begin: &Begin) -> Result<GroupId> {
         let taken = self.home.group_path(&begin.group_id).exists();
         let id = if taken { random_group_id()? } else { begin.group_id.clone() };
-        let options = &self.home.0.options;
-        let ledger = FileLedger::create(options.disk.clone(), &self.dir, id.clone(), options.ledger)?;
+        let options = self.home.options();
+        let ledger = FileLedger::create(options.disk.clone(), self.aside.dir(), id.clone(), options.ledger)?;
         self.ledger = Some(Arc::new(ledger));
         Ok(id)
     }
@@ -200,14 +216,6 @@ impl Contents for Aside<'_> {
     }
 }
 
-impl Drop for Aside<'_> {
-    fn drop(&mut self) {
-        // What remains of it is removed by the next import.
-        let _ = fs::remove_dir_all(&self.dir);
-        let _ = fs::remove_file(&self.lock_path);
-    }
-}
-
 /// What the original has not relayed, it will: a copy of it does not.
 async fn give_up_relays(group: &Group) -> Result<()> {
     let system = group.bind(Principal::System.to_string()).await?;
@@ -216,30 +224,6 @@ async fn give_up_relays(group: &Group) -> Result<()> {
         let outcome = RelayOutcome::Bounced(reason.into());
         let event = relay.event_id.into();
         system.execute(Command::SettleRelay { event, group: relay.group_id, outcome }).await?;
-    }
-    Ok(())
-}
-
-/// Removes what imports have left that died.
-fn remove_abandoned(groups: &Path) -> Result<()> {
-    let entries = fs::read_dir(groups).map_err(|e| Error::io("list", groups, e))?;
-    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if !(name.starts_with(ASIDE) && name.ends_with(".lock")) {
-            continue;
-        }
-        let Ok(lock) = File::open(&path) else { continue };
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => continue,
-            Err(TryLockError::Error(e)) => return Err(Error::io("lock", &path, e)),
-        }
-        let dir = path.with_extension("");
-        match fs::remove_dir_all(&dir) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io("remove", &dir, e)),
-            _ => {}
-        }
-        let _ = fs::remove_file(&path);
     }
     Ok(())
 }

@@ -2,20 +2,31 @@
 //!
 //! ```text
 //! registry.json          which directories belong to which group, and the active group
-//! registry.lock          only ever locked
+//! registry.lock          locked by whoever changes the registry; names the last that did
 //! groups/<group id>/     one group: its ledger (see docs/ledger-format.md) and its blobs
 //! presence/<group id>/   which sessions of its actors run (see the module `presence`)
-//! groups/.import-*       a group that is being imported, or was when its process died
+//! groups/.new-*          a group that is being made, or was when its process died; a lock beside it tells
+//! groups/.import-*       ... that is being imported
+//! groups/.gone-*         ... that is being deleted
 //! ```
+//!
+//! No lock of the operating system is held here across an `await`, nor waited for on an executor's thread: two
+//! tasks of one executor may do anything here at once. What takes long is done aside, off the executor, and put
+//! in place in one short step (see `aside`, and `registry` for how its lock is kept to that).
 
+mod aside;
 mod filesystem;
 mod import;
+mod making;
 mod registry;
+mod removing;
 mod scope;
+mod sharing;
 
-use std::collections::HashMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, PoisonError, Weak};
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -23,10 +34,11 @@ use serde::Serialize;
 use crate::blobs::Blobs;
 use crate::clock::{Clock, SystemClock};
 use crate::command::Command;
-use crate::disk::{Disk, RealDisk};
+use crate::disk::Disk;
 use crate::engine::Engine;
+use crate::environment::{plain_text, variable};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{GroupAttach, GroupCreate, GroupMode};
+use crate::event::GroupAttach;
 use crate::group::{Group, Shared};
 use crate::id::{GroupId, Nonce};
 use crate::ledger::FileLedger;
@@ -39,6 +51,7 @@ pub use scope::Scope;
 pub(crate) use scope::git_branch;
 
 use registry::Registry;
+use sharing::Inner;
 
 /// The environment variable that names the home.
 pub const HOME_VARIABLE: &str = "CCCC_HOME";
@@ -47,38 +60,42 @@ pub const HOME_VARIABLE: &str = "CCCC_HOME";
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct HomeOptions {
-    /// The disk under the ledgers.
+    /// The disk under the ledgers. Default: the operating system's, one for all homes of the process.
     pub disk: Arc<dyn Disk>,
-    /// The clock.
+    /// The clock. Default: the system's.
     pub clock: Arc<dyn Clock>,
     /// How the ledgers are kept.
     pub ledger: Options,
     /// Opens a home on a file system on which locks or notification are not known to work (NFS, 9p,
     /// SMB...). Only safe if all its processes run on one machine and that file system honours locks.
     pub allow_network_file_system: bool,
+    /// For how long a change waits for others that change the registry. Each holds it for a few milliseconds, so
+    /// one that takes longer is stopped. Default: 10 s.
+    pub registry_wait: Duration,
 }
 
 impl Default for HomeOptions {
     fn default() -> Self {
+        static CLOCK: LazyLock<Arc<SystemClock>> = LazyLock::new(Arc::default);
         Self {
-            disk: Arc::new(RealDisk::new()),
-            clock: Arc::new(SystemClock),
+            disk: sharing::disk(),
+            clock: CLOCK.clone(),
             ledger: Options::default(),
             allow_network_file_system: false,
+            registry_wait: Duration::from_secs(10),
         }
     }
 }
 
-/// A directory of groups. Cheap to clone; two homes in one process do not know of each other.
+/// A directory of groups. Cheap to clone.
+///
+/// Homes that a process opens on one directory, however its path is spelt, are one: they share the groups that are
+/// open, with one writer each. Only where one is opened with a disk, a clock or options of its own it is apart from
+/// the others, as if another process had opened it.
 #[derive(Clone, Debug)]
-pub struct Home(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    path: PathBuf,
-    options: HomeOptions,
-    /// What is open, so that all handles of a group in this process share one writer.
-    open: Mutex<HashMap<GroupId, Weak<Shared>>>,
+pub struct Home {
+    path: Arc<Path>,
+    shared: Arc<Inner>,
 }
 
 /// The group of a directory, found or made.
@@ -107,9 +124,9 @@ impl Home {
     /// `CCCC_HOME`, else `.cccc` in the person's own directory.
     ///
     /// # Errors
-    /// `Invalid` if neither `CCCC_HOME` nor the person's directory is known.
+    /// `Invalid` if neither `CCCC_HOME` nor the person's directory is known, or if `CCCC_HOME` is no plain text.
     pub fn default_path() -> Result<PathBuf> {
-        if let Some(path) = std::env::var_os(HOME_VARIABLE).filter(|path| !path.is_empty()) {
+        if let Some(path) = variable(HOME_VARIABLE)? {
             return Ok(path.into());
         }
         std::env::home_dir()
@@ -118,11 +135,13 @@ impl Home {
             .ok_or_else(|| Error::invalid("there is no home directory").hint(format!("set {HOME_VARIABLE}")))
     }
 
-    /// Opens a home, making it if it is not there.
+    /// Opens a home, making it if it is not there. One that cannot be written to (a backup, a disk that was
+    /// remounted, a directory without the permission) can be read; see [`read_only`](Self::read_only).
     ///
     /// # Errors
-    /// `Refused` if it belongs to another user or others may enter it; `Unsupported` on a file system on
-    /// which several processes cannot be kept apart; `Unavailable` if the disk refuses.
+    /// `Refused` if it belongs to another user or others may enter it, unless its file system is read-only;
+    /// `Unsupported` on a file system on which several processes cannot be kept apart; `Invalid` if its path is not
+    /// UTF-8 or has control characters; `Unavailable` if the disk refuses.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::open_with(path, HomeOptions::default()).await
     }
@@ -130,61 +149,41 @@ impl Home {
     /// As [`open`](Self::open), with options.
     pub async fn open_with(path: impl AsRef<Path>, options: HomeOptions) -> Result<Self> {
         let path = std::path::absolute(path.as_ref()).map_err(|e| Error::io("find", path.as_ref(), e))?;
+        plain_text(path.as_os_str(), "the path of the home")?;
         filesystem::prepare(&path, options.allow_network_file_system)?;
-        Ok(Self(Arc::new(Inner { path, options, open: Mutex::default() })))
+        let shared = sharing::share(&path, options)?;
+        Ok(Self { path: path.into(), shared })
     }
 
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.0.path
+        &self.path
+    }
+
+    fn options(&self) -> &HomeOptions {
+        &self.shared.options
     }
 
     /// Which file system it is on, and whether that keeps processes apart.
     pub fn file_system(&self) -> Result<FileSystem> {
-        filesystem::of(&self.0.path)
+        filesystem::of(&self.path)
+    }
+
+    /// Why nothing can be written to it, if nothing can. What only looks works all the same.
+    #[must_use]
+    pub fn read_only(&self) -> Option<String> {
+        filesystem::read_only(&self.path)
     }
 
     /// Where a group's files lie, whether or not it exists.
     #[must_use]
     pub fn group_path(&self, id: &GroupId) -> PathBuf {
-        self.0.path.join("groups").join(id.as_str())
+        self.path.join("groups").join(id.as_str())
     }
 
     fn presence_path(&self, id: &GroupId) -> PathBuf {
-        self.0.path.join("presence").join(id.as_str())
-    }
-
-    /// The group of a directory, made if there is none; bound to the user.
-    ///
-    /// # Errors
-    /// As for [`attach_as`](Self::attach_as).
-    pub async fn attach(&self, dir: impl AsRef<Path>) -> Result<Group> {
-        Ok(self.attach_as(dir, None).await?.group)
-    }
-
-    /// The group of a directory or of the nearest directory above that has one; if there is none, it is
-    /// made, with this title or else the directory's name. A git worktree belongs to its main repository.
-    ///
-    /// # Errors
-    /// `NotFound` if the directory is not there, `Invalid` if it is none.
-    pub async fn attach_as(&self, dir: impl AsRef<Path>, title: Option<String>) -> Result<Attached> {
-        let scope = Scope::of(dir.as_ref())?;
-        if let Some(group) = self.at_scope(&self.registry()?, &scope).await? {
-            return Ok(Attached { group, created: false });
-        }
-        let mut registry = Registry::lock(&self.0.path)?;
-        // Another process may have made it while this one waited for the lock.
-        if let Some(group) = self.at_scope(&registry, &scope).await? {
-            return Ok(Attached { group, created: false });
-        }
-        let title = title.unwrap_or_else(|| scope.title());
-        let group = self.create(GroupCreate { title, ..GroupCreate::default() }).await?;
-        let attach = GroupAttach { scope_key: scope.key(), path: scope.path_text()? };
-        group.execute(Command::AttachScope(attach)).await?;
-        registry.add_scope(scope.path(), group.id());
-        registry.save()?;
-        Ok(Attached { group: group.in_scope(scope.key()), created: true })
+        self.path.join("presence").join(id.as_str())
     }
 
     async fn at_scope(&self, registry: &Registry, scope: &Scope) -> Result<Option<Group>> {
@@ -203,45 +202,36 @@ impl Home {
         self.at_scope(&self.registry()?, &scope).await
     }
 
-    /// Makes a group that belongs to no directory yet; bound to the user.
-    pub async fn create_group(&self, title: impl Into<String>) -> Result<Group> {
-        let _lock = Registry::lock(&self.0.path)?;
-        self.create(GroupCreate { title: title.into(), ..GroupCreate::default() }).await
-    }
-
-    async fn create(&self, create: GroupCreate) -> Result<Group> {
-        let id = random_group_id()?;
-        let dir = self.group_path(&id);
-        let Inner { options, .. } = self.0.as_ref();
-        let ledger = FileLedger::create(options.disk.clone(), &dir, id.clone(), options.ledger)?;
-        let group = self.register(Arc::new(ledger), &id);
-        group.execute(Command::CreateGroup(create)).await?;
-        Ok(group)
-    }
-
     /// A group by its id; bound to the user.
     ///
     /// # Errors
     /// `NotFound`, with the groups that there are.
     pub async fn group(&self, id: &GroupId) -> Result<Group> {
-        let open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner).get(id).and_then(Weak::upgrade);
-        if let Some(shared) = open {
+        let open = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shared) = open.get(id).and_then(usable) {
             return Ok(Group::from_shared(shared));
         }
-        let options = &self.0.options;
+        drop(open);
+        let options = self.options();
         match FileLedger::open(options.disk.clone(), self.group_path(id), id.clone(), options.ledger) {
             Ok(ledger) => Ok(self.register(Arc::new(ledger), id)),
-            Err(error) if error.kind() == ErrorKind::NotFound && !self.group_path(id).exists() => {
-                let known: Vec<String> = self.group_ids()?.iter().map(ToString::to_string).collect();
-                let hint = match known.as_slice() {
-                    [] => "there are no groups yet; `cccc attach` makes one for a directory".into(),
-                    known => format!("known: {}", known.join(", ")),
-                };
-                Err(Error::not_found(format!("there is no group {id} in {}", self.0.path.display()))
-                    .hint(hint))
-            }
+            Err(error) if error.kind() == ErrorKind::NotFound => match self.group_path(id).exists() {
+                true => Err(error.hint(format!("`cccc group delete {id}` removes what is left of it"))),
+                false => Err(self.no_group(id)),
+            },
             Err(error) => Err(error),
         }
+    }
+
+    /// There is no group that is called this.
+    fn no_group(&self, name: impl fmt::Display) -> Error {
+        let known = self.group_ids().unwrap_or_default();
+        let known: Vec<&str> = known.iter().map(GroupId::as_str).collect();
+        let hint = match known.as_slice() {
+            [] => "there are no groups yet; `cccc attach` makes one for a directory".into(),
+            known => format!("known: {}", known.join(", ")),
+        };
+        Error::not_found(format!("there is no group {name} in {}", self.path.display())).hint(hint)
     }
 
     /// A group as people name it: by its id, by the beginning of its id, or by its title; bound to the user.
@@ -266,15 +256,7 @@ impl Home {
         }
         match found.as_slice() {
             [one] => self.group(one).await,
-            [] => {
-                let known: Vec<&str> = ids.iter().map(GroupId::as_str).collect();
-                let hint = match known.as_slice() {
-                    [] => "there are no groups yet; `cccc attach` makes one for a directory".into(),
-                    known => format!("known: {}", known.join(", ")),
-                };
-                Err(Error::not_found(format!("there is no group {name} in {}", self.0.path.display()))
-                    .hint(hint))
-            }
+            [] => Err(self.no_group(name)),
             several => {
                 let several: Vec<&str> = several.iter().map(GroupId::as_str).collect();
                 Err(Error::conflict(format!("{name} means several groups")).hint(several.join(", ")))
@@ -284,13 +266,13 @@ impl Home {
 
     /// Makes the group's handles share what is open. Of two that opened it at once, the first stays.
     fn register(&self, ledger: Arc<FileLedger>, id: &GroupId) -> Group {
-        let mut open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(shared) = open.get(id).and_then(Weak::upgrade) {
+        let mut open = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shared) = open.get(id).and_then(usable) {
             return Group::from_shared(shared);
         }
         open.retain(|_, shared| shared.strong_count() > 0);
         let shared = Arc::new(Shared {
-            engine: Engine::new(ledger.clone(), self.0.options.clock.clone()),
+            engine: Engine::new(ledger.clone(), self.options().clock.clone()),
             blobs: Blobs::in_directory(self.group_path(id).join("blobs")),
             presence: Presence::in_directory(self.presence_path(id)),
             files: Some(ledger),
@@ -298,6 +280,11 @@ impl Home {
         });
         open.insert(id.clone(), Arc::downgrade(&shared));
         Group::from_shared(shared)
+    }
+
+    /// Lets go of a group that is not there any more.
+    fn forget(&self, id: &GroupId) {
+        self.shared.open.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
 
     /// The groups of this home, by id.
@@ -313,7 +300,7 @@ impl Home {
     }
 
     fn group_ids(&self) -> Result<Vec<GroupId>> {
-        let dir = self.0.path.join("groups");
+        let dir = self.path.join("groups");
         let names = match std::fs::read_dir(&dir) {
             Ok(names) => names,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -334,46 +321,59 @@ impl Home {
     }
 
     /// Makes a group the active one.
-    pub async fn set_active(&self, id: &GroupId) -> Result<()> {
-        self.group(id).await?;
-        let mut registry = Registry::lock(&self.0.path)?;
-        registry.set_active(Some(id.clone()));
-        registry.save()
-    }
-
-    /// Adds a directory to a group.
     ///
     /// # Errors
-    /// `Conflict` if it belongs to another group already; `Refused` if the handle's principal may not.
+    /// `NotFound`; `Unavailable` if the disk refuses, or if another process holds the registry.
+    pub async fn set_active(&self, id: &GroupId) -> Result<()> {
+        self.group(id).await?;
+        let (home, id) = (self.clone(), id.clone());
+        registry::change(self, move |registry| {
+            if !home.group_path(&id).exists() {
+                return Err(home.no_group(&id));
+            }
+            registry.set_active(id);
+            registry.save()
+        })
+        .await
+    }
+
+    /// Adds a directory to a group. Doing so again changes nothing.
+    ///
+    /// # Errors
+    /// `Conflict` if it belongs to another group already; `Refused` if the handle's principal may not;
+    /// `Unavailable` if the disk refuses, or if another process holds the registry.
     pub async fn add_scope(&self, group: &Group, dir: impl AsRef<Path>) -> Result<PathBuf> {
         let scope = Scope::of(dir.as_ref())?;
-        let mut registry = Registry::lock(&self.0.path)?;
-        match registry.group_at(scope.path()) {
-            Some(id) if id == group.id() => return Ok(scope.path().to_owned()),
-            Some(id) => {
-                return Err(Error::conflict(format!("{} belongs to group {id}", scope.path().display()))
-                    .hint(format!("`cccc --group {id} group scope remove` first")));
-            }
-            None => {}
-        }
+        not_of_another(&self.registry()?, &scope, group.id())?;
         let attach = GroupAttach { scope_key: scope.key(), path: scope.path_text()? };
-        group.execute(Command::AttachScope(attach)).await?;
-        registry.add_scope(scope.path(), group.id());
-        registry.save()?;
+        let done = group.execute(Command::AttachScope(attach)).await?;
+        let (id, registered) = (group.id().clone(), scope.clone());
+        let added = registry::change(self, move |registry| {
+            not_of_another(registry, &registered, &id)?;
+            registry.add_scope(registered.path(), &id);
+            registry.save()
+        });
+        if let Err(error) = added.await {
+            // Another group has it by now, or nobody could write down that this one does.
+            if !done.events.is_empty() {
+                group.execute(Command::DetachScope { scope_key: scope.key() }).await?;
+            }
+            return Err(error);
+        }
         Ok(scope.path().to_owned())
     }
 
     /// Takes a directory from a group. The directory need not exist any more.
     ///
     /// # Errors
-    /// `NotFound` if it does not belong to the group.
+    /// `NotFound` if it does not belong to the group; `Refused` if the handle's principal may not; `Unavailable`
+    /// if the disk refuses, or if another process holds the registry: then it is to be done again.
     pub async fn remove_scope(&self, group: &Group, dir: impl AsRef<Path>) -> Result<PathBuf> {
         let path = Scope::of(dir.as_ref()).map_or_else(
             |_| std::path::absolute(dir.as_ref()).map_err(|e| Error::io("find", dir.as_ref(), e)),
             |scope| Ok(scope.path().to_owned()),
         )?;
-        let mut registry = Registry::lock(&self.0.path)?;
-        if registry.group_at(&path) != Some(group.id()) {
+        if self.registry()?.group_at(&path) != Some(group.id()) {
             return Err(Error::not_found(format!(
                 "{} does not belong to group {}",
                 path.display(),
@@ -381,38 +381,42 @@ impl Home {
             ))
             .hint("`cccc group show` lists its directories"));
         }
-        group.execute(Command::DetachScope { scope_key: Scope::key_of(&path) }).await?;
-        registry.remove_scope(&path);
-        registry.save()?;
+        match group.execute(Command::DetachScope { scope_key: Scope::key_of(&path) }).await {
+            // Somebody died before the registry knew of it, too.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            result => drop(result?),
+        }
+        let (id, removed) = (group.id().clone(), path.clone());
+        registry::change(self, move |registry| {
+            if registry.group_at(&removed) == Some(&id) {
+                registry.remove_scope(&removed);
+                registry.save()?;
+            }
+            Ok(())
+        })
+        .await?;
         Ok(path)
     }
 
-    /// Deletes an archived group with everything in it, for ever.
-    ///
-    /// # Errors
-    /// `Refused` unless the group is archived.
-    pub async fn delete_group(&self, id: &GroupId) -> Result<()> {
-        let group = self.group(id).await?;
-        if group.summary().await?.state != GroupMode::Archived {
-            return Err(Error::refused(format!("group {id} is not archived, so it is not deleted"))
-                .hint(format!("`cccc --group {id} group archive` first")));
-        }
-        let mut registry = Registry::lock(&self.0.path)?;
-        registry.forget(id);
-        registry.save()?;
-        for dir in [self.presence_path(id), self.group_path(id)] {
-            match std::fs::remove_dir_all(&dir) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(Error::io("remove", &dir, e));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
     fn registry(&self) -> Result<Registry> {
-        Registry::read(&self.0.path)
+        Registry::read(&self.path)
+    }
+}
+
+/// What is open of a group, unless its files were replaced or this process is a fork of the one that opened it:
+/// then whoever opens the group again gets it as it is now.
+fn usable(open: &Weak<Shared>) -> Option<Arc<Shared>> {
+    open.upgrade().filter(|shared| shared.files.as_ref().is_none_or(|files| files.is_usable()))
+}
+
+/// Refuses a directory that belongs to another group already.
+fn not_of_another(registry: &Registry, scope: &Scope, id: &GroupId) -> Result<()> {
+    match registry.group_at(scope.path()) {
+        Some(other) if other != id => {
+            Err(Error::conflict(format!("{} belongs to group {other}", scope.path().display()))
+                .hint(format!("`cccc --group {other} group scope remove` first")))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -1,25 +1,38 @@
 //! The registry: which directories belong to which group. Small, read whole, replaced whole.
+//!
+//! Whoever changes it holds a lock of the operating system, and the lock exists only within the closure that
+//! [`change`] and [`change_here`] take. A closure cannot await, so it is never held while something else is waited
+//! for, and it is never waited for on an executor's thread: [`change`] goes off it, and [`change_here`] is for
+//! those who did. What takes long, such as making a group, is done before, and put in place in there.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Home;
 use super::scope::Scope;
+use crate::blocking::off_thread;
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::{self, Links, Lock};
 use crate::id::GroupId;
 
 const VERSION: u32 = 1;
 
-/// The registry, and the lock on it where it may be changed.
+/// The largest registry that is read, in bytes.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// The longest note of who holds the lock.
+const MAX_HOLDER_BYTES: u64 = 64;
+
+/// The registry as it was read.
 #[derive(Debug)]
 pub(super) struct Registry {
     path: PathBuf,
     content: Content,
-    /// Held from reading to saving, so that of two changes none is lost.
-    _lock: Option<File>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -31,41 +44,74 @@ struct Content {
     scopes: BTreeMap<PathBuf, GroupId>,
 }
 
+/// The registry within a [`change`]: the newest, and nobody else changes it.
+#[derive(Debug)]
+pub(super) struct Locked {
+    registry: Registry,
+}
+
+/// Changes the registry off the executor. What was changed counts once it was [saved](Locked::save).
+///
+/// # Errors
+/// `Unavailable` if another process holds the lock for longer than [`registry_wait`](super::HomeOptions), or the
+/// disk refuses; whatever `work` answers.
+pub(super) async fn change<T: Send + 'static>(
+    home: &Home,
+    work: impl FnOnce(&mut Locked) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let home = home.clone();
+    off_thread("cccc registry", move || change_here(&home, work)).await
+}
+
+/// As [`change`], for those who are off the executor already.
+pub(super) fn change_here<T>(home: &Home, work: impl FnOnce(&mut Locked) -> Result<T>) -> Result<T> {
+    let path = home.path().join("registry.lock");
+    let file = take_lock(&path, home.options().registry_wait)?;
+    let result = Registry::read(home.path()).and_then(|registry| work(&mut Locked { registry }));
+    // Closing is not enough: a program that this process is just starting has the file open, too.
+    drop(file.unlock());
+    result
+}
+
+fn take_lock(path: &Path, wait: Duration) -> Result<File> {
+    let mut file = files::open_lock(path).map_err(|e| Error::io("open", path, e))?;
+    if !files::lock_within(&file, Lock::Exclusive, wait).map_err(|e| Error::io("lock", path, e))? {
+        return Err(held(path, file, wait));
+    }
+    // For whoever waits in vain; nothing depends on it.
+    let _ =
+        file.set_len(0).and_then(|()| file.write_all(format!("process {}\n", std::process::id()).as_bytes()));
+    Ok(file)
+}
+
+/// Says who holds the lock, as far as that is known.
+fn held(path: &Path, file: File, wait: Duration) -> Error {
+    let mut holder = String::new();
+    let read = file.take(MAX_HOLDER_BYTES).read_to_string(&mut holder);
+    let holder = match holder.trim() {
+        holder if read.is_ok() && !holder.is_empty() && !holder.contains(char::is_control) => holder,
+        _ => "another process",
+    };
+    Error::unavailable(format!("{holder} has held {} for more than {wait:?}", path.display()))
+        .hint("if it is stopped, let it go on or end it, then repeat")
+        .retry_after(wait)
+}
+
 impl Registry {
     /// Reads the registry of a home, for looking.
     pub(super) fn read(home: &Path) -> Result<Self> {
         let path = home.join("registry.json");
-        let content = match fs::read(&path) {
+        let content = match files::read(&path, Links::Followed, MAX_BYTES) {
             Ok(bytes) => parse(&path, &bytes)?,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 Content { v: VERSION, active: None, scopes: BTreeMap::new() }
             }
+            Err(e) if matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::FileTooLarge) => {
+                return Err(no_registry(&path, &e));
+            }
             Err(e) => return Err(Error::io("read", &path, e)),
         };
-        Ok(Self { path, content, _lock: None })
-    }
-
-    /// Waits for the lock and reads the registry, for changing.
-    pub(super) fn lock(home: &Path) -> Result<Self> {
-        let path = home.join("registry.lock");
-        let file =
-            private().create(true).truncate(false).open(&path).map_err(|e| Error::io("open", &path, e))?;
-        file.lock().map_err(|e| Error::io("lock", &path, e))?;
-        Ok(Self { _lock: Some(file), ..Self::read(home)? })
-    }
-
-    /// Replaces the file; after a crash the old or the new one is there, whole.
-    pub(super) fn save(&self) -> Result<()> {
-        let temporary = self.path.with_extension("json.tmp");
-        let text = serde_json::to_vec_pretty(&self.content)
-            .map_err(|e| Error::invalid("the registry cannot be written as JSON").source(e))?;
-        let write = || {
-            let mut file = private().create(true).truncate(true).open(&temporary)?;
-            file.write_all(&text)?;
-            file.sync_all()?;
-            fs::rename(&temporary, &self.path)
-        };
-        write().map_err(|e| Error::io("write", &self.path, e))
+        Ok(Self { path, content })
     }
 
     /// The nearest directory at or above a scope that belongs to a group.
@@ -85,28 +131,66 @@ impl Registry {
         own.map(|(path, _)| path.clone()).collect()
     }
 
-    /// Also makes the group the active one if there is none.
-    pub(super) fn add_scope(&mut self, path: &Path, id: &GroupId) {
-        self.content.scopes.insert(path.to_owned(), id.clone());
-        self.content.active.get_or_insert_with(|| id.clone());
-    }
-
-    pub(super) fn remove_scope(&mut self, path: &Path) {
-        self.content.scopes.remove(path);
-    }
-
     pub(super) fn active(&self) -> Option<&GroupId> {
         self.content.active.as_ref()
     }
 
-    pub(super) fn set_active(&mut self, id: Option<GroupId>) {
-        self.content.active = id;
+    /// The groups that it speaks of.
+    pub(super) fn group_ids(&self) -> impl Iterator<Item = &GroupId> {
+        self.content.scopes.values().chain(&self.content.active)
+    }
+}
+
+impl std::ops::Deref for Locked {
+    type Target = Registry;
+
+    fn deref(&self) -> &Registry {
+        &self.registry
+    }
+}
+
+impl Locked {
+    /// Replaces the file, durably; after a crash the old or the new one is there, whole.
+    pub(super) fn save(&self) -> Result<()> {
+        let Registry { path, content } = &self.registry;
+        let temporary = path.with_extension("json.tmp");
+        let text = serde_json::to_vec_pretty(content)
+            .map_err(|e| Error::invalid("the registry cannot be written as JSON").source(e))?;
+        let write = || {
+            // What a process that died has left there, or somebody has put there, is not written to.
+            match fs::remove_file(&temporary) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                _ => {}
+            }
+            let mut file = private().create_new(true).open(&temporary)?;
+            file.write_all(&text)?;
+            file.sync_all()?;
+            fs::rename(&temporary, path)
+        };
+        write().map_err(|e| Error::io("write", path, e))?;
+        super::filesystem::sync_directory(path.parent().unwrap_or(path))
+    }
+
+    /// Also makes the group the active one if there is none.
+    pub(super) fn add_scope(&mut self, path: &Path, id: &GroupId) {
+        let content = &mut self.registry.content;
+        content.scopes.insert(path.to_owned(), id.clone());
+        content.active.get_or_insert_with(|| id.clone());
+    }
+
+    pub(super) fn remove_scope(&mut self, path: &Path) {
+        self.registry.content.scopes.remove(path);
+    }
+
+    pub(super) fn set_active(&mut self, id: GroupId) {
+        self.registry.content.active = Some(id);
     }
 
     /// Drops everything about a group.
     pub(super) fn forget(&mut self, id: &GroupId) {
-        self.content.scopes.retain(|_, owner| owner != id);
-        self.content.active.take_if(|active| active == id);
+        let content = &mut self.registry.content;
+        content.scopes.retain(|_, owner| owner != id);
+        content.active.take_if(|active| active == id);
     }
 }
 
@@ -119,13 +203,15 @@ fn private() -> OpenOptions {
 }
 
 fn parse(path: &Path, bytes: &[u8]) -> Result<Content> {
-    let content: Content = serde_json::from_slice(bytes).map_err(|error| {
-        Error::new(ErrorKind::Corrupt, format!("{} is not a registry: {error}", path.display()))
-            .hint("move it away and attach the directories again; the groups themselves are not touched")
-    })?;
+    let content: Content = serde_json::from_slice(bytes).map_err(|error| no_registry(path, &error))?;
     if content.v > VERSION {
         return Err(Error::unsupported(format!("{} was written by a newer version", path.display()))
             .hint("upgrade cccc"));
     }
     Ok(content)
+}
+
+fn no_registry(path: &Path, why: &dyn std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Corrupt, format!("{} is not a registry: {why}", path.display()))
+        .hint("move it away and attach the directories again; the groups themselves are not touched")
 }

@@ -4,6 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::files::{self, Links};
+
+/// The largest file of git's that is read: each is a line.
+const MAX_GIT_BYTES: u64 = 64 << 10;
 
 /// A directory that exists, in its one spelling; for a git worktree, its main repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,12 +65,17 @@ impl Scope {
     }
 }
 
+/// A small file of git's, if it is one.
+fn text(path: &Path) -> Option<String> {
+    String::from_utf8(files::read(path, Links::Followed, MAX_GIT_BYTES).ok()?).ok()
+}
+
 /// The main repository of a linked git worktree: its `.git` is a file that names
 /// `<main>/.git/worktrees/<name>`, in which `commondir` leads to `<main>/.git`.
 fn main_repository(dir: &Path) -> Option<PathBuf> {
-    let text = fs::read_to_string(dir.join(".git")).ok()?;
-    let git_dir = dir.join(text.trim().strip_prefix("gitdir:")?.trim());
-    let common = fs::read_to_string(git_dir.join("commondir")).ok()?;
+    let pointer = text(&dir.join(".git"))?;
+    let git_dir = dir.join(pointer.trim().strip_prefix("gitdir:")?.trim());
+    let common = text(&git_dir.join("commondir"))?;
     let common = fs::canonicalize(git_dir.join(common.trim())).ok()?;
     (common.file_name()? == ".git").then(|| common.parent().map(Path::to_owned))?
 }
@@ -76,12 +85,12 @@ pub(crate) fn git_branch(dir: &Path) -> Option<String> {
     let dir = fs::canonicalize(dir).ok()?;
     let git_dir = dir.ancestors().find_map(|dir| {
         let git = dir.join(".git");
-        match fs::read_to_string(&git) {
-            Ok(text) => Some(dir.join(text.trim().strip_prefix("gitdir:")?.trim())),
-            Err(_) => git.is_dir().then_some(git),
+        match text(&git) {
+            Some(text) => Some(dir.join(text.trim().strip_prefix("gitdir:")?.trim())),
+            None => git.is_dir().then_some(git),
         }
     })?;
-    let head = fs::read_to_string(git_dir.join("HEAD")).ok()?;
+    let head = text(&git_dir.join("HEAD"))?;
     head.trim().strip_prefix("ref: refs/heads/").map(str::to_owned)
 }
 

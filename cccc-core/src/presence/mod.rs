@@ -26,11 +26,15 @@ use serde::{Deserialize, Serialize};
 pub use process::Process;
 
 use crate::error::{Error, Result};
+use crate::files::{self, Links};
 use crate::id::{GroupId, Principal};
 use crate::rule::presence::{Condition, Facts};
 
 /// How often a lock is tried that others may be looking at just now.
 const LOCK_TRIES: usize = 1_000;
+
+/// The largest record that is read, in bytes.
+const MAX_RECORD_BYTES: u64 = 64 << 10;
 
 /// Whose session a lock is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -288,7 +292,7 @@ fn names(dir: &Path) -> Result<Vec<PathBuf>> {
 fn each_record(dir: &Path, mut take: impl FnMut(&Path, Record) -> Result<()>) -> Result<()> {
     for principal in names(dir)? {
         for path in names(&principal)?.iter().filter(|path| path.extension().is_some_and(|e| e == "json")) {
-            match fs::read(path) {
+            match files::read(path, Links::Refused, MAX_RECORD_BYTES) {
                 Ok(bytes) => {
                     if let Ok(record) = serde_json::from_slice(&bytes) {
                         take(path, record)?;
@@ -296,6 +300,8 @@ fn each_record(dir: &Path, mut take: impl FnMut(&Path, Record) -> Result<()>) ->
                 }
                 // It ended between listing and reading.
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                // It is no record.
+                Err(e) if matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::FileTooLarge) => {}
                 Err(e) => return Err(Error::io("read", path, e)),
             }
         }
@@ -305,7 +311,7 @@ fn each_record(dir: &Path, mut take: impl FnMut(&Path, Record) -> Result<()>) ->
 
 /// Whether a session runs, as far as its lock tells: `None` if nobody holds it.
 fn lock_condition(lock: &Path) -> Option<Condition> {
-    let file = File::open(lock).ok()?;
+    let file = files::open(lock, Links::Refused).ok()?;
     for _ in 0..LOCK_TRIES {
         // Shared, so that two who look do not take each other for the session.
         match file.try_lock_shared() {
@@ -410,6 +416,12 @@ mod tests {
         let _held = presence.hold(record("s", None)).unwrap();
         fs::write(dir.path().join("stray"), "x").unwrap();
         fs::write(dir.path().join("alice/broken.json"), "{").unwrap();
+        fs::create_dir(dir.path().join("alice/directory.json")).unwrap();
+        #[cfg(unix)]
+        for pipe in ["pipe.json", "pipe.lock"] {
+            let (path, mode) = (dir.path().join("alice").join(pipe), rustix::fs::Mode::RUSR);
+            rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).unwrap();
+        }
         assert_eq!(presence.look().unwrap().len(), 1);
     }
 

@@ -222,7 +222,7 @@ fn an_export_is_whole_while_others_write() {
         std::thread::scope(|threads| {
             let writer = threads.spawn(|| {
                 block_on(async {
-                    let group = Home::open(&path).await.unwrap().group(&id).await.unwrap();
+                    let group = crate::home::open_apart(&path).await.unwrap().group(&id).await.unwrap();
                     for _ in 0..300 {
                         let file = group.blobs().put_bytes("f", vec![7; 100]).await.unwrap();
                         group.send("x").to("alice").attachment(file).await.unwrap();

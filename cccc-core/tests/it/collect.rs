@@ -119,7 +119,7 @@ fn what_somebody_is_about_to_send_stays_or_is_refused() {
             // Another process, as far as this one can tell.
             let collector = threads.spawn(|| {
                 block_on(async {
-                    let user = Home::open(&path).await.unwrap().group(&id).await.unwrap();
+                    let user = crate::home::open_apart(&path).await.unwrap().group(&id).await.unwrap();
                     let mut removed = 0;
                     while !done.load(Ordering::SeqCst) {
                         removed += user.collect_blobs().await.unwrap().removed.len();

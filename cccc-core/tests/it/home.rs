@@ -2,9 +2,18 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
+use cccc_core::disk::RealDisk;
 use cccc_core::event::GroupMode;
-use cccc_core::{ErrorKind, GroupId, Home, block_on};
+use cccc_core::{ErrorKind, GroupId, Home, HomeOptions, block_on};
+
+/// A home that shares nothing with others in this process, as another process would open it.
+pub(crate) async fn open_apart(path: impl AsRef<Path>) -> cccc_core::Result<Home> {
+    let mut options = HomeOptions::default();
+    options.disk = Arc::new(RealDisk::new());
+    Home::open_with(path, options).await
+}
 
 #[test]
 fn a_directory_has_one_group_however_it_is_named() {
@@ -23,7 +32,7 @@ fn a_directory_has_one_group_however_it_is_named() {
         assert_eq!(home.attach(project.join("none")).await.unwrap_err().kind(), ErrorKind::NotFound);
 
         // Another process of the same home finds the same.
-        let other = Home::open(dir.path().join("home")).await.unwrap();
+        let other = open_apart(dir.path().join("home")).await.unwrap();
         assert_eq!(other.attach(&project).await.unwrap().id(), first.group.id());
         assert_eq!(other.active().await.unwrap().unwrap().id(), first.group.id());
     });
@@ -63,6 +72,117 @@ fn only_an_archived_group_is_deleted() {
         assert_eq!(home.group(&id).await.unwrap_err().kind(), ErrorKind::NotFound);
         assert!(home.groups().await.unwrap().is_empty());
         assert!(home.active().await.unwrap().is_none());
+    });
+}
+
+#[test]
+fn what_is_left_of_a_group_is_deleted_without_ado() {
+    let dir = tempfile::tempdir().unwrap();
+    block_on(async {
+        let home = Home::open(dir.path().join("home")).await.unwrap();
+        let id = |name: &str| GroupId::new(name).unwrap();
+        // As older versions left it when they died: no ledger, one without a segment, one without an event.
+        fs::create_dir_all(home.group_path(&id("gbare"))).unwrap();
+        fs::create_dir_all(home.group_path(&id("ghalf")).join("ledger")).unwrap();
+        let options = cccc_core::ledger::file::Options::default();
+        let path = home.group_path(&id("gempty"));
+        cccc_core::ledger::FileLedger::create(Arc::new(RealDisk::new()), path, id("gempty"), options)
+            .unwrap();
+        for name in ["gbare", "ghalf", "gempty"] {
+            assert!(home.groups().await.unwrap().iter().any(|group| group.group_id.as_str() == name));
+            if name != "gempty" {
+                let error = home.group(&id(name)).await.unwrap_err();
+                assert!(error.to_string().contains("cccc group delete"), "{error}");
+            }
+            home.delete_group(&id(name)).await.unwrap();
+            assert_eq!(home.delete_group(&id(name)).await.unwrap_err().kind(), ErrorKind::NotFound);
+        }
+        // One that has events is not, whatever else it lacks.
+        let group = home.create_group("kept").await.unwrap();
+        assert_eq!(home.delete_group(group.id()).await.unwrap_err().kind(), ErrorKind::Refused);
+        assert_eq!(home.groups().await.unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn what_died_in_the_middle_is_swept_and_named_until_then() {
+    let dir = tempfile::tempdir().unwrap();
+    block_on(async {
+        let home = Home::open(dir.path().join("home")).await.unwrap();
+        let kept = home.create_group("kept").await.unwrap();
+        let groups = home.path().join("groups");
+        for left in [".new-x", ".import-x", ".gone-x"] {
+            fs::create_dir_all(groups.join(left).join("ledger")).unwrap();
+            fs::write(groups.join(format!("{left}.lock")), "").unwrap();
+        }
+        assert_eq!(home.leftovers().unwrap().len(), 3);
+        assert_eq!(home.groups().await.unwrap().len(), 1, "nobody sees them");
+        let made = home.create_group("made").await.unwrap();
+        assert!(home.leftovers().unwrap().is_empty());
+        assert_eq!(fs::read_dir(&groups).unwrap().count(), 2);
+        // A registry that names a group which is gone does not keep its directory from having one.
+        let project = dir.path().join("project");
+        fs::create_dir(&project).unwrap();
+        home.add_scope(&made, &project).await.unwrap();
+        fs::remove_dir_all(home.group_path(made.id())).unwrap();
+        drop(made);
+        assert_eq!(home.find(&project).await.unwrap_err().kind(), ErrorKind::NotFound);
+        assert!(home.attach_as(&project, None).await.unwrap().created);
+        assert_eq!(home.find(&project).await.unwrap().unwrap().summary().await.unwrap().title, "project");
+        drop(kept);
+    });
+}
+
+#[test]
+fn a_group_whose_files_were_replaced_is_opened_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    block_on(async {
+        let home = Home::open(dir.path().join("home")).await.unwrap();
+        let group = home.create_group("g").await.unwrap();
+        let path = home.group_path(group.id());
+        fs::rename(&path, dir.path().join("away")).unwrap();
+        assert_eq!(home.group(group.id()).await.unwrap_err().kind(), ErrorKind::NotFound);
+        copy(&dir.path().join("away"), &path);
+        assert!(group.summary().await.is_err(), "the old handle says so");
+        assert_eq!(home.group(group.id()).await.unwrap().summary().await.unwrap().title, "g");
+    });
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let (path, name) = (entry.as_ref().unwrap().path(), entry.unwrap().file_name());
+        match path.is_dir() {
+            true => copy(&path, &to.join(name)),
+            false => drop(fs::copy(&path, to.join(name)).unwrap()),
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_in_the_place_of_one_holds_nobody_up() {
+    use rustix::fs::{CWD, Mode, mkfifoat};
+
+    let dir = tempfile::tempdir().unwrap();
+    block_on(async {
+        let home = Home::open(dir.path().join("home")).await.unwrap();
+        mkfifoat(CWD, home.path().join("registry.json"), Mode::RUSR | Mode::WUSR).unwrap();
+        let error = home.groups().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert!(error.to_string().contains("a pipe"), "{error}");
+        assert_eq!(home.attach(dir.path()).await.unwrap_err().kind(), ErrorKind::Corrupt);
+        fs::remove_file(home.path().join("registry.json")).unwrap();
+        fs::remove_file(home.path().join("registry.lock")).ok();
+        mkfifoat(CWD, home.path().join("registry.lock"), Mode::RUSR | Mode::WUSR).unwrap();
+        let error = home.attach(dir.path()).await.unwrap_err();
+        assert!(error.to_string().contains("registry.lock"), "{error}");
+        fs::remove_file(home.path().join("registry.lock")).unwrap();
+        // What a project has in the place of git's files is no reason to wait, either.
+        let project = dir.path().join("project");
+        fs::create_dir(&project).unwrap();
+        mkfifoat(CWD, project.join(".git"), Mode::RUSR | Mode::WUSR).unwrap();
+        assert!(home.attach_as(&project, None).await.unwrap().created);
     });
 }
 
@@ -154,7 +274,7 @@ fn derived_files_may_lie_without_anyone_being_told_wrong() {
             if let Some(garbage) = garbage {
                 assert!(spoil_derived(&home.group_path(&id), &garbage) >= 2);
             }
-            let home = Home::open(dir.path().join("home")).await.unwrap();
+            let home = open_apart(dir.path().join("home")).await.unwrap();
             let user = home.group(&id).await.unwrap();
             let again = user.send(format!("399 {text}")).to("alice").client_id("k399").await.unwrap();
             assert_eq!(Some(again.event_id), last.as_ref().map(|sent| sent.event_id));

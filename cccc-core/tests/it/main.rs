@@ -6,6 +6,8 @@
     reason = "tests stop where they fail"
 )]
 
+mod attach;
+mod attachments;
 mod bundle;
 mod collect;
 mod conformance;
@@ -18,6 +20,7 @@ mod home;
 mod life;
 mod model;
 mod processes;
+mod read_only;
 mod readme;
 mod relay;
 mod scenario;

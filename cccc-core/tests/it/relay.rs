@@ -602,7 +602,7 @@ fn senders_that_are_killed_leave_nothing_lost_and_nothing_doubled() {
             here.execute(cccc_core::Command::Send(send)).await.unwrap();
             assert!(!here.relays().await.unwrap().is_empty());
             // Two that tidy up at once.
-            let other = Home::open(&path).await.unwrap().group(here.id()).await.unwrap();
+            let other = crate::home::open_apart(&path).await.unwrap().group(here.id()).await.unwrap();
             std::thread::scope(|threads| {
                 for group in [&here, &other] {
                     threads.spawn(|| block_on(group.retry_relays(None)).unwrap());

@@ -25,6 +25,7 @@ impl Place {
     async fn home(&self) -> Home {
         let mut options = HomeOptions::default();
         options.clock = self.clock.clone();
+        options.disk = Arc::new(cccc_core::disk::RealDisk::new());
         Home::open_with(self.dir.path().join("home"), options).await.unwrap()
     }
 }

@@ -59,7 +59,7 @@ impl Tool for File {
         let event = group.event(args.seq.reference()?).await?;
         let files = event.message().map(|message| message.attachments.as_slice()).unwrap_or_default();
         let file = chosen(files, args.name.as_deref(), event.seq.0)?;
-        let path = group.blobs().path(&file.sha256)?;
+        let path = group.attachment_path(&event, file).await?;
         let (bytes, more) = excerpt(group.blobs().open(&file.sha256)?, args.text_from)
             .map_err(|error| Error::unavailable(format!("cannot read {}: {error}", file.name)))?;
         let (text, next) = match part(&bytes) {

@@ -51,7 +51,7 @@ use crate::index::TailIndex;
 const TORN_PAGE_READS: usize = 64;
 
 /// How a [`FileLedger`] behaves.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Options {
     /// A segment that has so many bytes is followed by a new one. Default: 64 MiB; at most 1 GiB.
@@ -199,6 +199,12 @@ impl FileLedger {
             options,
         };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Whether this handle still works: its files are where they were, and this is the process that opened it.
+    pub(crate) fn is_usable(&self) -> bool {
+        let Shared { disk, head, layout, .. } = &*self.shared;
+        self.shared.check_process().is_ok() && head.check(&**disk, &layout.head).is_ok()
     }
 
     /// The directory.

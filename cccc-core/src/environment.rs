@@ -1,0 +1,47 @@
+//! What the environment says of where and as whom to work. What is set there and cannot be understood is an error
+//! and never as good as not set: an agent whose name is garbled would act as the user.
+
+use std::ffi::OsStr;
+
+use crate::error::{Error, Result};
+
+/// A variable of the environment that names something; an empty one is as good as not set.
+///
+/// # Errors
+/// `Invalid` if it is no text or has control characters.
+pub fn variable(name: &str) -> Result<Option<String>> {
+    match std::env::var_os(name) {
+        Some(value) if !value.is_empty() => plain_text(&value, &format!("the variable {name}")).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// What names something, as text; `what` it is stands in the error.
+pub(crate) fn plain_text(value: &OsStr, what: &str) -> Result<String> {
+    match value.to_str() {
+        Some(text) if !text.contains(char::is_control) => Ok(text.to_owned()),
+        text => {
+            let why = if text.is_none() { "is not UTF-8" } else { "has control characters" };
+            Err(Error::invalid(format!("{what} {why}: {value:?}")).hint("correct it, or take it away"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+
+    #[test]
+    fn only_text_without_control_characters_names_something() {
+        assert_eq!(plain_text(OsStr::new("grün 1"), "x").unwrap(), "grün 1");
+        let mut wrong = vec![std::ffi::OsString::from("a\nb"), "\u{1b}[31m".into()];
+        #[cfg(unix)]
+        wrong.push(std::os::unix::ffi::OsStringExt::from_vec(vec![b'a', 0xff]));
+        for value in wrong {
+            let error = plain_text(&value, "the variable X").unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Invalid);
+            assert!(!error.to_string().contains(char::is_control), "{error}");
+        }
+    }
+}

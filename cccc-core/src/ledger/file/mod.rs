@@ -38,6 +38,7 @@ use self::lines::read_range;
 use self::locked::{Locked, Writer, missing, replaced};
 use self::page::{Mark, PAGE_BYTES, Role, State};
 use self::read::Reader;
+use self::redaction::Overwriting;
 pub use self::repair::{RepairOptions, RepairReport, Stats};
 use self::runs::Indexes;
 use self::turn::FileTurn;
@@ -198,7 +199,9 @@ impl FileLedger {
             group_id,
             options,
         };
-        Ok(Self { shared: Arc::new(shared) })
+        let shared = Arc::new(shared);
+        shared.finish_abandoned();
+        Ok(Self { shared })
     }
 
     /// The directory.
@@ -330,9 +333,9 @@ impl Shared {
                 Err(error) if error.kind() == ErrorKind::Corrupt => {}
                 _ => break,
             }
-            // Whoever is redacting holds the lock, so taking it also waits for that.
+            // Whoever is redacting holds a lock, so taking it also waits for that.
             if self.disk.stat(&self.layout.redacting).is_ok() {
-                Locked::take(self).await?.finish_redaction()?;
+                Overwriting::take(self)?.finish()?;
             }
             result = read();
         }
@@ -410,7 +413,7 @@ impl Ledger for FileLedger {
     }
 
     async fn redact(&self, seq: Seq, data_hash: [u8; 32]) -> Result<()> {
-        Locked::take(&self.shared).await?.redact(seq, data_hash)
+        self.shared.redact(seq, data_hash).await
     }
 
     async fn verify(&self) -> Result<Verdict> {

@@ -12,6 +12,7 @@ use super::layout::shown;
 use super::lines::{LineReader, follow, read_range};
 use super::locked::{Locked, Pages, missing};
 use super::page::{FENCED, Mark, Role, State};
+use super::redaction::Overwriting;
 use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::error::{Damage, Error, Result};
 use crate::id::Seq;
@@ -47,7 +48,9 @@ impl Locked {
     /// # Errors
     /// `Corrupt` if durable events are damaged; `Unavailable` if the disk does not do its part.
     pub(super) fn recover(&mut self, since: Option<Mark>) -> Result<Pages> {
-        self.finish_redaction()?;
+        // Kept to the end: what is written again below must not be redacted in between.
+        let overwriting = Overwriting::take(&self.shared)?;
+        overwriting.finish()?;
         let boot = self.shared.disk.boot_id();
         let (head, tip) = (self.page(Role::Head)?, self.page(Role::Tip)?);
         let epoch = self.next_epoch(&[head, tip]);
@@ -83,6 +86,7 @@ impl Locked {
         self.write_page(Role::Tip, &state)?;
         self.write_page(Role::Head, &state)?;
         *self.shared.failed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        drop(overwriting);
         Ok(Pages { head: state, tip: state })
     }
 

@@ -59,6 +59,16 @@ impl Layout {
         self.ledger.join(format!("{first:020}.idx.tmp"))
     }
 
+    /// Where a segment is written anew before it takes its name.
+    pub(super) fn segment_draft(&self, first: u64) -> PathBuf {
+        self.ledger.join(format!("{first:020}.new"))
+    }
+
+    /// Where a head page is written that takes the place of another file.
+    pub(super) fn head_draft(&self) -> PathBuf {
+        self.dir.join("head.new")
+    }
+
     /// A checkpoint: `a` or `b`.
     pub(super) fn checkpoint(&self, schema: u32, generation: char) -> PathBuf {
         self.dir.join(format!("checkpoint.{schema}.{generation}"))

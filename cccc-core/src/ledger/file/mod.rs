@@ -12,13 +12,16 @@ mod checkpoint;
 mod layout;
 mod lines;
 mod locked;
+mod mend;
 mod page;
 mod read;
 mod recovery;
 mod redaction;
 mod repair;
 mod runs;
+mod salvage;
 mod segment;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod turn;
@@ -39,7 +42,7 @@ use self::locked::{Locked, Writer, missing, replaced};
 use self::page::{Mark, PAGE_BYTES, Role, State};
 use self::read::Reader;
 use self::redaction::Overwriting;
-pub use self::repair::{RepairOptions, RepairReport, Stats};
+pub use self::repair::{Broken, Cut, RepairOptions, RepairReport, Stats};
 use self::runs::Indexes;
 use self::turn::FileTurn;
 use super::{Checkpoint, Found, Ledger, Lookup, Page, Position, ReadLimit, Turn, Verdict};
@@ -321,7 +324,7 @@ impl Shared {
                 self.check_process()?;
                 Ok(head.mark)
             }
-            _ => self.fresh_head().await,
+            _ => self.head_to_read().await,
         }
     }
 
@@ -369,7 +372,7 @@ impl Ledger for FileLedger {
     }
 
     async fn head(&self) -> Result<Position> {
-        Ok(self.shared.fresh_head().await?.at)
+        Ok(self.shared.head_to_read().await?.at)
     }
 
     async fn read(&self, from: Seq, limit: ReadLimit) -> Result<Page> {

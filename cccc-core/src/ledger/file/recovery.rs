@@ -260,6 +260,23 @@ impl Locked {
     }
 }
 
+impl Shared {
+    /// A new file for bytes that are set aside and begin where event `seq` should stand.
+    pub(super) fn torn_file(&self, seq: Seq) -> Result<(Box<dyn DiskFile>, PathBuf)> {
+        let (disk, layout) = (&*self.disk, &self.layout);
+        disk.create_dir(&layout.torn).map_err(|e| Error::io("make", &layout.torn, e))?;
+        let mut time = disk.monotonic().as_nanos();
+        loop {
+            let target = layout.torn_file(seq, time);
+            match disk.open(&target, OpenMode::CreateNew) {
+                Ok(copy) => return Ok((copy, target)),
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => time += 1,
+                Err(e) => return Err(Error::io("make", &target, e)),
+            }
+        }
+    }
+}
+
 fn set_aside(
     shared: &Shared,
     file: &dyn DiskFile,
@@ -269,16 +286,7 @@ fn set_aside(
 ) -> Result<PathBuf> {
     let disk: &dyn Disk = &*shared.disk;
     let layout = &shared.layout;
-    disk.create_dir(&layout.torn).map_err(|e| Error::io("make", &layout.torn, e))?;
-    let mut time = disk.monotonic().as_nanos();
-    let (copy, target) = loop {
-        let target = layout.torn_file(seq, time);
-        match disk.open(&target, OpenMode::CreateNew) {
-            Ok(copy) => break (copy, target),
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => time += 1,
-            Err(e) => return Err(Error::io("make", &target, e)),
-        }
-    };
+    let (copy, target) = shared.torn_file(seq)?;
     let mut at = from;
     loop {
         let bytes = read_range(file, at, 1 << 20).map_err(|e| Error::io("read", path, e))?;
@@ -320,6 +328,13 @@ impl Suspect {
         let (Ok(chain), Ok(envelope)) = (raw.chain(), raw.envelope()) else { return nothing };
         Self { at: Some(Position { seq: envelope.seq, chain }), ends: envelope.b == 0 }
     }
+}
+
+/// Whether what follows the bad line at byte `at` says that event `bad` was durable.
+pub(super) fn is_acknowledged(file: &dyn DiskFile, at: u64, len: u64, bad: Seq) -> std::io::Result<bool> {
+    let mut lines = LineReader::new(file, at, len);
+    let Some(suspect) = lines.next_line()?.map(Suspect::of) else { return Ok(false) };
+    acknowledged(&mut lines, suspect, bad)
 }
 
 /// Whether a later, locally valid batch says that event `bad` was durable when it was written: its first

@@ -145,6 +145,18 @@ impl Overwriting {
         Ok(Self { shared: shared.clone(), lock })
     }
 
+    /// Removes what a repair that died has left of a segment it was writing anew.
+    pub(super) fn remove_drafts(&self) -> Result<()> {
+        let (disk, dir) = (&*self.shared.disk, &self.shared.layout.ledger);
+        for name in disk.list(dir).map_err(|e| Error::io("list", dir, e))? {
+            if name.ends_with(".new") {
+                let path = dir.join(name);
+                disk.remove(&path).map_err(|e| Error::io("remove", &path, e))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Replaces the data of a durable event; `false` if it cannot be told now what is durable.
     fn redact(&self, seq: Seq, hash: [u8; 32]) -> Result<bool> {
         self.finish()?;
@@ -164,6 +176,7 @@ impl Overwriting {
         }
         // First the copies: what is looked for in them is lost with the line's data.
         let id = line.envelope().map_err(Error::unsupported)?.id;
+        self.remove_drafts()?;
         self.clear_copies(id, (!done).then(|| line.data()), hash)?;
         if done {
             return Ok(true);

@@ -130,7 +130,7 @@ impl Error {
             ErrorKind::Corrupt,
             format!("event {} is damaged{place}: {}", damage.seq, damage.reason),
         )
-        .hint("run `cccc ledger verify`; restore the file from a copy, or see `cccc ledger repair --help`");
+        .hint("restore the file from a copy, or run `cccc ledger repair`, which keeps everything that is sound");
         error.0.damage = Some(damage);
         error
     }

@@ -225,7 +225,8 @@ impl Lines {
         if event.id.seq != event.seq {
             return Err("its id has another number".into());
         }
-        if (event.seq == Seq(1)) != matches!(event.body, Body::GroupCreate(_)) {
+        let begins = matches!(event.body, Body::GroupCreate(_));
+        if begins != (event.seq == Seq(1)) && !line.is_gap() {
             return Err("a ledger begins with group.create, and that comes once".into());
         }
         named.note(&event);

@@ -7,6 +7,7 @@ mod admin;
 mod chat;
 mod context;
 mod delivery;
+mod gap;
 mod notice;
 mod reservation;
 mod schedule;
@@ -29,6 +30,7 @@ pub use chat::{
 };
 pub use context::{AgentState, ContextSet, ContextValue, Service, WaitingFor};
 pub use delivery::{DeliveryState, RuntimeDelivery, Transport, WithholdReason};
+pub use gap::LedgerGap;
 pub use notice::{SystemNotify, SystemSeen};
 pub use reservation::{ReservationExtend, ReservationRelease, ReservationTake};
 pub use schedule::{
@@ -215,6 +217,7 @@ bodies! {
     "actor.restart" => ActorRestart,
     "task.create" => TaskCreate,
     "task.update" => TaskUpdate,
+    "ledger.gap" => LedgerGap,
 }
 
 /// What an event contributes to the ledger's index, so that facts about old messages are found on
@@ -320,6 +323,7 @@ impl Event {
             | Body::GroupAttach(_)
             | Body::GroupDetachScope(_)
             | Body::GroupSetState(_)
+            | Body::LedgerGap(_)
             | Body::Redacted { .. }
             | Body::Unknown { .. } => {}
         }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 
-use super::Group;
+use super::{Group, damaged};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::id::{Principal, Seq};
@@ -49,7 +49,8 @@ pub struct HistoryRequest<'a> {
 }
 
 impl Group {
-    /// The latest events; or a page from anywhere.
+    /// The latest events; or a page from anywhere. For each event that is damaged a `ledger.gap` stands, which
+    /// says where its bytes lie.
     pub fn history(&self) -> HistoryRequest<'_> {
         HistoryRequest {
             group: self,
@@ -133,7 +134,7 @@ impl<'a> HistoryRequest<'a> {
         let (mut taken, mut at) = (Vec::new(), Seq(from.0.max(1)));
         while taken.len() < self.limit {
             let limit = ReadLimit { events: self.limit - taken.len(), bytes: PAGE_BYTES };
-            let page = self.group.ledger().read(at, limit).await?;
+            let page = damaged::read(self.group, at, limit).await?;
             match self.take(&page, &mut taken)? {
                 Some(last) => at = last.next(),
                 None => return Ok(History::new(taken, None)),
@@ -153,7 +154,8 @@ impl<'a> HistoryRequest<'a> {
             let (mut chunk, mut at) = (Vec::new(), from);
             while at < before {
                 let events = usize::try_from(before.0 - at.0).unwrap_or(usize::MAX);
-                let page = self.group.ledger().read(at, ReadLimit { events, bytes: PAGE_BYTES }).await?;
+                let limit = ReadLimit { events, bytes: PAGE_BYTES };
+                let page = damaged::read(self.group, at, limit).await?;
                 let Some(last) = self.take(&page, &mut chunk)? else { break };
                 at = last.next();
             }
@@ -179,7 +181,7 @@ impl<'a> HistoryRequest<'a> {
             let more = seqs.len() == self.limit;
             for seq in seqs {
                 before = seq;
-                self.take(&self.group.ledger().read(seq, ReadLimit::ONE).await?, &mut taken)?;
+                self.take(&damaged::read(self.group, seq, ReadLimit::ONE).await?, &mut taken)?;
                 if taken.len() == self.limit {
                     break;
                 }

@@ -6,6 +6,7 @@ mod awaited;
 mod briefing;
 mod collect;
 mod context;
+mod damaged;
 mod export;
 mod handing;
 mod history;

@@ -4,6 +4,8 @@
 //! `chain = blake3(previous chain || bytes before data || blake3(bytes of data))[..10]`. The data enters
 //! by its hash, so a redacted line, whose data has been replaced by that hash, still verifies.
 
+mod gap;
+
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,7 +16,9 @@ use crate::event::{Body, Event, Via};
 use crate::id::{EventId, GroupId, Nonce, Principal, Seq};
 use crate::time::Timestamp;
 
-/// The version of the line format that this crate writes.
+pub(crate) use gap::{Gap, unknown_chain};
+
+/// The version of the line format that this crate writes. Gaps alone, which only a repair writes, state 2.
 pub const LINE_VERSION: u64 = 1;
 
 const DATA: &[u8] = b",\"data\":";
@@ -73,6 +77,26 @@ pub(crate) fn parse_hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
 pub(crate) fn stated_chain(trailer: &[u8]) -> Option<Chain> {
     let hex = trailer.strip_prefix(CHAIN)?.strip_suffix(END)?;
     parse_hex(hex).map(Chain)
+}
+
+/// The chain that the line states which ends with `bytes`, also where its newline is damaged or lost.
+pub(crate) fn stated_before(bytes: &[u8]) -> Option<Chain> {
+    let end = END.strip_suffix(b"\n").unwrap_or_default();
+    let of = |line: &[u8]| {
+        let hex = line.strip_suffix(end)?.last_chunk::<CHAIN_HEX>()?;
+        parse_hex(hex).map(Chain)
+    };
+    of(bytes).or_else(|| of(bytes.split_last()?.1))
+}
+
+/// A line after `previous` with its end written anew, whatever stands there.
+pub(crate) fn restored_trailer(line: &[u8], previous: Chain) -> Option<Vec<u8>> {
+    let body = line.get(..line.len().checked_sub(TRAILER)?)?;
+    let data_start = memchr::memmem::find(body, DATA)? + DATA.len();
+    let (before, data) = (body.get(..data_start - DATA.len())?, body.get(data_start..)?);
+    let hash = redacted_hash(data).unwrap_or_else(|| *blake3::hash(data).as_bytes());
+    let chain = next_chain(previous, before, &hash).to_string();
+    Some([body, CHAIN, chain.as_bytes(), END].concat())
 }
 
 /// The hash that stands in redacted data, if `data` is that.
@@ -167,10 +191,11 @@ impl<'a> RawLine<'a> {
             return Err("its seq is not the next");
         }
         let chain = next_chain(previous.chain, self.before_data(), &self.data_hash());
-        if chain != self.chain()? {
+        let stated = self.chain()?;
+        if chain != stated && !self.is_gap_after(previous.chain, stated) {
             return Err("its chain does not match its content");
         }
-        Ok(Position { seq, chain })
+        Ok(Position { seq, chain: stated })
     }
 
     /// The seq, without parsing the rest: lines begin `{"v":N,"seq":N,`.
@@ -196,8 +221,12 @@ impl<'a> RawLine<'a> {
         let (start, rest) = before.split_at(at);
         let rest = rest.get(old.len()..).unwrap_or_default();
         let before = [start, format!(",\"group_id\":\"{to}\"").as_bytes(), rest].concat();
-        let chain = next_chain(previous, &before, &self.data_hash());
-        let line = [&before, DATA, self.data(), CHAIN, chain.to_string().as_bytes(), END].concat();
+        let (line, chain) = if self.is_gap() {
+            self.gap_moved(&before, previous).ok_or("is a gap without a seal")?
+        } else {
+            let chain = next_chain(previous, &before, &self.data_hash());
+            ([&before, DATA, self.data(), CHAIN, chain.to_string().as_bytes(), END].concat(), chain)
+        };
         let moved = RawLine::split(&line)?;
         if moved.envelope()? != (Envelope { group_id: to.clone(), ..envelope }) {
             return Err("does not spell its group as this format does".into());
@@ -219,7 +248,8 @@ impl<'a> RawLine<'a> {
     /// A sentence that says what is wrong; for a newer line version, that.
     pub fn parse(&self) -> Result<Event, String> {
         let envelope = self.envelope()?;
-        if envelope.v > LINE_VERSION {
+        let gap = envelope.v == gap::GAP_VERSION && envelope.kind == gap::GAP_KIND;
+        if envelope.v > LINE_VERSION && !gap {
             return Err(format!("was written in line format {}, newer than this version reads", envelope.v));
         }
         let malformed =
@@ -355,6 +385,9 @@ impl Encoder {
         let data = draft.body.data_json()?;
         if is_redacted(data.as_bytes()) {
             return Err(Error::invalid("event data may not look like redacted data"));
+        }
+        if draft.body.kind() == gap::GAP_KIND {
+            return Err(Error::invalid("nothing but a repair writes a gap"));
         }
         let mut line = String::with_capacity(data.len() + 256);
         let text = |value: &str| serde_json::Value::from(value).to_string();

@@ -257,7 +257,7 @@ impl Ledger for MemoryLedger {
         let store = self.shared.store();
         let everything = ReadLimit { events: usize::MAX, bytes: usize::MAX };
         match store.read(&self.shared.group_id, head.seq, Seq(1), everything) {
-            Ok(page) => Ok(Verdict::Sound { head, bytes: page.bytes().len() as u64 }),
+            Ok(page) => Ok(Verdict::Sound { head, bytes: page.bytes().len() as u64, gaps: 0 }),
             Err(error) => match error.damage() {
                 Some(damage) => Ok(Verdict::Damaged(damage.clone())),
                 None => Err(error),

@@ -189,6 +189,8 @@ pub enum Verdict {
         head: Position,
         /// How many bytes of lines were read.
         bytes: u64,
+        /// How many of the lines are gaps: events that were lost and stay so, whose place a repair has marked.
+        gaps: u64,
     },
     /// The first line that is not.
     Damaged(Damage),

@@ -127,6 +127,8 @@ impl GroupState {
                 }
                 self.change_task(event, update);
             }
+            // What it said is not known; that the group began is.
+            Body::LedgerGap(_) => self.created = true,
             Body::Redacted { kind } => {
                 if kind.as_ref() == "chat.message" {
                     self.note_time(event.seq, event.ts);

@@ -175,7 +175,7 @@ async fn sound(case: &Case<'_>) -> Result<()> {
     let bytes = all(&*case.ledger).await?.len() as u64;
     for ledger in [&case.ledger, &case.other] {
         match ledger.verify().await? {
-            Verdict::Sound { head, bytes: read } => {
+            Verdict::Sound { head, bytes: read, .. } => {
                 assert_eq!((head, read), (ledger.head().await?, bytes), "{}", case.group_id);
             }
             Verdict::Damaged(damage) => panic!("{}: {damage:?}", case.group_id),

@@ -85,6 +85,8 @@ impl Shared {
         if !locked.try_lock().map_err(|e| Error::io("lock", lock, e))? {
             return Ok(());
         }
+        // A repair that replaced events has replaced the head, too: what this handle knows is of no use.
+        self.head.check(&*self.disk, &self.layout.head)?;
         let of = |generation| self.peek(schema, generation).map(|(position, _)| position.seq);
         // Nothing sorts before anything that is there.
         let target = if of('b') < of('a') { 'b' } else { 'a' };

@@ -19,6 +19,8 @@ pub(super) struct Layout {
     pub(super) checkpoint_lock: PathBuf,
     /// What is being redacted.
     pub(super) redacting: PathBuf,
+    /// Held by whoever overwrites durable bytes.
+    pub(super) redacting_lock: PathBuf,
     /// Bytes set aside.
     pub(super) torn: PathBuf,
 }
@@ -33,6 +35,7 @@ impl Layout {
             index_lock: dir.join("index.lock"),
             checkpoint_lock: dir.join("checkpoint.lock"),
             redacting: dir.join("redacting"),
+            redacting_lock: dir.join("redacting.lock"),
             torn: dir.join("torn"),
             dir,
         }
@@ -56,6 +59,16 @@ impl Layout {
         self.ledger.join(format!("{first:020}.idx.tmp"))
     }
 
+    /// Where a segment is written anew before it takes its name.
+    pub(super) fn segment_draft(&self, first: u64) -> PathBuf {
+        self.ledger.join(format!("{first:020}.new"))
+    }
+
+    /// Where a head page is written that takes the place of another file.
+    pub(super) fn head_draft(&self) -> PathBuf {
+        self.dir.join("head.new")
+    }
+
     /// A checkpoint: `a` or `b`.
     pub(super) fn checkpoint(&self, schema: u32, generation: char) -> PathBuf {
         self.dir.join(format!("checkpoint.{schema}.{generation}"))
@@ -68,6 +81,11 @@ impl Layout {
     /// Where bytes are set aside that begin where event `seq` should stand. `time` only makes it unique.
     pub(super) fn torn_file(&self, seq: Seq, time: u128) -> PathBuf {
         self.torn.join(format!("{seq}-{time}.bin"))
+    }
+
+    /// Where a note of a redaction is set aside that leads nowhere.
+    pub(super) fn torn_note(&self, time: u128) -> PathBuf {
+        self.torn.join(format!("redacting-{time}.bin"))
     }
 }
 

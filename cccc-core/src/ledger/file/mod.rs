@@ -12,13 +12,16 @@ mod checkpoint;
 mod layout;
 mod lines;
 mod locked;
+mod mend;
 mod page;
 mod read;
 mod recovery;
 mod redaction;
 mod repair;
 mod runs;
+mod salvage;
 mod segment;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod turn;
@@ -38,7 +41,8 @@ use self::lines::read_range;
 use self::locked::{Locked, Writer, missing, replaced};
 use self::page::{Mark, PAGE_BYTES, Role, State};
 use self::read::Reader;
-pub use self::repair::{RepairOptions, RepairReport, Stats};
+use self::redaction::Overwriting;
+pub use self::repair::{Broken, Cut, RepairOptions, RepairReport, Stats};
 use self::runs::Indexes;
 use self::turn::FileTurn;
 use super::{Checkpoint, Found, Ledger, Lookup, Page, Position, ReadLimit, Turn, Verdict};
@@ -198,7 +202,9 @@ impl FileLedger {
             group_id,
             options,
         };
-        Ok(Self { shared: Arc::new(shared) })
+        let shared = Arc::new(shared);
+        shared.finish_abandoned();
+        Ok(Self { shared })
     }
 
     /// Whether this handle still works: its files are where they were, and this is the process that opened it.
@@ -324,7 +330,7 @@ impl Shared {
                 self.check_process()?;
                 Ok(head.mark)
             }
-            _ => self.fresh_head().await,
+            _ => self.head_to_read().await,
         }
     }
 
@@ -336,9 +342,9 @@ impl Shared {
                 Err(error) if error.kind() == ErrorKind::Corrupt => {}
                 _ => break,
             }
-            // Whoever is redacting holds the lock, so taking it also waits for that.
+            // Whoever is redacting holds a lock, so taking it also waits for that.
             if self.disk.stat(&self.layout.redacting).is_ok() {
-                Locked::take(self).await?.finish_redaction()?;
+                Overwriting::take(self)?.finish()?;
             }
             result = read();
         }
@@ -372,7 +378,7 @@ impl Ledger for FileLedger {
     }
 
     async fn head(&self) -> Result<Position> {
-        Ok(self.shared.fresh_head().await?.at)
+        Ok(self.shared.head_to_read().await?.at)
     }
 
     async fn read(&self, from: Seq, limit: ReadLimit) -> Result<Page> {
@@ -416,7 +422,7 @@ impl Ledger for FileLedger {
     }
 
     async fn redact(&self, seq: Seq, data_hash: [u8; 32]) -> Result<()> {
-        Locked::take(&self.shared).await?.redact(seq, data_hash)
+        self.shared.redact(seq, data_hash).await
     }
 
     async fn verify(&self) -> Result<Verdict> {

@@ -12,6 +12,7 @@ use super::layout::shown;
 use super::lines::{LineReader, follow, read_range};
 use super::locked::{Locked, Pages, missing};
 use super::page::{FENCED, Mark, Role, State};
+use super::redaction::Overwriting;
 use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::error::{Damage, Error, Result};
 use crate::id::Seq;
@@ -47,7 +48,9 @@ impl Locked {
     /// # Errors
     /// `Corrupt` if durable events are damaged; `Unavailable` if the disk does not do its part.
     pub(super) fn recover(&mut self, since: Option<Mark>) -> Result<Pages> {
-        self.finish_redaction()?;
+        // Kept to the end: what is written again below must not be redacted in between.
+        let overwriting = Overwriting::take(&self.shared)?;
+        overwriting.finish()?;
         let boot = self.shared.disk.boot_id();
         let (head, tip) = (self.page(Role::Head)?, self.page(Role::Tip)?);
         let epoch = self.next_epoch(&[head, tip]);
@@ -83,6 +86,7 @@ impl Locked {
         self.write_page(Role::Tip, &state)?;
         self.write_page(Role::Head, &state)?;
         *self.shared.failed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        drop(overwriting);
         Ok(Pages { head: state, tip: state })
     }
 
@@ -256,6 +260,23 @@ impl Locked {
     }
 }
 
+impl Shared {
+    /// A new file for bytes that are set aside and begin where event `seq` should stand.
+    pub(super) fn torn_file(&self, seq: Seq) -> Result<(Box<dyn DiskFile>, PathBuf)> {
+        let (disk, layout) = (&*self.disk, &self.layout);
+        disk.create_dir(&layout.torn).map_err(|e| Error::io("make", &layout.torn, e))?;
+        let mut time = disk.monotonic().as_nanos();
+        loop {
+            let target = layout.torn_file(seq, time);
+            match disk.open(&target, OpenMode::CreateNew) {
+                Ok(copy) => return Ok((copy, target)),
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => time += 1,
+                Err(e) => return Err(Error::io("make", &target, e)),
+            }
+        }
+    }
+}
+
 fn set_aside(
     shared: &Shared,
     file: &dyn DiskFile,
@@ -265,16 +286,7 @@ fn set_aside(
 ) -> Result<PathBuf> {
     let disk: &dyn Disk = &*shared.disk;
     let layout = &shared.layout;
-    disk.create_dir(&layout.torn).map_err(|e| Error::io("make", &layout.torn, e))?;
-    let mut time = disk.monotonic().as_nanos();
-    let (copy, target) = loop {
-        let target = layout.torn_file(seq, time);
-        match disk.open(&target, OpenMode::CreateNew) {
-            Ok(copy) => break (copy, target),
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => time += 1,
-            Err(e) => return Err(Error::io("make", &target, e)),
-        }
-    };
+    let (copy, target) = shared.torn_file(seq)?;
     let mut at = from;
     loop {
         let bytes = read_range(file, at, 1 << 20).map_err(|e| Error::io("read", path, e))?;
@@ -316,6 +328,13 @@ impl Suspect {
         let (Ok(chain), Ok(envelope)) = (raw.chain(), raw.envelope()) else { return nothing };
         Self { at: Some(Position { seq: envelope.seq, chain }), ends: envelope.b == 0 }
     }
+}
+
+/// Whether what follows the bad line at byte `at` says that event `bad` was durable.
+pub(super) fn is_acknowledged(file: &dyn DiskFile, at: u64, len: u64, bad: Seq) -> std::io::Result<bool> {
+    let mut lines = LineReader::new(file, at, len);
+    let Some(suspect) = lines.next_line()?.map(Suspect::of) else { return Ok(false) };
+    acknowledged(&mut lines, suspect, bad)
 }
 
 /// Whether a later, locally valid batch says that event `bad` was durable when it was written: its first

@@ -1,17 +1,29 @@
 //! Replacing an event's data by its hash, in place, so that a crash at any moment can be made good.
 //!
 //! What is about to be overwritten is first written down in the file `redacting` and synced. Whoever
-//! finds that file, and the lock free, finishes the work: it needs nothing of the old data.
+//! finds that file, and its lock free, finishes the work: it needs nothing of the old data. A note that does
+//! not fit what lies there is set aside, since what it was made for is gone.
+//!
+//! Only durable bytes are touched, and appends touch no durable bytes, so redactions have a lock of their own
+//! (`redacting.lock`) and nobody who appends waits for their syncs. A recovery and a repair write durable bytes
+//! as well and hold both locks, the ledger's first; whoever has only this one never waits for the ledger's.
 
-use super::layout::shown;
-use super::lines::read_range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::lines::{LineReader, read_range};
 use super::locked::Locked;
-use super::page::{Mark, REDACTING, Role, State, number};
-use crate::disk::OpenMode;
-use crate::error::{Damage, Error, Result};
-use crate::id::Seq;
-use crate::ledger::codec::{is_redacted, redaction};
-use crate::ledger::{RawLine, ReadLimit};
+use super::page::{FENCED, Mark, PAGE_BYTES, Role, State, number};
+use super::{Shared, TORN_PAGE_READS};
+use crate::blocking::{may_block, off_thread};
+use crate::disk::{DiskFile, OpenMode};
+use crate::error::{Error, Result};
+use crate::id::{EventId, Seq};
+use crate::ledger::codec::{TRAILER, is_redacted, redaction, stated_chain};
+use crate::ledger::{Position, RawLine, ReadLimit};
+
+/// How often a redaction begins anew because a recovery came first.
+const TRIES: usize = 16;
 
 const MAGIC: &[u8; 8] = b"CCCCredc";
 const NOTE_BYTES: usize = 8 + 5 * 8 + 32 + 16;
@@ -57,38 +69,143 @@ impl Note {
     }
 }
 
-impl Locked {
+/// The right to overwrite durable bytes, held until this is dropped.
+#[derive(Debug)]
+pub(super) struct Overwriting {
+    shared: Arc<Shared>,
+    lock: Box<dyn DiskFile>,
+}
+
+impl Drop for Overwriting {
+    fn drop(&mut self) {
+        // If it fails, closing the file gives the lock back.
+        let _ = self.lock.unlock();
+    }
+}
+
+/// What became of a note that a redaction had left.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Finished {
+    /// There was none.
+    Nothing,
+    /// What it says is done.
+    Done,
+    /// What it was made for is not there any more; it is kept under this path.
+    SetAside(PathBuf),
+}
+
+impl Shared {
     /// Replaces the data of a durable event.
-    pub(super) fn redact(&mut self, seq: Seq, hash: [u8; 32]) -> Result<()> {
-        let pages = self.settle()?;
-        let head = pages.head.mark;
+    pub(super) async fn redact(self: &Arc<Self>, seq: Seq, hash: [u8; 32]) -> Result<()> {
+        for _ in 0..TRIES {
+            // What a recovery has to put in order is so before the lock is taken.
+            self.fresh_head().await?;
+            let shared = self.clone();
+            let work = move || Overwriting::take(&shared)?.redact(seq, hash);
+            let done = if may_block() { work() } else { off_thread("cccc-redact", work).await };
+            match done {
+                Ok(true) => return Ok(()),
+                Ok(false) => drop(Locked::take(self).await?.settle()?),
+                Err(error) => {
+                    // A sync that failed may have failed for appended lines as well.
+                    if self.failed_since().is_some() {
+                        Locked::take(self).await?.settle()?;
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Err(Error::unavailable("the ledger is being recovered again and again").hint("try again"))
+    }
+
+    /// Finishes a redaction that nobody is at any more. What cannot be done now is done by whoever comes next.
+    pub(super) fn finish_abandoned(self: &Arc<Self>) {
+        if self.disk.stat(&self.layout.redacting).is_ok()
+            && let Ok(lock) = self.disk.open(&self.layout.redacting_lock, OpenMode::Create)
+            && lock.try_lock().is_ok_and(|free| free)
+        {
+            let _ = Overwriting { shared: self.clone(), lock }.finish();
+        }
+    }
+}
+
+impl Locked {
+    /// Finishes an interrupted redaction, if there is one; `true` if there was.
+    pub(super) fn finish_redaction(&mut self) -> Result<bool> {
+        Ok(Overwriting::take(&self.shared)?.finish()? != Finished::Nothing)
+    }
+}
+
+impl Overwriting {
+    /// Waits until nobody else overwrites.
+    pub(super) fn take(shared: &Arc<Shared>) -> Result<Self> {
+        let path = &shared.layout.redacting_lock;
+        let lock = shared.disk.open(path, OpenMode::Create).map_err(|e| Error::io("open", path, e))?;
+        lock.lock().map_err(|e| Error::io("lock", path, e))?;
+        Ok(Self { shared: shared.clone(), lock })
+    }
+
+    /// Removes what a repair that died has left of a segment it was writing anew.
+    pub(super) fn remove_drafts(&self) -> Result<()> {
+        let (disk, dir) = (&*self.shared.disk, &self.shared.layout.ledger);
+        for name in disk.list(dir).map_err(|e| Error::io("list", dir, e))? {
+            if name.ends_with(".new") {
+                let path = dir.join(name);
+                disk.remove(&path).map_err(|e| Error::io("remove", &path, e))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Replaces the data of a durable event; `false` if it cannot be told now what is durable.
+    fn redact(&self, seq: Seq, hash: [u8; 32]) -> Result<bool> {
+        self.finish()?;
+        let Some(head) = self.durable()? else { return Ok(false) };
         if seq.0 == 0 || seq > head.at.seq {
             return Err(Error::not_found(format!("there is no event {seq}")));
         }
-        let shared = self.shared.clone();
-        let page = shared.reader.read(&head, seq, ReadLimit::ONE)?;
+        let page = self.shared.reader.read(&head, seq, ReadLimit::ONE)?;
         let line = page.lines().next().ok_or_else(|| Error::not_found(format!("there is no event {seq}")))?;
         if line.data_hash() != hash {
             return Err(Error::conflict(format!("the data of event {seq} has another hash")));
         }
-        if is_redacted(line.data()) {
-            return Ok(());
+        let done = is_redacted(line.data());
+        if !done {
+            // Refuses what is too short, before anything is touched.
+            redaction(&hash, line.data().len())?;
         }
-        // Refuses what is too short, before anything is touched.
-        redaction(&hash, line.data().len())?;
+        // First the copies: what is looked for in them is lost with the line's data.
+        let id = line.envelope().map_err(Error::unsupported)?.id;
+        self.remove_drafts()?;
+        self.clear_copies(id, (!done).then(|| line.data()), hash)?;
+        if done {
+            return Ok(true);
+        }
         let note = self.place(&head, seq, &line, hash)?;
-        self.write_page(Role::Tip, &State { flags: REDACTING, ..pages.tip })?;
         self.write_down(&note)?;
-        if let Err(error) = self.overwrite(&note).and_then(|()| self.remove_note()) {
-            // The sync may have failed for appended lines as well.
-            self.writer.epoch += 1;
-            let _ = self.write_page(
-                Role::Head,
-                &State { epoch: self.writer.epoch, flags: super::page::FENCED, ..pages.head },
-            );
-            return Err(error);
+        if !self.overwrite(&note, &head)? {
+            self.set_note_aside()?;
+            let damaged = "the file was changed while the event was redacted";
+            let (segment, _) = self.shared.reader.locate(seq, head.segment)?;
+            return Err(segment.damage(note.line_at, seq, damaged));
         }
-        self.write_page(Role::Tip, &pages.tip)
+        self.remove_note()?;
+        Ok(true)
+    }
+
+    /// What the head page says is durable; `None` if that has to be found out under the ledger's lock.
+    fn durable(&self) -> Result<Option<Mark>> {
+        let shared = &self.shared;
+        shared.head.check(&*shared.disk, &shared.layout.head)?;
+        for _ in 0..TORN_PAGE_READS {
+            let page = read_range(&*shared.head.file, 0, PAGE_BYTES)
+                .map_err(|e| Error::io("read", &shared.layout.head, e))?;
+            if let Some(head) = State::decode(Role::Head, &page) {
+                let holds = head.boot == shared.disk.boot_id() && head.flags & FENCED == 0;
+                return Ok(holds.then_some(head.mark));
+            }
+        }
+        Ok(None)
     }
 
     /// Where the line lies. The offsets file is only a hint, so what it says is compared with the line.
@@ -121,13 +238,13 @@ impl Locked {
         self.shared.disk.sync_dir(&layout.dir).map_err(|e| Error::io("sync", &layout.dir, e))
     }
 
-    /// Finishes an interrupted redaction, if there is one; `true` if there was.
-    pub(super) fn finish_redaction(&mut self) -> Result<bool> {
-        let shared = self.shared.clone();
+    /// Finishes an interrupted redaction, if there is one.
+    pub(super) fn finish(&self) -> Result<Finished> {
+        let shared = &self.shared;
         let path = &shared.layout.redacting;
         let file = match shared.disk.open(path, OpenMode::Read) {
             Ok(file) => file,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Finished::Nothing),
             Err(e) => return Err(Error::io("open", path, e)),
         };
         let bytes = read_range(&*file, 0, NOTE_BYTES).map_err(|e| Error::io("read", path, e))?;
@@ -137,10 +254,14 @@ impl Locked {
             // Whoever left it may have died, or failed, before it was on disk; and then a power cut during
             // the overwriting would leave a torn line that nobody could put right.
             self.write_down(&note)?;
-            self.overwrite(&note)?;
+            // What an overwriting reaches is durable, and a failed sync costs at most a needless recovery.
+            let start = Mark { segment: 1, len: 0, at: Position::start(&shared.group_id) };
+            if !self.overwrite(&note, &self.durable()?.unwrap_or(start))? {
+                return self.set_note_aside().map(Finished::SetAside);
+            }
         }
         self.remove_note()?;
-        Ok(true)
+        Ok(Finished::Done)
     }
 
     fn remove_note(&self) -> Result<()> {
@@ -148,30 +269,119 @@ impl Locked {
         self.shared.disk.remove(path).map_err(|e| Error::io("remove", path, e))
     }
 
-    fn overwrite(&self, note: &Note) -> Result<()> {
+    /// Keeps a note that leads nowhere, where it holds nobody up. Nothing of the data is in it.
+    fn set_note_aside(&self) -> Result<PathBuf> {
+        let (disk, layout) = (&*self.shared.disk, &self.shared.layout);
+        disk.create_dir(&layout.torn).map_err(|e| Error::io("make", &layout.torn, e))?;
+        let mut time = disk.monotonic().as_nanos();
+        while disk.stat(&layout.torn_note(time)).is_ok() {
+            time += 1;
+        }
+        let target = layout.torn_note(time);
+        disk.rename(&layout.redacting, &target).map_err(|e| Error::io("rename to", &target, e))?;
+        for dir in [&layout.torn, &layout.dir] {
+            disk.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
+        }
+        Ok(target)
+    }
+
+    /// Does what a note says, unless it does not fit what lies there: then `false`, and nothing is touched.
+    fn overwrite(&self, note: &Note, durable: &Mark) -> Result<bool> {
         let shared = &self.shared;
         let path = shared.layout.segment(note.segment);
         let io = |what, e| Error::io(what, &path, e);
-        let file = shared.disk.open(&path, OpenMode::Write).map_err(|e| io("open", e))?;
-        let len = usize::try_from(note.line_len).unwrap_or(0).min(crate::ledger::MAX_LINE_BYTES);
-        let mut line = read_range(&*file, note.line_at, len).map_err(|e| io("read", e))?;
-        let new = redaction(&note.hash, usize::try_from(note.data_len).unwrap_or(0))?;
-        // The note is believed only if with it the line is one, with its data where the note says.
-        let start = usize::try_from(note.data_at).unwrap_or(usize::MAX);
-        let fits = line
-            .get_mut(start..start.saturating_add(new.len()))
-            .map(|data| data.copy_from_slice(&new))
-            .and_then(|()| RawLine::split(&line).ok())
-            .is_some_and(|raw| raw.data() == new && raw.data_hash() == note.hash);
-        if !fits {
-            return Err(Error::corrupt(Damage {
-                file: shown(&path),
-                offset: note.line_at,
-                seq: Seq(note.segment),
-                reason: "a redaction was interrupted and its line is not there any more".into(),
-            }));
-        }
+        let file = match shared.disk.open(&path, OpenMode::Write) {
+            Ok(file) => file,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(e) => return Err(io("open", e)),
+        };
+        let Some(new) = self.fitting(note, &*file)? else { return Ok(false) };
         file.write_at(&new, note.line_at + note.data_at).map_err(|e| io("write to", e))?;
-        file.sync().map_err(|e| io("sync", e))
+        // The file may hold appended lines, too, whose writers must learn of a failure.
+        shared.sync(&*file, durable).map_err(|e| io("sync", e))?;
+        Ok(true)
     }
+
+    /// What replaces the data, if a note is right about where that lies: with it the line must be one, have its
+    /// data where the note says, and follow the line before. Another event may stand there by now.
+    fn fitting(&self, note: &Note, file: &dyn DiskFile) -> Result<Option<Vec<u8>>> {
+        let path = self.shared.layout.segment(note.segment);
+        let read = |from, len| read_range(file, from, len).map_err(|e| Error::io("read", &path, e));
+        let size = |len| usize::try_from(len).unwrap_or(usize::MAX).min(crate::ledger::MAX_LINE_BYTES);
+        let mut line = read(note.line_at, size(note.line_len))?;
+        let Ok(new) = redaction(&note.hash, size(note.data_len)) else { return Ok(None) };
+        let before = match note.line_at.checked_sub(TRAILER as u64) {
+            Some(at) => stated_chain(&read(at, TRAILER)?),
+            None if note.line_at > 0 => None,
+            None => match self.shared.reader.locate(Seq(note.segment), note.segment) {
+                Ok((segment, _)) => Some(segment.before),
+                Err(error) if error.damage().is_some() => None,
+                Err(error) => return Err(error),
+            },
+        };
+        let start = usize::try_from(note.data_at).unwrap_or(usize::MAX);
+        let Some(data) = line.get_mut(start..start.saturating_add(new.len())) else { return Ok(None) };
+        data.copy_from_slice(&new);
+        let fits = before.zip(RawLine::split(&line).ok()).is_some_and(|(chain, raw)| {
+            let previous = raw.seq().and_then(|seq| seq.0.checked_sub(1)).map(Seq);
+            raw.data() == new && previous.is_some_and(|seq| raw.check(Position { seq, chain }).is_ok())
+        });
+        Ok(fits.then_some(new))
+    }
+
+    /// Blanks what lies in `torn` of an event that is to be unreadable: lines of its id, and its data wherever
+    /// that stands. A copy in which both are damaged is not found.
+    fn clear_copies(&self, id: EventId, data: Option<&[u8]>, hash: [u8; 32]) -> Result<()> {
+        let (disk, torn) = (&*self.shared.disk, &self.shared.layout.torn);
+        let names = match disk.list(torn) {
+            Ok(names) => names,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(Error::io("list", torn, e)),
+        };
+        let id = format!(",\"id\":\"{id}\"");
+        for path in names.iter().map(|name| torn.join(name)) {
+            let io = |what, e| Error::io(what, &path, e);
+            let file = disk.open(&path, OpenMode::Write).map_err(|e| io("open", e))?;
+            let len = file.stat().map_err(|e| io("look at", e))?.len;
+            let mut pieces = LineReader::new(&*file, 0, len);
+            let mut found = Vec::new();
+            loop {
+                let at = pieces.offset();
+                let Some(piece) = pieces.next_line().map_err(|e| io("read", e))? else { break };
+                found.extend(copy_in(piece, id.as_bytes(), data, &hash).map(|range| (at, range)));
+            }
+            drop(pieces);
+            for (at, range) in &found {
+                let blank = vec![b' '; range.len()];
+                file.write_at(&blank, at + range.start as u64).map_err(|e| io("write to", e))?;
+            }
+            if !found.is_empty() {
+                file.sync().map_err(|e| io("sync", e))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where a piece of a file that was set aside holds an event's data.
+fn copy_in(
+    piece: &[u8],
+    id: &[u8],
+    data: Option<&[u8]>,
+    hash: &[u8; 32],
+) -> Option<std::ops::Range<usize>> {
+    let end = piece.len() - usize::from(piece.ends_with(b"\n"));
+    if let Ok(line) = RawLine::split(piece)
+        && line.data_hash() == *hash
+    {
+        return Some(line.data_range());
+    }
+    if let Some(at) = memchr::memmem::find(piece, id) {
+        // Where its data begins can no longer be told if that place is damaged; then all of it goes.
+        let rest = piece.get(at..).unwrap_or_default();
+        let start = memchr::memmem::find(rest, b",\"data\":").map_or(0, |data| at + data);
+        return Some(start..end);
+    }
+    let at = memchr::memmem::find(piece, data?)?;
+    Some(at..at + data?.len())
 }

@@ -1,15 +1,19 @@
 //! What a person does about a ledger: look at its size, copy it out, and put a damaged one in order.
 //!
-//! Nothing here ever deletes an event: what is cut off is first copied under `torn/` and synced.
+//! Nothing here ever deletes an event: what is taken out is first copied under `torn/` and synced.
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use super::layout::segment_name;
+use super::layout::{segment_name, shown};
 use super::lines::{LineReader, follow};
 use super::locked::Locked;
 use super::page::{Mark, Role, State};
+use super::redaction::{Finished, Overwriting};
+use super::survey::Run;
 use super::{FileLedger, Shared};
+use crate::blocking::{may_block, off_thread};
 use crate::disk::OpenMode;
 use crate::error::{Damage, Error, ErrorKind, Result};
 use crate::id::Seq;
@@ -36,21 +40,57 @@ pub struct Stats {
 /// What [`FileLedger::repair`] may do.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RepairOptions {
-    /// Set everything from the first damaged event on aside. Default: damage is only reported.
+    /// Instead of marking what was lost, set everything from the first damaged event on aside. Default: off.
     pub cut: bool,
     /// Change nothing, only report. Default: off.
     pub dry_run: bool,
 }
 
-/// What [`FileLedger::repair`] found and did.
-#[derive(Clone, Debug)]
+/// Bytes that are not what was written.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[non_exhaustive]
+pub struct Broken {
+    /// The file.
+    pub file: String,
+    /// Where they begin in it.
+    pub offset: u64,
+    /// How many they are.
+    pub bytes: u64,
+    /// The first event that should stand there.
+    pub first: Seq,
+    /// How many events are lost: a gap marks the place of each.
+    pub lost: u64,
+    /// Whether the event is restored as it was written, since what was wrong could be told.
+    pub restored: bool,
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// What a cut takes away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[non_exhaustive]
+pub struct Cut {
+    /// The first event.
+    pub first: Seq,
+    /// The last one, as far as can be told.
+    pub last: Seq,
+    /// Bytes of segments.
+    pub bytes: u64,
+}
+
+/// What [`FileLedger::repair`] found and did; or would do, for a dry run.
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct RepairReport {
-    /// What is wrong with the lines, if anything is.
+    /// What is wrong first, if anything is.
     pub damage: Option<Damage>,
     /// The ledger's end afterwards, if it is sound then.
     pub head: Option<Position>,
-    /// Files that bytes were copied to before they were cut off.
+    /// All that is wrong with the lines, in order.
+    pub broken: Vec<Broken>,
+    /// What was cut off, if that was asked for.
+    pub cut: Option<Cut>,
+    /// Files that bytes were copied to before they were taken out, and notes that led nowhere.
     pub set_aside: Vec<PathBuf>,
     /// Derived files that were removed. They are made again when they are needed.
     pub removed: Vec<PathBuf>,
@@ -98,30 +138,62 @@ impl FileLedger {
         Ok(end.at)
     }
 
-    /// Finishes what was interrupted, removes derived files, and, if asked to, cuts a damaged ledger before
-    /// the command with the first damaged event. Other handles on a ledger that was cut must be reopened.
+    /// Finishes what was interrupted, removes derived files, and puts a damaged ledger in order: an event that
+    /// cannot be restored is set aside, and a `ledger.gap` stands in its place, so that every other one stays
+    /// where it is. With `cut` the ledger ends before the command with the first damaged event instead. If
+    /// there was damage, handles that are open, this one too, must be opened again.
+    ///
+    /// A dry run takes no lock.
     ///
     /// # Errors
     /// `Unavailable` if the disk does not do its part. Damage is no error; it is in the report.
     pub async fn repair(&self, options: RepairOptions) -> Result<RepairReport> {
         let shared = self.shared.clone();
-        let mut report =
-            RepairReport { damage: None, head: None, set_aside: Vec::new(), removed: Vec::new() };
+        if options.dry_run {
+            let work = move || shared.inspect(options.cut);
+            return if may_block() { work() } else { off_thread("cccc-inspect", work).await };
+        }
+        let mut report = RepairReport::default();
         let mut locked = Locked::take(&shared).await?;
-        let head =
-            if options.dry_run { locked.glance() } else { locked.settle().map(|pages| pages.head.mark) };
+        if let Finished::SetAside(note) = Overwriting::take(&shared)?.finish()? {
+            report.set_aside.push(note);
+        }
+        let head = locked.settle().map(|pages| pages.head.mark);
         match shared.verify(&head)? {
             Verdict::Sound { head, .. } => report.head = Some(head),
-            Verdict::Damaged(damage) => report.damage = Some(damage),
-        }
-        if options.dry_run {
-            return Ok(report);
-        }
-        if let (Some(damage), true) = (report.damage.clone(), options.cut) {
-            locked.cut(&damage, &mut report)?;
+            Verdict::Damaged(damage) => {
+                report.damage = Some(damage);
+                let head = head.ok().or_else(|| shared.glance().ok());
+                shared.begin_anew()?;
+                let (runs, last) = shared.broken(head)?;
+                report.broken = runs.iter().map(|run| Broken::of(&shared, run)).collect();
+                match runs.first() {
+                    Some(run) if options.cut => {
+                        let end = shared.last_good(run.before.position.seq.next())?;
+                        report.cut = Some(shared.cut_after(&end, last)?);
+                        locked.cut(&end, &mut report)?;
+                    }
+                    // Where no line is damaged, nothing is cut.
+                    _ => locked.mend(head, &runs, &mut report)?,
+                }
+            }
         }
         shared.remove_derived(&mut report)?;
         Ok(report)
+    }
+}
+
+impl Broken {
+    fn of(shared: &Shared, run: &Run) -> Self {
+        Self {
+            file: shown(&shared.layout.segment(run.segment)),
+            offset: run.from,
+            bytes: run.bytes(),
+            first: run.before.position.seq.next(),
+            lost: run.lost(),
+            restored: run.restored.is_some(),
+            reason: run.reason.to_owned(),
+        }
     }
 }
 
@@ -130,7 +202,52 @@ fn is_checkpoint(name: &str) -> bool {
 }
 
 impl Shared {
+    /// What a repair would find and do.
+    fn inspect(self: &Arc<Self>, cut: bool) -> Result<RepairReport> {
+        let mut report = RepairReport::default();
+        let mut head = self.glance();
+        let mut verdict = self.verify(&head)?;
+        if matches!(verdict, Verdict::Damaged(_)) && self.disk.stat(&self.layout.redacting).is_ok() {
+            // Perhaps that is only an event which is being redacted just now.
+            drop(Overwriting::take(self));
+            head = self.glance();
+            verdict = self.verify(&head)?;
+        }
+        match verdict {
+            Verdict::Sound { head, .. } => report.head = Some(head),
+            Verdict::Damaged(damage) => {
+                report.damage = Some(damage);
+                let (runs, last) = match self.broken(head.ok()) {
+                    // The first segment is missing, or so much that a repair will not do it.
+                    Err(error) if error.damage().is_some() => return Ok(report),
+                    found => found?,
+                };
+                if let Some(run) = runs.first().filter(|_| cut) {
+                    let end = self.last_good(run.before.position.seq.next())?;
+                    report.cut = Some(self.cut_after(&end, last)?);
+                }
+                report.broken = runs.iter().map(|run| Broken::of(self, run)).collect();
+            }
+        }
+        Ok(report)
+    }
+
+    /// What a cut at `end` takes away from a ledger whose last event is `last`.
+    fn cut_after(&self, end: &Mark, last: Seq) -> Result<Cut> {
+        let mut bytes = 0;
+        for first in self.reader.list()?.into_iter().filter(|first| *first >= end.segment) {
+            let path = self.layout.segment(first);
+            let len = self.disk.stat(&path).map_err(|e| Error::io("look at", &path, e))?.len;
+            bytes += if first == end.segment { len.saturating_sub(end.len) } else { len };
+        }
+        Ok(Cut { first: end.at.seq.next(), last, bytes })
+    }
+
     fn remove_derived(&self, report: &mut RepairReport) -> Result<()> {
+        // Nobody saves a checkpoint meanwhile that was made of what is gone.
+        let lock = &self.layout.checkpoint_lock;
+        let saving = self.disk.open(lock, OpenMode::Create).map_err(|e| Error::io("open", lock, e))?;
+        saving.lock().map_err(|e| Error::io("lock", lock, e))?;
         let of = |dir: &PathBuf| self.disk.list(dir).map_err(|e| Error::io("list", dir, e));
         let mut paths = Vec::new();
         for name in of(&self.layout.ledger)? {
@@ -147,29 +264,17 @@ impl Shared {
         }
         self.reader.forget();
         self.indexes.forget();
+        let _ = saving.unlock();
         Ok(())
     }
 }
 
 impl Locked {
-    /// The head as its page says, without recovering anything.
-    fn glance(&self) -> Result<Mark> {
-        let head = self.page(Role::Head)?.map(|head| head.mark);
-        head.ok_or_else(|| {
-            Error::corrupt(Damage {
-                file: self.shared.layout.head.display().to_string(),
-                offset: 0,
-                seq: Seq(0),
-                reason: "the page is not whole; a repair that is no dry run makes it anew".into(),
-            })
-        })
-    }
-
-    /// Sets everything aside from the command with the damaged event on, and ends the ledger there.
-    fn cut(&mut self, damage: &Damage, report: &mut RepairReport) -> Result<()> {
+    /// Sets everything after `end` aside, and ends the ledger there.
+    fn cut(&mut self, end: &Mark, report: &mut RepairReport) -> Result<()> {
         let shared = self.shared.clone();
         let layout = &shared.layout;
-        let end = self.last_good(damage.seq)?;
+        let _overwriting = Overwriting::take(&shared)?;
         let epoch = self.next_epoch(&[self.page(Role::Head)?, self.page(Role::Tip)?]);
         self.writer.epoch = epoch;
         let names = shared.reader.list()?;
@@ -196,16 +301,19 @@ impl Locked {
         let _ = shared.disk.remove(&layout.redacting);
         self.close_active();
         shared.reader.forget();
-        let state = State { boot: shared.disk.boot_id(), epoch, flags: 0, mark: end };
+        let state = State { boot: shared.disk.boot_id(), epoch, flags: 0, mark: *end };
         self.write_page(Role::Tip, &state)?;
         self.write_page(Role::Head, &state)?;
         report.head = Some(end.at);
         Ok(())
     }
 
+}
+
+impl Shared {
     /// The end of the last whole command before event `bad`.
     fn last_good(&self, bad: Seq) -> Result<Mark> {
-        let shared = &self.shared;
+        let shared = self;
         let mut end = Mark { segment: 1, len: 0, at: Position::start(&shared.group_id) };
         let mut position = end.at;
         'segments: loop {

@@ -9,6 +9,7 @@ mod basic;
 mod derived;
 mod faults;
 mod recovery;
+mod redaction;
 
 fn group() -> GroupId {
     GroupId::new("g-test").unwrap()

@@ -24,14 +24,15 @@ impl Shared {
                 Some(damage) => Ok(Verdict::Damaged(damage.clone())),
                 None => Err(error.clone()),
             },
-            (Ok((head, bytes)), Ok(_)) => Ok(Verdict::Sound { head, bytes }),
+            (Ok((head, bytes, gaps)), Ok(_)) => Ok(Verdict::Sound { head, bytes, gaps }),
         }
     }
 
-    /// Reads all segments up to `end`, or up to what cannot be read any more; returns position and bytes.
-    fn walk(&self, end: Option<&Mark>) -> Result<(Position, u64)> {
+    /// Reads all segments up to `end`, or up to what cannot be read any more; returns position, bytes, and
+    /// how many of the lines are gaps.
+    fn walk(&self, end: Option<&Mark>) -> Result<(Position, u64, u64)> {
         let mut position = Position::start(&self.group_id);
-        let mut bytes = 0;
+        let (mut bytes, mut gaps) = (0, 0);
         let last = match end {
             Some(end) => end.segment,
             None => self.reader.list()?.last().copied().unwrap_or(1),
@@ -57,9 +58,12 @@ impl Shared {
                 let offset = lines.offset();
                 let Some(line) = lines.next_line().map_err(|e| io("read", e))? else { break };
                 match follow(line, position) {
-                    Ok((_, next)) => position = next,
+                    Ok((raw, next)) => {
+                        position = next;
+                        gaps += u64::from(raw.is_gap());
+                    }
                     // What lies beyond an unknown head may be torn; the recovery has its own verdict on that.
-                    Err(_) if is_last && end.is_none() => return Ok((position, bytes + offset)),
+                    Err(_) if is_last && end.is_none() => return Ok((position, bytes + offset, gaps)),
                     Err(reason) => return Err(damage(offset, position.seq.next(), reason)),
                 }
             }
@@ -79,7 +83,7 @@ impl Shared {
             {
                 return Err(damage(len, position.seq, "the head names another history"));
             }
-            return Ok((position, bytes));
+            return Ok((position, bytes, gaps));
         }
     }
 }

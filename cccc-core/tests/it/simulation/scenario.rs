@@ -265,7 +265,7 @@ fn inspect(stage: &Stage, disk: &SimDisk) -> Result<()> {
         oracle.violation(format!("at the end {appended:?}, tip {tip}, head {head}"));
     }
     match verdict {
-        Verdict::Sound { head: end, bytes: len } if end == head && len == bytes.len() as u64 => {}
+        Verdict::Sound { head: end, bytes: len, .. } if end == head && len == bytes.len() as u64 => {}
         other => oracle.violation(format!("at the end {other:?}, head {head}, {} bytes", bytes.len())),
     }
     if stage.rules.nothing_vanishes {

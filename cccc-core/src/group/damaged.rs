@@ -1,0 +1,18 @@
+//! Looking back over a ledger that is damaged in places.
+
+use super::Group;
+use crate::error::{ErrorKind, Result};
+use crate::id::Seq;
+use crate::ledger::{Page, ReadLimit};
+
+/// Durable events from `from` on. Each that is damaged is a `ledger.gap`, which says where its bytes lie; what
+/// can be read is read around it.
+pub(super) async fn read(group: &Group, from: Seq, limit: ReadLimit) -> Result<Page> {
+    match (group.ledger().read(from, limit).await, group.files()) {
+        (Err(error), Some(files)) if error.kind() == ErrorKind::Corrupt => {
+            // What cannot be read around is told as it was met.
+            files.read_around(from, limit).await.map_err(|_| error)
+        }
+        (page, _) => page,
+    }
+}

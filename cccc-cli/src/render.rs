@@ -182,6 +182,11 @@ fn detail(body: &Body) -> String {
         Body::ActorStart(start) => start.actor_id.to_string(),
         Body::ActorStop(stop) => stop.actor_id.to_string(),
         Body::ActorRestart(restart) => restart.actor_id.to_string(),
+        Body::LedgerGap(gap) if gap.bytes == 0 => format!("lost: {}", clean(&gap.reason)),
+        Body::LedgerGap(gap) => {
+            let (file, reason) = (clean(&gap.file), clean(&gap.reason));
+            format!("damaged: {reason} ({} bytes of {file} at byte {})", gap.bytes, gap.offset)
+        }
         _ => String::new(),
     }
 }

@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use cccc_core::ledger::file::RepairOptions;
+use cccc_core::ledger::file::{Broken, Cut, RepairOptions};
 use cccc_core::ledger::{FileLedger, Verdict};
 use cccc_core::{AttachmentReport, Damage, Error, ErrorKind, Group, GroupId, Position, Principal, Result};
 use clap::{Args, Subcommand};
@@ -33,7 +33,8 @@ enum LedgerCommand {
     /// Read the whole ledger and its attachments, and check every line and every file
     ///
     /// Exits with 1 and names file, byte and event if something is not what was written, and attachments that are
-    /// lost or changed; what was redacted is neither. A rewritten
+    /// lost or changed; what was redacted is neither. A gap, which a repair has put in the place of a lost event, is
+    /// no damage; gaps are counted. A rewritten
     /// ledger that is sound in itself shows only against a head that was kept elsewhere: --expect.
     #[command(after_help = "Examples:
   cccc ledger verify
@@ -43,18 +44,22 @@ enum LedgerCommand {
         #[arg(long, value_name = "HEAD")]
         expect: Option<String>,
     },
-    /// Finish what was interrupted, make derived files anew, and say what is damaged
+    /// Finish what was interrupted, make derived files anew, and keep what is sound of a damaged ledger
     ///
-    /// Damage is only reported, unless --cut asks to end the ledger before it. What is cut off is copied to
-    /// the directory `torn` first. Exits with 1 if the ledger is damaged afterwards.
+    /// A damaged event is restored where that is certain: where a single bit or the end of its line is wrong.
+    /// Otherwise its bytes are copied to the directory `torn`, and an event of the kind ledger.gap stands in its
+    /// place. All others keep their numbers and ids. With --cut the ledger ends before the first damaged event
+    /// instead, and what follows is copied to `torn`. Programs that have the group open must open it again.
+    /// Exits with 1 if the ledger is damaged afterwards.
     #[command(after_help = "Examples:
-  cccc ledger repair --dry-run
-  cccc ledger repair --cut         ends the ledger before the first damaged event")]
+  cccc ledger repair --dry-run         what is damaged, and what would be lost
+  cccc ledger repair
+  cccc ledger repair --cut --dry-run   which events a cut would take, and how many bytes")]
     Repair {
-        /// Set everything from the first damaged event on aside
+        /// End the ledger before the first damaged event, and set everything from there on aside
         #[arg(long)]
         cut: bool,
-        /// Change nothing, only report
+        /// Change nothing and wait for nobody, only report
         #[arg(long)]
         dry_run: bool,
     },
@@ -86,6 +91,8 @@ pub(crate) struct VerifyAnswer {
     head: Position,
     /// How many bytes of lines were read.
     bytes: u64,
+    /// How many of the events are gaps: lost, and marked as such by a repair.
+    gaps: u64,
     attachments: AttachmentReport,
 }
 
@@ -113,9 +120,13 @@ pub(crate) struct RepairAnswer {
     dry_run: bool,
     /// The end, if it is sound.
     head: Option<Position>,
-    /// What is, or was, damaged.
+    /// What is, or was, damaged first.
     damage: Option<Damage>,
-    /// Copies of what was cut off.
+    /// All that is, or was, damaged.
+    broken: Vec<Broken>,
+    /// What was cut off; in a dry run, what would be.
+    cut: Option<Cut>,
+    /// Copies of what was taken out.
     set_aside: Vec<PathBuf>,
     /// Derived files that were removed, to be made anew.
     removed: Vec<PathBuf>,
@@ -155,7 +166,12 @@ async fn verify(context: &Context, expect: Option<String>) -> Outcome {
         Ok(answer) => {
             context.out.answer(&answer, || {
                 let sound = context.out.style(Style::Green, "sound");
-                let mut lines = vec![format!("{sound}: {} events, head {}", answer.events, answer.head)];
+                let gaps = match answer.gaps {
+                    0 => String::new(),
+                    1 => ", with 1 gap".into(),
+                    gaps => format!(", with {gaps} gaps"),
+                };
+                let mut lines = vec![format!("{sound}{gaps}: {} events, head {}", answer.events, answer.head)];
                 let faults = attachment_faults(&answer.attachments);
                 lines.extend(faults.into_iter().map(|fault| context.out.style(Style::Red, clean(&fault))));
                 lines.join("\n")
@@ -179,15 +195,15 @@ async fn verify(context: &Context, expect: Option<String>) -> Outcome {
 async fn check(context: &Context, expect: Option<Position>) -> Result<VerifyAnswer> {
     let group = context.group_to_look().await?;
     let _progress = Progress::start("verifying");
-    let (head, bytes) = match group.ledger().verify().await? {
-        Verdict::Sound { head, bytes } => (head, bytes),
+    let (head, bytes, gaps) = match group.ledger().verify().await? {
+        Verdict::Sound { head, bytes, gaps } => (head, bytes, gaps),
         Verdict::Damaged(damage) => return Err(Error::corrupt(damage)),
     };
     if let Some(expected) = expect {
         group.check_position(expected).await.map_err(|error| unexpected(error, expected))?;
     }
     let attachments = group.check_attachments().await?;
-    Ok(VerifyAnswer { ok: attachments.faults.is_empty(), events: head.seq.0, head, bytes, attachments })
+    Ok(VerifyAnswer { ok: attachments.faults.is_empty(), events: head.seq.0, head, bytes, gaps, attachments })
 }
 
 /// Another history than the one that was kept is damage, too, although every line fits the next.
@@ -260,6 +276,8 @@ async fn repair(context: &Context, cut: bool, dry_run: bool) -> Outcome {
         dry_run,
         head: report.head,
         damage: report.damage,
+        broken: report.broken,
+        cut: report.cut,
         set_aside: report.set_aside,
         removed: report.removed,
     };
@@ -269,13 +287,24 @@ async fn repair(context: &Context, cut: bool, dry_run: bool) -> Outcome {
 
 fn repair_text(context: &Context, answer: &RepairAnswer) -> String {
     let mut lines = Vec::new();
-    if let Some(damage) = &answer.damage {
-        let place = format!("event {}, {} at byte {}", damage.seq, clean(&damage.file), damage.offset);
+    let bad = context.out.style(Style::Red, "damaged");
+    for one in &answer.broken {
         lines.push(format!(
-            "{}: {place}: {}",
-            context.out.style(Style::Red, "damaged"),
-            clean(&damage.reason)
+            "{bad}: {}, {} bytes of {} at byte {}: {}",
+            what_it_costs(one),
+            one.bytes,
+            clean(&one.file),
+            one.offset,
+            clean(&one.reason)
         ));
+    }
+    if let (Some(damage), true) = (&answer.damage, answer.broken.is_empty()) {
+        let place = format!("event {}, {} at byte {}", damage.seq, clean(&damage.file), damage.offset);
+        lines.push(format!("{bad}: {place}: {}", clean(&damage.reason)));
+    }
+    if let Some(cut) = answer.cut {
+        let done = if answer.dry_run { "would be cut off" } else { "cut off" };
+        lines.push(format!("{done}: events {} to {}, {} bytes", cut.first, cut.last, cut.bytes));
     }
     lines.extend(answer.set_aside.iter().map(|path| format!("set aside: {}", path.display())));
     if !answer.removed.is_empty() {
@@ -283,9 +312,17 @@ fn repair_text(context: &Context, answer: &RepairAnswer) -> String {
     }
     lines.push(match answer.head {
         Some(head) => format!("{}: head {head}", context.out.style(Style::Green, "sound")),
-        None => "restore the file from a copy; or set everything from there on aside: \
-                 cccc ledger repair --cut"
-            .into(),
+        None => "restore the file from a copy; or keep what is sound of it: cccc ledger repair".into(),
     });
     lines.join("\n")
+}
+
+/// Which events some damage costs.
+fn what_it_costs(one: &Broken) -> String {
+    match one.lost {
+        0 if one.restored => format!("event {} (can be restored)", one.first),
+        0 => format!("before event {} (nothing is lost)", one.first),
+        1 => format!("event {} (lost)", one.first),
+        lost => format!("events {} to {} (lost)", one.first, one.first.0 + lost - 1),
+    }
 }

@@ -58,8 +58,8 @@ fn damage_is_named() {
     assert!(String::from_utf8_lossy(&text.stdout).starts_with("damaged: "));
 }
 
-#[test]
-fn a_damaged_ledger_is_repaired_when_asked() {
+/// A ledger of events 1 to 8, of which 7 is damaged.
+fn damaged() -> (Place, PathBuf) {
     let place = Place::with_actors();
     for text in ["kept", "damaged", "after"] {
         place.ok(&["send", text, "--to", "bob"]);
@@ -68,15 +68,24 @@ fn a_damaged_ledger_is_repaired_when_asked() {
     let file = segment(&place);
     let stored = fs::read_to_string(&file).unwrap();
     fs::write(&file, stored.replace("\"damaged\"", "\"DAMAGED\"")).unwrap();
-    for args in [&["ledger", "repair", "--json"][..], &["ledger", "repair", "--dry-run", "--cut", "--json"]] {
-        let output = place.run(args);
-        assert_eq!(output.status.code(), Some(1), "{output:?}");
-        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!((&report["ok"], &report["damage"]["seq"]), (&json!(false), &json!(7)));
-    }
+    (place, file)
+}
+
+#[test]
+fn a_damaged_ledger_is_cut_when_asked() {
+    let (place, _) = damaged();
+    let output = place.run(&["ledger", "repair", "--dry-run", "--cut", "--json"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let dry: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&dry["ok"], &dry["damage"]["seq"]), (&json!(false), &json!(7)));
+    assert_eq!((&dry["cut"]["first"], &dry["cut"]["last"]), (&json!(7), &json!(8)));
+    let text = place.run(&["ledger", "repair", "--dry-run", "--cut"]);
+    let text = String::from_utf8_lossy(&text.stdout).into_owned();
+    assert!(text.contains(&format!("would be cut off: events 7 to 8, {} bytes", dry["cut"]["bytes"])), "{text}");
     assert_eq!(place.refused(&["--as", "alice", "ledger", "repair", "--cut"])["kind"], "refused");
     let report = place.json(&["ledger", "repair", "--cut"]);
     assert_eq!((&report["ok"], report["set_aside"].as_array().unwrap().len()), (&json!(true), 1));
+    assert_eq!(report["cut"], dry["cut"]);
     let aside = fs::read_to_string(report["set_aside"][0].as_str().unwrap()).unwrap();
     assert!(aside.contains("DAMAGED") && aside.contains("after"), "{aside}");
     let stats = place.json(&["ledger", "stats"]);
@@ -84,6 +93,44 @@ fn a_damaged_ledger_is_repaired_when_asked() {
     assert_eq!(place.json(&["ledger", "verify"])["events"], 6);
     assert!(place.ok(&["ledger", "stats"]).starts_with("6 events in 1 files"));
     place.ok(&["send", "goes on", "--to", "bob"]);
+}
+
+#[test]
+fn a_damaged_event_is_shown_as_one_and_a_repair_keeps_all_others() {
+    let (place, file) = damaged();
+    let shown = place.ok(&["tail", "-n", "3"]);
+    let lines: Vec<&str> = shown.lines().collect();
+    assert!(lines[0].contains("kept") && lines[2].contains("after"), "{shown}");
+    assert!(lines[1].contains("ledger.gap: damaged: its chain does not match its content"), "{shown}");
+    let gap = place.lines(&["tail", "-n", "2"]).remove(0);
+    assert_eq!((&gap["kind"], &gap["seq"]), (&json!("ledger.gap"), &json!(7)));
+    let name = file.file_name().unwrap().to_str().unwrap();
+    assert_eq!(gap["data"]["file"], json!(format!("ledger/{name}")));
+    for refused in [&["send", "more", "--to", "bob"][..], &["redact", "7"]] {
+        let error = place.refused(refused);
+        assert_eq!(error["kind"], "corrupt", "{error}");
+        assert!(error["hint"].as_str().unwrap().contains("cccc ledger repair"), "{error}");
+    }
+    let before = place.lines(&["tail", "-n", "100"]);
+    let output = place.run(&["ledger", "repair", "--dry-run"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("damaged: event 7 (lost), "), "{output:?}");
+    assert_eq!(place.refused(&["--as", "alice", "ledger", "repair"])["kind"], "refused");
+    let report = place.json(&["ledger", "repair"]);
+    assert_eq!((&report["ok"], &report["broken"][0]["lost"]), (&json!(true), &json!(1)));
+    let aside = fs::read_to_string(report["set_aside"][0].as_str().unwrap()).unwrap();
+    assert!(aside.contains("DAMAGED") && aside.lines().count() == 1, "{aside}");
+    let verdict = place.json(&["ledger", "verify"]);
+    assert_eq!((&verdict["events"], &verdict["gaps"]), (&json!(8), &json!(1)));
+    assert!(place.ok(&["ledger", "verify"]).starts_with("sound, with 1 gap: 8 events"));
+    let after = place.lines(&["tail", "-n", "100"]);
+    for (was, is) in before.iter().zip(&after) {
+        assert_eq!((&was["id"], &was["chain"]), (&is["id"], &is["chain"]));
+    }
+    let error = place.refused(&["redact", "7"]);
+    assert!(error["hint"].as_str().unwrap().contains("torn/7-"), "{error}");
+    place.ok(&["send", "goes on", "--to", "bob"]);
+    assert_eq!(place.json(&["--as", "bob", "inbox"])["messages"].as_array().unwrap().len(), 3);
 }
 
 #[test]

@@ -65,10 +65,14 @@ impl Group {
 
     /// Removes a message's data and the bytes of its attachments for ever, also where another message
     /// has attached the same bytes, and in the groups to which it was copied. The ledger keeps the data's
-    /// hash, and still verifies.
+    /// hash, and still verifies. What was set aside of the message in the ledger's directory goes as well.
+    ///
+    /// The hash has no salt: a short secret, like a PIN or a word of a list, can be guessed from it. Change such a
+    /// secret, too.
     ///
     /// # Errors
-    /// `Refused` for anyone but the user. As for [`cancel`](Self::cancel) where a copy cannot be reached: that
+    /// `Refused` for anyone but the user; `Corrupt` where the message is damaged: repair the ledger first, and what
+    /// is left of the message lies in a file that the gap in its place names. As for [`cancel`](Self::cancel) where a copy cannot be reached: that
     /// copy is then to be redacted in its own group, as this one no longer says where it was for.
     pub async fn redact(&self, message: impl IntoEventRef, reason: impl Into<String>) -> Result<Executed> {
         let (event, reason) = (message.into_event_ref()?, reason.into());

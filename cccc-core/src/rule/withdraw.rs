@@ -139,6 +139,13 @@ pub(super) fn redact(
     let message: &ChatMessage = match &event.body {
         Body::ChatMessage(message) => message,
         Body::Redacted { .. } => return Ok(Decision::nothing()),
+        Body::LedgerGap(gap) => {
+            let lost = Error::refused(format!("event {} was damaged, and nothing of it is on the ledger", event.id));
+            return Err(match gap.file.as_str() {
+                "" => lost,
+                file => lost.hint(format!("its bytes lie in {file} of the group's directory: remove that file")),
+            });
+        }
         body => {
             return Err(Error::refused(format!(
                 "event {} is a {}; only messages can be redacted",

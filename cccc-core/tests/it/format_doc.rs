@@ -1,17 +1,20 @@
 //! `docs/ledger-format.md` is true: its example is what the library writes, and a reader made by that page alone,
 //! which shares no code with the library, reads the example, an old ledger, and what the library writes today.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use cccc_core::disk::RealDisk;
 use cccc_core::event::{
     ActorAdd, Body, ChatMessage, ChatRetract, Format, GroupCreate, JoinPolicy, Priority, Role, Via,
 };
 use cccc_core::id::Nonce;
-use cccc_core::ledger::file::{FileLedger, Options};
-use cccc_core::ledger::{Draft, Encoder, Page, RawLine, Stamp, Verdict, codec};
+use cccc_core::ledger::file::{FileLedger, Options, RepairOptions};
+use cccc_core::ledger::{Draft, Encoder, Page, RawLine, ReadLimit, Stamp, Verdict, codec};
 use cccc_core::{DeliveryWord, GroupId, Home, ObligationWord, Position, Principal, Seq, Timestamp, block_on};
 
 use serde_json::Value;
@@ -112,7 +115,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// The blocks as they should be, in the document's order.
-fn expected() -> [(&'static str, String); 4] {
+fn expected() -> [(&'static str, String); 5] {
     let (group, bytes) = example();
     let page = Page::check(bytes.clone(), Position::start(&group)).unwrap();
     let lines: Vec<RawLine<'_>> = page.lines().collect();
@@ -134,22 +137,36 @@ fn expected() -> [(&'static str, String); 4] {
     let range = lines[2].data_range();
     redacted[range.clone()].copy_from_slice(&codec::redaction(&lines[2].data_hash(), range.len()).unwrap());
 
-    let head = reader::Head {
-        boot: [0; 16],
-        epoch: 1,
-        flags: 0,
-        segment: 1,
-        len: bytes.len() as u64,
-        seq: 5,
-        chain: chain(4).0,
-    };
+    let head = head(bytes.len(), chain(4).0);
+    let gap = gap_in(&bytes, &head, lines[2].bytes());
     let mut dump = String::new();
     for (i, row) in head.encode().chunks(16).enumerate() {
         let bytes: Vec<String> = row.iter().map(|byte| format!("{byte:02x}")).collect();
         writeln!(dump, "{:3}  {}", i * 16, bytes.join(" ")).unwrap();
     }
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    [("jsonl", text(bytes)), ("text", how), ("jsonl", text(redacted)), ("text", dump)]
+    [("jsonl", text(bytes)), ("text", how), ("jsonl", text(redacted)), ("jsonl", gap), ("text", dump)]
+}
+
+/// The head page of the example.
+fn head(len: usize, chain: [u8; 10]) -> reader::Head {
+    reader::Head { boot: [0; 16], epoch: 1, flags: 0, segment: 1, len: len as u64, seq: 5, chain }
+}
+
+/// What the library shows in the place of `line` if some bytes of its data are wrong.
+fn gap_in(bytes: &[u8], head: &reader::Head, line: &[u8]) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("ledger")).unwrap();
+    let at = bytes.windows(line.len()).position(|window| window == line).unwrap();
+    let mut damaged = bytes.to_vec();
+    damaged[at + line.len() - 60..][..9].fill(b'#');
+    fs::write(dir.path().join("ledger/00000000000000000001.jsonl"), damaged).unwrap();
+    fs::write(dir.path().join("head"), head.encode()).unwrap();
+    let disk = Arc::new(RealDisk::new());
+    let demo = GroupId::new("demo").unwrap();
+    let ledger = FileLedger::open(disk, dir.path(), demo, Options::default()).unwrap();
+    let page = block_on(ledger.read_around(Seq(3), ReadLimit::ONE)).unwrap();
+    String::from_utf8(page.bytes().to_vec()).unwrap()
 }
 
 /// `CCCC_REFRESH=1 cargo test -p cccc-core --test it format_doc` writes the example into the page anew.
@@ -181,49 +198,59 @@ fn the_example_is_what_the_library_writes() {
 
 /// The document's table of kinds, without its heading.
 fn kinds_in_document() -> &'static str {
-    let (_, table) = DOCUMENT.split_once("| kind | members of `data` | |\n|---|---|---|\n").unwrap();
+    let heading = "| kind | always in `data` | may be in `data` | |\n|---|---|---|---|\n";
+    let (_, table) = DOCUMENT.split_once(heading).unwrap();
     table.split_once("\n\n").unwrap().0
 }
 
-/// A row for each kind: its members, and what it means.
+/// A row for each kind: the members that it must and may have, and what it means.
 fn kinds() -> String {
     let rows = Body::schemas().into_iter().map(|(kind, schema)| {
         let schema = schema.to_value();
         // A tagged part (the state of a delivery) brings members of its own, by alternative.
         let alternatives = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten();
-        let mut members: Vec<&str> = std::iter::once(&schema)
-            .chain(alternatives)
-            .filter_map(|part| part.get("properties")?.as_object())
-            .flat_map(|properties| properties.keys().map(String::as_str))
-            .collect();
-        members.sort_unstable();
-        members.dedup();
+        let parts: Vec<&Value> = std::iter::once(&schema).chain(alternatives).collect();
+        let names = |part: &Value| -> BTreeSet<String> {
+            let properties = part.get("properties").and_then(Value::as_object).into_iter().flatten();
+            properties.map(|(name, _)| name.clone()).collect()
+        };
+        let needed = |part: &Value| -> BTreeSet<String> {
+            let names = part.get("required").and_then(Value::as_array).into_iter().flatten();
+            names.map(|name| name.as_str().unwrap().to_owned()).collect()
+        };
+        let mut always = needed(&schema);
+        // What each alternative needs is always there.
+        always.extend(parts[1..].iter().map(|part| needed(part)).reduce(|a, b| &a & &b).unwrap_or_default());
+        let all: BTreeSet<String> = parts.iter().flat_map(|part| names(part)).collect();
+        let shown = |names: &BTreeSet<String>| -> String {
+            names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+        };
         let description = schema["description"].as_str().unwrap().replace('\n', " ");
         let meaning = description.strip_prefix(&format!("`{kind}`: ")).unwrap_or_else(|| panic!("{kind}"));
         let first = meaning.split_once(". ").map_or(meaning, |(first, _)| first).trim_end_matches('.');
-        let members: Vec<String> = members.iter().map(|member| format!("`{member}`")).collect();
-        format!("| `{kind}` | {} | {first} |", members.join(", "))
+        format!("| `{kind}` | {} | {} | {first} |", shown(&always), shown(&(&all - &always)))
     });
     rows.collect::<Vec<_>>().join("\n")
 }
 
 #[test]
 fn the_library_reads_the_example_redacted_or_not() {
-    let [ledger, redacted] = blocks("jsonl").try_into().unwrap();
+    let [ledger, redacted, gap] = blocks("jsonl").try_into().unwrap();
     let start = Position::start(&GroupId::new("demo").unwrap());
     let lines: Vec<&str> = ledger.split_inclusive('\n').collect();
-    for text in [ledger.clone(), ledger.replace(lines[2], &redacted)] {
-        let is_redacted = text != ledger;
+    for text in [ledger.clone(), ledger.replace(lines[2], &redacted), ledger.replace(lines[2], &gap)] {
+        let (is_redacted, is_gap) = (text.contains(&redacted), text.contains(&gap));
         let page = Page::check(text.into_bytes(), start).unwrap();
         let events: Vec<_> = page.events().collect::<Result<_, _>>().unwrap();
         assert_eq!(events.len(), 5);
         assert_eq!(matches!(events[2].body, Body::Redacted { .. }), is_redacted);
+        assert_eq!(matches!(events[2].body, Body::LedgerGap(_)), is_gap);
     }
 }
 
 #[test]
 fn a_reader_by_the_page_alone_reads_the_example() {
-    let [ledger, redacted] = blocks("jsonl").try_into().unwrap();
+    let [ledger, redacted, gap] = blocks("jsonl").try_into().unwrap();
     let lines = reader::read("demo", 1, ledger.as_bytes()).unwrap();
     assert_eq!(lines.len(), 5);
     assert_eq!(lines[3].data()["supersedes"], lines[2].json["id"]);
@@ -232,6 +259,13 @@ fn a_reader_by_the_page_alone_reads_the_example() {
     let original: Vec<&str> = ledger.split_inclusive('\n').collect();
     let swapped = ledger.replace(original[2], &redacted);
     assert_eq!(reader::read("demo", 1, swapped.as_bytes()).unwrap().len(), 5);
+    let lost = ledger.replace(original[2], &gap);
+    let with_gap = reader::read("demo", 1, lost.as_bytes()).unwrap();
+    assert_eq!((with_gap.len(), with_gap[2].json["kind"].as_str()), (5, Some("ledger.gap")));
+    for (from, to) in [("\"offset\":", "\"offset\":1"), ("\"v\":2", "\"v\":1"), ("b0acd40d", "b0acd40e")] {
+        let edited = gap.replace(from, to);
+        assert!(edited != gap && reader::read("demo", 1, lost.replace(&gap, &edited).as_bytes()).is_err());
+    }
     let edited = ledger.replace("Review src/auth.rs\"", "Review src/main.rs\"");
     let (offset, seq) = reader::read("demo", 1, edited.as_bytes()).unwrap_err();
     assert_eq!((offset, seq), (original[0].len() + original[1].len(), 3));
@@ -285,6 +319,32 @@ fn a_reader_by_the_page_alone_reads_what_the_library_writes_today() {
     assert_eq!(lines.len() as u64, position.seq.0);
     let redacted = &lines[usize::try_from(secret.seq.0).unwrap() - 1];
     assert!(redacted.data()["redacted"].is_string(), "{:?}", redacted.json);
+}
+
+#[test]
+fn a_reader_by_the_page_alone_reads_around_the_gap_of_a_repair() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = block_on(Home::open(dir.path().join("home"))).unwrap();
+    let user = block_on(home.create_group("today")).unwrap();
+    block_on(user.add_actor("alice")).unwrap();
+    let lost = block_on(user.send("the one that is lost").to("alice")).unwrap();
+    block_on(user.send("the one after it").to("alice")).unwrap();
+    let position = block_on(user.position()).unwrap();
+    let group = group_dir(home.path());
+    let segment = group.join("ledger/00000000000000000001.jsonl");
+    let damaged = fs::read_to_string(&segment).unwrap().replace("that is lost", "THAT IS LOST");
+    fs::write(&segment, damaged).unwrap();
+    let report = block_on(user.files().unwrap().repair(RepairOptions::default())).unwrap();
+    assert_eq!(report.head, Some(position));
+
+    let head = reader::Head::decode(&fs::read(group.join("head")).unwrap()).unwrap();
+    assert_eq!((head.seq, head.chain), (position.seq.0, position.chain.0));
+    let lines = read_dir(&group, Some(&head));
+    assert_eq!(lines.len() as u64, position.seq.0);
+    let gap = &lines[usize::try_from(lost.seq.0).unwrap() - 1];
+    assert_eq!(gap.json["kind"], "ledger.gap");
+    let aside = fs::read(group.join(gap.data()["file"].as_str().unwrap())).unwrap();
+    assert_eq!(aside.len() as u64, gap.data()["bytes"].as_u64().unwrap());
 }
 
 /// Files of a group as version 0.1.0 wrote them.

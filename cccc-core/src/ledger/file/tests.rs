@@ -8,6 +8,7 @@ use crate::time::Timestamp;
 mod basic;
 mod derived;
 mod faults;
+mod gaps;
 mod recovery;
 mod redaction;
 

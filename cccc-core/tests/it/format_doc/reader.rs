@@ -42,10 +42,20 @@ fn check(previous: &[u8], seq: u64, line: &[u8]) -> Option<(Value, Vec<u8>)> {
         Some(hash) if data.trim_end_matches(' ') == format!("{{\"redacted\":\"{hash}\"}}") => unhex(hash)?,
         _ => blake3::hash(data.as_bytes()).as_bytes().to_vec(),
     };
-    let hash = blake3::hash(&[previous, before.as_bytes(), &data_hash].concat());
-    let chain = hash.as_bytes()[..10].to_vec();
-    let stated = trailer.strip_prefix(",\"chain\":\"")?.strip_suffix("\"}\n")?;
-    (json["v"] == 1 && json["seq"] == seq && unhex(stated)? == chain).then_some((json, chain))
+    let stated = unhex(trailer.strip_prefix(",\"chain\":\"")?.strip_suffix("\"}\n")?)?;
+    let fits = if json["v"] == 2 && json["kind"] == "ledger.gap" {
+        let (data, seal) = data.strip_suffix("\"}")?.split_once(",\"seal\":\"")?;
+        let own = short(&[previous, before.as_bytes(), blake3::hash(data.as_bytes()).as_bytes()].concat());
+        unhex(seal)? == short(&[own, stated.clone()].concat())
+    } else {
+        json["v"] == 1 && short(&[previous, before.as_bytes(), &data_hash].concat()) == stated
+    };
+    (fits && json["seq"] == seq).then_some((json, stated))
+}
+
+/// The first 10 bytes of a hash.
+fn short(bytes: &[u8]) -> Vec<u8> {
+    blake3::hash(bytes).as_bytes()[..10].to_vec()
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {

@@ -4,6 +4,7 @@
 //! `expected.json`: what was owed, held and known at its end. Members may be added to what is shown; what is in
 //! that file stays as it is. What the library makes of it (who is reminded, who waits for whom) may change.
 
+mod gaps;
 mod script;
 
 use std::fs;

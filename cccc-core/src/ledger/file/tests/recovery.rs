@@ -213,9 +213,7 @@ fn a_cut_sets_aside_everything_from_the_damaged_command_on() {
     let dry = now(ledger.repair(RepairOptions { cut: true, dry_run: true })).unwrap();
     assert_eq!(dry.damage.as_ref().unwrap().seq, Seq(3));
     assert!(dry.set_aside.is_empty());
-    let report = now(ledger.repair(RepairOptions::default())).unwrap();
-    assert_eq!((report.damage.clone(), report.head), (dry.damage, None));
-    assert_eq!(now(ledger.head()).unwrap().seq, Seq(5), "without `cut` nothing is cut");
+    assert_eq!(now(ledger.head()).unwrap().seq, Seq(5), "a dry run cuts nothing");
     let report = now(ledger.repair(RepairOptions { cut: true, dry_run: false })).unwrap();
     assert_eq!(report.head.unwrap().seq, Seq(1));
     assert_eq!(report.set_aside.len(), 2);

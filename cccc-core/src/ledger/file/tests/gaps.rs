@@ -1,0 +1,344 @@
+//! Damage in the middle: what is sound is read around it, and stays when it is repaired.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::*;
+use crate::event::Event;
+use crate::ledger::RawLine;
+use crate::testing::sim::World;
+
+const DIR: &str = "/home/g";
+const SEGMENT_BYTES: u64 = 1000;
+
+fn on(world: &World) -> FileLedger {
+    let options = Options::default().segment_bytes(SEGMENT_BYTES);
+    FileLedger::create(Arc::new(world.process()), DIR, group(), options).unwrap()
+}
+
+/// Twelve events in three segments; 3 to 5 are one command.
+fn filled(world: &World) -> FileLedger {
+    let ledger = on(world);
+    for command in ["one", "two", "three four five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"] {
+        append(&ledger, &[command]);
+    }
+    ledger
+}
+
+fn path(first: u64) -> PathBuf {
+    Layout::new(DIR.into()).segment(first)
+}
+
+fn segments(world: &World) -> Vec<u64> {
+    let names = world.process().list(Path::new("/home/g/ledger")).unwrap();
+    names.iter().filter_map(|name| segment_name(name)).collect()
+}
+
+fn content(world: &World, path: &Path) -> Vec<u8> {
+    let file = world.process().open(path, OpenMode::Read).unwrap();
+    let len = file.stat().unwrap().len;
+    read_range(&*file, 0, usize::try_from(len).unwrap()).unwrap()
+}
+
+/// Replaces a file's content behind the ledger's back.
+fn replace(world: &World, path: &Path, bytes: &[u8]) {
+    let file = world.process().open(path, OpenMode::Write).unwrap();
+    file.truncate(0).unwrap();
+    file.write_at(bytes, 0).unwrap();
+    file.sync().unwrap();
+}
+
+/// All lines, by seq, with the segment and the offset.
+fn lines(world: &World) -> BTreeMap<u64, (u64, usize, Vec<u8>)> {
+    let mut all = BTreeMap::new();
+    for first in segments(world) {
+        let mut at = 0;
+        for line in content(world, &path(first)).split_inclusive(|b| *b == b'\n') {
+            let seq = RawLine::split(line).unwrap().seq().unwrap();
+            all.insert(seq.0, (first, at, line.to_vec()));
+            at += line.len();
+        }
+    }
+    all
+}
+
+/// Changes event `seq` beyond restoring, so that its line keeps its end.
+fn spoil(world: &World, seq: u64) {
+    let (first, at, line) = lines(world).remove(&seq).unwrap();
+    let mut bytes = content(world, &path(first));
+    let text = line.windows(8).position(|w| w == b"\"text\":\"").unwrap();
+    bytes[at + text + 8] ^= 3;
+    bytes[at + text + 9] ^= 3;
+    replace(world, &path(first), &bytes);
+}
+
+fn read_all(ledger: &FileLedger) -> Vec<Event> {
+    let page = now(ledger.read_around(Seq(1), ReadLimit { events: 1000, bytes: 1 << 20 })).unwrap();
+    page.events().collect::<Result<_>>().unwrap()
+}
+
+fn text(event: &Event) -> String {
+    event.message().map_or_else(|| "(gap)".into(), |message| message.text.clone())
+}
+
+fn sound_gaps(ledger: &FileLedger) -> Option<(u64, u64)> {
+    match now(ledger.verify()).unwrap() {
+        Verdict::Sound { head, gaps, .. } => Some((head.seq.0, gaps)),
+        Verdict::Damaged(damage) => panic!("{damage:?}"),
+    }
+}
+
+fn mend(ledger: &FileLedger) -> RepairReport {
+    now(ledger.repair(RepairOptions::default())).unwrap()
+}
+
+#[test]
+fn a_damaged_event_is_read_around_and_a_gap_takes_its_place() {
+    for seq in 1..=12 {
+        let world = World::new(seq);
+        let ledger = filled(&world);
+        let (head, before) = (now(ledger.head()).unwrap(), read_all(&ledger));
+        let stored = lines(&world);
+        assert!(segments(&world).len() >= 3);
+        spoil(&world, seq);
+        let spoilt = lines(&world).remove(&seq).unwrap();
+
+        // Before the repair: what is sound is readable, the rest is named, and nothing can be written over it.
+        let fresh = on(&world);
+        assert!(now(fresh.read(Seq(seq), ReadLimit::ONE)).unwrap_err().damage().is_some());
+        let seen = read_all(&fresh);
+        let gap = &seen[usize::try_from(seq).unwrap() - 1];
+        let Body::LedgerGap(data) = &gap.body else { panic!("{gap:?}") };
+        assert!(path(spoilt.0).ends_with(&data.file), "{data:?}");
+        assert_eq!((data.offset, data.bytes), (spoilt.1 as u64, spoilt.2.len() as u64));
+        let limit = ReadLimit { events: 3, bytes: 1 << 20 };
+        let part = now(fresh.read_around(Seq(seq.saturating_sub(1)), limit)).unwrap();
+        assert_eq!(part.lines().next().unwrap().seq(), Some(Seq(seq.saturating_sub(1).max(1))));
+
+        let dry = now(fresh.repair(RepairOptions { cut: false, dry_run: true })).unwrap();
+        assert_eq!(dry.broken.len(), 1, "{dry:?}");
+        assert_eq!((dry.broken[0].first, dry.broken[0].lost), (Seq(seq), 1));
+        assert!(dry.set_aside.is_empty() && dry.head.is_none());
+        let report = mend(&fresh);
+        assert_eq!((&report.damage, &report.broken), (&dry.damage, &dry.broken));
+        assert_eq!(report.head, Some(head));
+        assert_eq!(content(&world, &report.set_aside[0]), spoilt.2);
+
+        // Others see that the file was replaced; who opens it anew sees the same as before, but for one event.
+        assert_eq!(now(ledger.turn()).err().unwrap().kind(), ErrorKind::Conflict);
+        assert_eq!(now(ledger.head()).unwrap_err().kind(), ErrorKind::Conflict);
+        let fresh = on(&world);
+        assert_eq!(sound_gaps(&fresh), Some((12, 1)));
+        for (n, line) in lines(&world) {
+            assert!(n == seq || stored[&n].2 == line.2, "event {n} is what it was");
+        }
+        let after = read_all(&fresh);
+        for (was, is) in before.iter().zip(&after).filter(|(was, _)| was.seq.0 != seq) {
+            assert_eq!((text(was), was.id, was.chain), (text(is), is.id, is.chain));
+        }
+        assert_eq!(after[usize::try_from(seq).unwrap() - 1].id, gap.id);
+        append(&fresh, &["on", "and on"]);
+        assert_eq!(sound_gaps(&on(&world)), Some((15, 1)));
+        assert_eq!(texts(&on(&world)).len(), 15);
+        assert!(mend(&on(&world)).damage.is_none());
+    }
+}
+
+#[test]
+fn a_flipped_bit_is_found_and_the_event_is_what_it_was() {
+    let world = World::new(1);
+    filled(&world);
+    let first = segments(&world)[1];
+    let stored = content(&world, &path(first));
+    for bit in (0..stored.len() * 8).step_by(41) {
+        let mut bytes = stored.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        replace(&world, &path(first), &bytes);
+        let report = mend(&on(&world));
+        assert!(report.broken.iter().all(|one| one.restored && one.lost == 0), "bit {bit}: {report:?}");
+        assert!(report.set_aside.is_empty());
+        assert_eq!(content(&world, &path(first)), stored, "bit {bit}");
+    }
+    assert_eq!(sound_gaps(&on(&world)), Some((12, 0)));
+}
+
+#[test]
+fn whatever_is_overwritten_only_that_is_lost() {
+    for seed in 0..150 {
+        let world = World::new(seed);
+        filled(&world);
+        let stored = lines(&world);
+        let names = segments(&world);
+        let mut touched = Vec::new();
+        for _ in 0..=world.random() % 2 {
+            let first = names[usize::try_from(world.random()).unwrap_or(0) % names.len()];
+            let mut bytes = content(&world, &path(first));
+            let from = usize::try_from(world.random() % bytes.len() as u64).unwrap();
+            let to = bytes.len().min(from + usize::try_from(world.random() % 900).unwrap());
+            match world.random() % 3 {
+                0 => bytes[from..to].fill(0),
+                1 => bytes[from..to].fill(b'\n'),
+                _ => drop(bytes.drain(from..to)),
+            }
+            replace(&world, &path(first), &bytes);
+            touched.push((first, from));
+        }
+        let fresh = on(&world);
+        let seen = read_all(&fresh);
+        assert_eq!(seen.len(), 12, "seed {seed}: {touched:?}");
+        let report = mend(&fresh);
+        assert!(report.head.is_some(), "seed {seed}: {report:?}");
+        let fresh = on(&world);
+        let (last, gaps) = sound_gaps(&fresh).unwrap();
+        assert_eq!(last, 12, "seed {seed}");
+        assert!(gaps <= 9, "seed {seed}: {gaps} lost by {touched:?}");
+        for (n, line) in lines(&world) {
+            let is_gap = RawLine::split(&line.2).unwrap().is_gap();
+            assert!(is_gap || stored[&n].2 == line.2, "seed {seed}: event {n} is sound or a gap");
+        }
+        append(&fresh, &["on"]);
+        assert_eq!(texts(&on(&world)).len(), 13);
+    }
+}
+
+#[test]
+fn lines_that_were_put_in_taken_out_or_doubled_cost_no_sound_event() {
+    let world = World::new(3);
+    filled(&world);
+    let first = segments(&world)[0];
+    let stored = content(&world, &path(first));
+    let all: Vec<&[u8]> = stored.split_inclusive(|b| *b == b'\n').collect();
+    for (edited, lost) in [
+        ([&all[..2], &[b"a line of an editor\n"], &all[2..]].concat().concat(), 0),
+        ([&all[..2], &all[1..]].concat().concat(), 0),
+        ([&all[..], &[b"{}\n"]].concat().concat(), 0),
+        // What follows a line that is gone without a trace cannot be checked either.
+        ([&all[..2], &all[3..]].concat().concat(), 2),
+        (all[1..].concat(), 2),
+    ] {
+        replace(&world, &path(first), &edited);
+        let report = mend(&on(&world));
+        assert_eq!(report.broken.iter().map(|one| one.lost).sum::<u64>(), lost, "{report:?}");
+        assert_eq!(sound_gaps(&on(&world)), Some((12, lost)));
+        replace(&world, &path(first), &stored);
+        mend(&on(&world));
+    }
+}
+
+#[test]
+fn lost_segments_and_lost_pages_leave_the_rest() {
+    for (n, lost_pages) in [(0, false), (1, false), (2, false), (1, true)] {
+        let world = World::new(4);
+        filled(&world);
+        let names = segments(&world);
+        world.process().remove(&path(names[n])).unwrap();
+        if lost_pages {
+            replace(&world, Path::new("/home/g/head"), b"garbage");
+        }
+        let report = mend(&on(&world));
+        assert_eq!(report.head.map(|head| head.seq), Some(Seq(12)), "{n}: {report:?}");
+        let fresh = on(&world);
+        let (_, gaps) = sound_gaps(&fresh).unwrap();
+        assert!((1..=7).contains(&gaps), "{n}: {gaps}");
+        append(&fresh, &["on"]);
+        assert_eq!(texts(&on(&world)).len(), 13);
+    }
+}
+
+#[test]
+fn a_head_of_another_history_costs_no_event() {
+    let world = World::new(5);
+    let ledger = on(&world);
+    append(&ledger, &["one", "two"]);
+    let page = content(&world, Path::new("/home/g/head"));
+    drop(ledger);
+    // The ledger grows on, and an old backup's head comes back with another chain.
+    append(&on(&world), &["three", "four"]);
+    let mut state = State::decode(Role::Head, &page).unwrap();
+    state.mark.at.chain.0[0] ^= 1;
+    replace(&world, Path::new("/home/g/head"), &state.encode(Role::Head));
+    for cut in [true, false] {
+        let report = now(on(&world).repair(RepairOptions { cut, dry_run: true })).unwrap();
+        assert!(report.damage.is_some() && report.cut.is_none() && report.broken.is_empty(), "{report:?}");
+    }
+    let report = now(on(&world).repair(RepairOptions { cut: true, dry_run: false })).unwrap();
+    assert_eq!((report.head.map(|head| head.seq), report.set_aside.len()), (Some(Seq(4)), 0));
+    assert_eq!(texts(&on(&world)).len(), 4);
+}
+
+#[test]
+fn a_cut_says_before_what_it_takes() {
+    let world = World::new(6);
+    let ledger = filled(&world);
+    spoil(&world, 7);
+    let dry = now(ledger.repair(RepairOptions { cut: true, dry_run: true })).unwrap();
+    let cut = dry.cut.unwrap();
+    let rest: usize = lines(&world).values().skip(6).map(|line| line.2.len()).sum();
+    assert_eq!((cut.first, cut.last, cut.bytes), (Seq(7), Seq(12), rest as u64));
+    let done = now(ledger.repair(RepairOptions { cut: true, dry_run: false })).unwrap();
+    assert_eq!((done.cut, done.head.unwrap().seq), (dry.cut, Seq(6)));
+}
+
+#[test]
+fn a_dry_run_waits_for_nobody() {
+    let world = World::new(7);
+    let ledger = filled(&world);
+    spoil(&world, 2);
+    let other = on(&world);
+    let turn = now(ledger.turn()).unwrap();
+    let report = now(other.repair(RepairOptions { cut: false, dry_run: true })).unwrap();
+    assert_eq!(report.broken.len(), 1);
+    drop(turn);
+}
+
+#[test]
+fn what_a_handle_knew_before_a_repair_is_not_saved_for_others() {
+    let world = World::new(8);
+    let ledger = filled(&world);
+    let position = now(ledger.head()).unwrap();
+    spoil(&world, 2);
+    mend(&on(&world));
+    let stale = Checkpoint { position, bytes: vec![1] };
+    assert_eq!(now(ledger.save_checkpoint(9, stale)).unwrap_err().kind(), ErrorKind::Conflict);
+    assert!(now(on(&world).load_checkpoint(9)).unwrap().is_none());
+}
+
+#[test]
+fn a_repair_that_dies_at_any_call_is_done_by_the_next() {
+    for power_cut in [false, true] {
+        let mut done = false;
+        let mut calls = 0;
+        while !done {
+            let world = World::new(calls);
+            filled(&world);
+            let stored = lines(&world);
+            // After a power cut the head may be older, and nothing but it says that the last event was durable.
+            let spoilt = if power_cut { [2, 4, 9] } else { [2, 4, 12] };
+            for seq in spoilt {
+                spoil(&world, seq);
+            }
+            let disk = world.process();
+            let options = Options::default().segment_bytes(SEGMENT_BYTES);
+            if let Ok(ledger) = FileLedger::open(Arc::new(disk.clone()), DIR, group(), options) {
+                world.kill_after(&disk, calls);
+                let _ = now(ledger.repair(RepairOptions::default()));
+            }
+            done = disk.stat(&Path::new(DIR).join("head")).is_ok();
+            if power_cut {
+                world.power_cut();
+            }
+            let seen = read_all(&on(&world)).len();
+            assert!(seen == 12 || power_cut, "call {calls}: {seen}");
+            let report = mend(&on(&world));
+            assert_eq!(report.head.map(|head| head.seq), Some(Seq(12)), "call {calls}: {report:?}");
+            let fresh = on(&world);
+            assert_eq!(sound_gaps(&fresh), Some((12, 3)), "call {calls}");
+            for (n, line) in lines(&world) {
+                assert!(spoilt.contains(&n) || stored[&n].2 == line.2, "call {calls}: event {n}");
+            }
+            append(&fresh, &["on"]);
+            calls += 1;
+            assert!(calls < 1000, "it never came to its end");
+        }
+    }
+}

@@ -6,9 +6,11 @@
 //! young, so it does not matter that the ledger has grown since.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+
+use cccc_fork::LockFile;
 
 use super::{Digest, private};
 use crate::error::{Error, Result};
@@ -106,15 +108,16 @@ pub(super) fn touch(dir: &Path, name: &str) -> Result<bool> {
 }
 
 /// Keeps [`remove`] from removing anything, until dropped.
-pub(super) fn lock_shared(dir: &Path) -> Result<File> {
+pub(super) fn lock_shared(dir: &Path) -> Result<LockFile> {
     let lock = lock_file(dir)?;
     lock.lock_shared().map_err(|e| Error::io("lock", &dir.join(LOCK), e))?;
     Ok(lock)
 }
 
-fn lock_file(dir: &Path) -> Result<File> {
+fn lock_file(dir: &Path) -> Result<LockFile> {
     let path: PathBuf = dir.join(LOCK);
-    private().create(true).truncate(false).open(&path).map_err(|e| Error::io("open", &path, e))
+    cccc_fork::open(|| private().create(true).truncate(false).open(&path))
+        .map_err(|e| Error::io("open", &path, e))
 }
 
 /// What was touched in the future was touched before the clock was set back: young.

@@ -8,6 +8,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use cccc_fork::LockFile;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -90,7 +91,7 @@ struct Aside<'a> {
     dir: PathBuf,
     lock_path: PathBuf,
     /// Held as long as this lives.
-    _lock: File,
+    _lock: LockFile,
     ledger: Option<Arc<FileLedger>>,
     blobs: Blobs,
 }
@@ -99,7 +100,10 @@ impl<'a> Aside<'a> {
     fn new(home: &'a Home, groups: &Path) -> Result<Self> {
         let dir = groups.join(format!("{ASIDE}{}", random_name()?));
         let lock_path = dir.with_extension("lock");
-        let lock = File::create_new(&lock_path).map_err(|e| Error::io("make", &lock_path, e))?;
+        let lock = cccc_fork::open(|| {
+            fs::OpenOptions::new().write(true).create(true).truncate(false).open(&lock_path)
+        })
+        .map_err(|e| Error::io("make", &lock_path, e))?;
         lock.lock().map_err(|e| Error::io("lock", &lock_path, e))?;
         super::filesystem::make_private(&dir)?;
         let blobs = Blobs::in_directory(dir.join("blobs"));
@@ -228,7 +232,7 @@ fn remove_abandoned(groups: &Path) -> Result<()> {
         if !(name.starts_with(ASIDE) && name.ends_with(".lock")) {
             continue;
         }
-        let Ok(lock) = File::open(&path) else { continue };
+        let Ok(lock) = cccc_fork::open(|| File::open(&path)) else { continue };
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => continue,

@@ -31,6 +31,7 @@ use crate::group::{Group, Shared};
 use crate::id::{GroupId, Nonce};
 use crate::ledger::FileLedger;
 use crate::ledger::file::Options;
+use crate::opener::Opener;
 use crate::presence::Presence;
 
 pub use filesystem::FileSystem;
@@ -77,6 +78,7 @@ pub struct Home(Arc<Inner>);
 struct Inner {
     path: PathBuf,
     options: HomeOptions,
+    opener: Opener,
     /// What is open, so that all handles of a group in this process share one writer.
     open: Mutex<HashMap<GroupId, Weak<Shared>>>,
 }
@@ -131,7 +133,7 @@ impl Home {
     pub async fn open_with(path: impl AsRef<Path>, options: HomeOptions) -> Result<Self> {
         let path = std::path::absolute(path.as_ref()).map_err(|e| Error::io("find", path.as_ref(), e))?;
         filesystem::prepare(&path, options.allow_network_file_system)?;
-        Ok(Self(Arc::new(Inner { path, options, open: Mutex::default() })))
+        Ok(Self(Arc::new(Inner { path, options, opener: Opener::here(), open: Mutex::default() })))
     }
 
     /// Where it is.
@@ -210,6 +212,7 @@ impl Home {
     }
 
     async fn create(&self, create: GroupCreate) -> Result<Group> {
+        self.0.opener.check()?;
         let id = random_group_id()?;
         let dir = self.group_path(&id);
         let Inner { options, .. } = self.0.as_ref();
@@ -224,6 +227,7 @@ impl Home {
     /// # Errors
     /// `NotFound`, with the groups that there are.
     pub async fn group(&self, id: &GroupId) -> Result<Group> {
+        self.0.opener.check()?;
         let open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner).get(id).and_then(Weak::upgrade);
         if let Some(shared) = open {
             return Ok(Group::from_shared(shared));

@@ -1,10 +1,11 @@
 //! The registry: which directories belong to which group. Small, read whole, replaced whole.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use cccc_fork::LockFile;
 use serde::{Deserialize, Serialize};
 
 use super::scope::Scope;
@@ -19,7 +20,7 @@ pub(super) struct Registry {
     path: PathBuf,
     content: Content,
     /// Held from reading to saving, so that of two changes none is lost.
-    _lock: Option<File>,
+    _lock: Option<LockFile>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -48,8 +49,8 @@ impl Registry {
     /// Waits for the lock and reads the registry, for changing.
     pub(super) fn lock(home: &Path) -> Result<Self> {
         let path = home.join("registry.lock");
-        let file =
-            private().create(true).truncate(false).open(&path).map_err(|e| Error::io("open", &path, e))?;
+        let file = cccc_fork::open(|| private().create(true).truncate(false).open(&path))
+            .map_err(|e| Error::io("open", &path, e))?;
         file.lock().map_err(|e| Error::io("lock", &path, e))?;
         Ok(Self { _lock: Some(file), ..Self::read(home)? })
     }

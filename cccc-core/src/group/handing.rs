@@ -147,7 +147,10 @@ pub(super) async fn claim(deliverer: LiveSession, command: Command) -> Result<(L
 
 /// A deliverer whose claim is on its way. If whoever waits for it gives up, the claim is written all the same:
 /// so the lock is held until that has been done, and what came of it is settled.
-struct Claiming(Option<(Pin<Box<dyn Future<Output = Result<Executed>> + Send>>, LiveSession)>);
+struct Claiming(Option<(Work, LiveSession)>);
+
+/// A command on its way.
+type Work = Pin<Box<dyn Future<Output = Result<Executed>> + Send>>;
 
 impl Drop for Claiming {
     fn drop(&mut self) {

@@ -1,11 +1,6 @@
 //! Real forks: a child has none of its parent's locks, and takes none of them away.
 #![cfg(unix)]
-#![expect(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    reason = "tests stop where they fail"
-)]
+#![expect(clippy::unwrap_used, reason = "tests stop where they fail")]
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};

@@ -30,6 +30,21 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// The same for a command whose output is not printed again by itself: that its reader went away early is no
+    /// good end.
+    pub(crate) fn of_what_is_shown_once(self, hint: &str) -> Self {
+        let why = match self {
+            Self::ClosedPipe => {
+                Error::unavailable("cannot write to standard output: nobody reads it any more")
+            }
+            Self::Error(error) => error,
+            Self::Answered => return Self::Answered,
+        };
+        Self::Error(why.hint(hint))
+    }
+}
+
 /// How a command ends.
 pub(crate) type Outcome = std::result::Result<(), Failure>;
 

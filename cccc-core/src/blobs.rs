@@ -19,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 use crate::blocking::off_thread;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Attachment;
+use crate::opener::Opener;
 
 pub use check::BlobState;
 pub(crate) use collect::{Candidate, Lying, digests_in};
@@ -36,7 +37,7 @@ pub(crate) type Digest = [u8; 32];
 
 /// The blobs of one group. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Blobs(Store);
+pub struct Blobs(Store, Opener);
 
 #[derive(Clone, Debug)]
 enum Store {
@@ -48,13 +49,13 @@ impl Blobs {
     /// Blobs in a directory, which is made when the first one comes.
     #[must_use]
     pub fn in_directory(dir: impl AsRef<Path>) -> Self {
-        Self(Store::Directory(dir.as_ref().into()))
+        Self(Store::Directory(dir.as_ref().into()), Opener::here())
     }
 
     /// Blobs in memory.
     #[must_use]
     pub fn in_memory() -> Self {
-        Self(Store::Memory(Arc::default()))
+        Self(Store::Memory(Arc::default()), Opener::here())
     }
 
     /// Copies a file in, and describes it. When this returns, the blob is durable.
@@ -62,6 +63,7 @@ impl Blobs {
     /// # Errors
     /// `NotFound`, `TooLarge` beyond 64 MiB, `Invalid` if it is no file, `Unavailable` if the disk refuses.
     pub async fn put_file(&self, path: impl Into<PathBuf>) -> Result<Attachment> {
+        self.1.check()?;
         let (path, blobs) = (path.into(), self.clone());
         off_thread("cccc blob", move || {
             let file = open_source(&path)?;
@@ -73,6 +75,7 @@ impl Blobs {
 
     /// Stores bytes, and describes them. When this returns, the blob is durable.
     pub async fn put_bytes(&self, name: impl Into<String>, bytes: Vec<u8>) -> Result<Attachment> {
+        self.1.check()?;
         let (name, blobs) = (name.into(), self.clone());
         off_thread("cccc blob", move || blobs.put(io::Cursor::new(bytes), Path::new(&name), &name)).await
     }
@@ -97,6 +100,7 @@ impl Blobs {
     /// # Errors
     /// `NotFound` if it was redacted or collected; `Corrupt` if its bytes are not those of its name.
     pub(crate) async fn copy_to(&self, other: &Self, attachment: &Attachment) -> Result<()> {
+        self.1.check()?;
         let (from, to, attachment) = (self.clone(), other.clone(), attachment.clone());
         off_thread("cccc blob", move || {
             let Attachment { sha256, name, .. } = attachment;
@@ -113,6 +117,7 @@ impl Blobs {
     /// `NotFound` if it was redacted, collected or lost; `Corrupt` if something else is in its place; `Invalid` for
     /// a malformed digest.
     pub fn open(&self, sha256: &str) -> Result<Box<dyn Read + Send>> {
+        self.1.check()?;
         let digest = parse_digest(sha256)?;
         let missing = || {
             Error::not_found(format!("there is no blob {sha256}"))

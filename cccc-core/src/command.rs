@@ -114,6 +114,28 @@ pub enum Command {
         /// Whether they are read by that.
         mark_read: bool,
     },
+    /// Reserves messages for the caller itself, as [`Pull`](Self::Pull) would hand them over, until
+    /// [`SettleTaken`](Self::SettleTaken) says that it has them. Those that may no longer be handed over are
+    /// withheld.
+    Take {
+        /// The messages, oldest first; those that are not the caller's to take are passed over.
+        events: Vec<EventId>,
+    },
+    /// Says that the caller has what it took, and was shown beside it.
+    SettleTaken {
+        /// What it took: the id of the event that reserved it, if there was something to reserve.
+        delivery: Option<EventId>,
+        /// Which messages are read by that.
+        read: Vec<EventId>,
+        /// Up to where it was shown its notices.
+        notices: Option<Seq>,
+    },
+    /// Says that sessions have died, and what they claimed and did not settle may have been handed over or
+    /// not. For whoever knows by their locks that they are dead.
+    LoseClaims {
+        /// The sessions.
+        sessions: Vec<String>,
+    },
     /// Says that the caller has been shown its notices.
     SeeNotices {
         /// Up to this one.

@@ -9,6 +9,8 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use cccc_fork::LockFile;
+
 use crate::error::{Error, Result};
 
 /// How long a look at a lock that is held waits before the next, at first and at last.
@@ -30,13 +32,14 @@ pub(crate) fn open(path: &Path, links: Links) -> io::Result<File> {
     open_with(path, links, options)
 }
 
-/// Opens a file that is there only to be locked, and makes it if it is not there, its owner's alone.
-pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
+/// Opens a file that is there only to be locked, and makes it if it is not there, its owner's alone. A forked
+/// child does not keep the lock.
+pub(crate) fn open_lock(path: &Path) -> io::Result<LockFile> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    open_with(path, Links::Refused, options)
+    cccc_fork::open(|| open_with(path, Links::Refused, options.clone()))
 }
 
 /// Opens a regular file in this way.

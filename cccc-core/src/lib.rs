@@ -87,6 +87,7 @@ mod home;
 pub mod id;
 pub mod index;
 pub mod ledger;
+mod opener;
 pub mod presence;
 pub mod rule;
 pub mod state;
@@ -113,7 +114,7 @@ pub use group::{
     SendRequest, Sent, SessionView, UpdateActorRequest, Watch,
 };
 pub use group::{AddTaskRequest, IntoTaskId, TasksRequest, Tracked, TrackedSendRequest, UpdateTaskRequest};
-pub use group::{Agent, Briefing, Handing, Running};
+pub use group::{Agent, Briefing, Handing, Running, Taken};
 pub use group::{
     AgentStateRequest, DEFAULT_LEASE, DEFAULT_VOTE, IntoReservationId, IntoVoteId, LabelsRequest,
     OpenVoteRequest, ReserveRequest, SetContextRequest,

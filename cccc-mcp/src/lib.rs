@@ -13,6 +13,7 @@
 
 mod answer;
 mod args;
+mod arrival;
 mod bounds;
 pub mod brief;
 mod calls;

@@ -31,6 +31,7 @@ where
     let server = Server::new(options, gone.clone());
     let reader = UntilEnd { inner: reader, gone: gone.clone() };
     let transport = AsyncRwTransport::new_server(reader, writer).with_max_line_length(MAX_LINE_BYTES);
+    let transport = server.arrivals().through(transport);
     let result = match server.clone().serve(transport).await {
         Ok(running) => running
             .waiting()

@@ -19,6 +19,7 @@ use tokio::sync::RwLock;
 use tokio_util::sync::CancellationToken;
 
 use crate::answer::{self, You};
+use crate::arrival::Arrivals;
 use crate::options::Options;
 use crate::packs::{Packs, Who};
 use crate::seat::Seat;
@@ -47,6 +48,8 @@ pub struct Server(Arc<Inner>);
 struct Inner {
     seat: Seat,
     watcher: Watcher,
+    /// What answers on their way out hand over.
+    arrivals: Arrivals,
     /// Cancelled when the client is gone.
     gone: CancellationToken,
     /// Shared by every call at work, taken when all have ended.
@@ -62,6 +65,7 @@ impl Server {
         Self(Arc::new(Inner {
             watcher: Watcher::new(gone.clone()),
             seat: Seat::new(options),
+            arrivals: Arrivals::default(),
             gone,
             at_work: RwLock::default(),
             listed: Mutex::default(),
@@ -70,6 +74,10 @@ impl Server {
 
     pub(crate) fn seat(&self) -> &Seat {
         &self.0.seat
+    }
+
+    pub(crate) fn arrivals(&self) -> &Arrivals {
+        &self.0.arrivals
     }
 
     pub(crate) fn watcher(&self) -> &Watcher {
@@ -177,6 +185,12 @@ impl ServerHandler for Server {
             .with_instructions(INSTRUCTIONS)
     }
 
+    /// A client that is answered knows that what it was shown before has been recorded.
+    async fn ping(&self, _: RequestContext<RoleServer>) -> Result<(), ErrorData> {
+        self.arrivals().settled().await;
+        Ok(())
+    }
+
     async fn initialize(
         &self,
         request: InitializeRequestParams,
@@ -243,10 +257,11 @@ impl ServerHandler for Server {
             return Err(ErrorData::invalid_params(format!("there is no tool {}", request.name), None));
         };
         let _at_work = self.0.at_work.read().await;
+        self.arrivals().settled().await;
         // One token for both: the client no longer wants the answer, or is gone.
         let cancelled = self.0.gone.child_token();
         let unwanted = context.ct.clone();
-        let call = Call { server: self.clone(), cancelled: cancelled.clone() };
+        let call = Call { server: self.clone(), request: context.id.clone(), cancelled: cancelled.clone() };
         let result = {
             let work = self.called(spec, request.arguments, &call);
             tokio::pin!(work);
@@ -259,6 +274,9 @@ impl ServerHandler for Server {
                 }
             }
         };
+        if unwanted.is_cancelled() {
+            self.arrivals().give_up(&context.id).await;
+        }
         let seated = self.seat().occupant().await;
         let you = match &seated {
             Some(seated) => You::of(seated).await,

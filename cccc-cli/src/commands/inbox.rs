@@ -48,9 +48,19 @@ pub(crate) async fn cmd_inbox(context: &Context, args: InboxArgs) -> Outcome {
     if context.out.is_json() {
         request = request.without_notices();
     }
-    let inbox = request.await?;
     let voices = group.voices().await?;
-    context.out.answers(&inbox.messages, || text(&context.out, &group, &inbox, &voices))
+    let taken = request.take().await?;
+    let inbox = taken.inbox();
+    let printed = context
+        .out
+        .answers(&inbox.messages, || text(&context.out, &group, inbox, &voices))
+        .and_then(|()| context.out.flush());
+    if let Err(failure) = printed {
+        // Nobody may have read it, so it is not said that anybody has.
+        taken.abandon("the inbox could not be printed").await?;
+        return Err(failure.of_what_is_shown_once("the messages are still unread: look into the inbox again"));
+    }
+    Ok(taken.settle().await?)
 }
 
 fn text(out: &Output, group: &Group, inbox: &Inbox, voices: &Voices) -> String {

@@ -171,7 +171,8 @@ async fn verify(context: &Context, expect: Option<String>) -> Outcome {
                     1 => ", with 1 gap".into(),
                     gaps => format!(", with {gaps} gaps"),
                 };
-                let mut lines = vec![format!("{sound}{gaps}: {} events, head {}", answer.events, answer.head)];
+                let mut lines =
+                    vec![format!("{sound}{gaps}: {} events, head {}", answer.events, answer.head)];
                 let faults = attachment_faults(&answer.attachments);
                 lines.extend(faults.into_iter().map(|fault| context.out.style(Style::Red, clean(&fault))));
                 lines.join("\n")

@@ -1,6 +1,6 @@
 //! `cccc notices`
 
-use cccc_core::NoticeView;
+use cccc_core::{Command, NoticeView};
 use clap::Args;
 use schemars::schema_for;
 
@@ -25,11 +25,19 @@ pub(crate) struct NoticesArgs {
 
 pub(crate) async fn cmd_notices(context: &Context, args: NoticesArgs) -> Outcome {
     let group = context.group().await?;
-    let notices = group.notices(!args.peek).await?;
-    context.out.answers(&notices, || match notices.as_slice() {
+    let notices = group.notices(false).await?;
+    let printed = context.out.answers(&notices, || match notices.as_slice() {
         [] => format!("no notices for {}", group.by()),
         notices => text(&context.out, notices),
-    })
+    });
+    // Seen is what was printed.
+    printed
+        .and_then(|()| context.out.flush())
+        .map_err(|failure| failure.of_what_is_shown_once("the notices are kept: look again"))?;
+    if let Some(newest) = notices.last().filter(|_| !args.peek) {
+        group.execute(Command::SeeNotices { through: newest.seq }).await?;
+    }
+    Ok(())
 }
 
 /// Notices, one a line.

@@ -14,6 +14,7 @@ mod help;
 mod hook;
 mod hook_safe;
 mod hook_who;
+mod inbox;
 mod join;
 mod ledger;
 mod life;

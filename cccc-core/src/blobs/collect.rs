@@ -6,9 +6,11 @@
 //! young, so it does not matter that the ledger has grown since.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
+
+use cccc_fork::LockFile;
 
 use super::Digest;
 use crate::error::{Error, Result};
@@ -111,11 +113,11 @@ pub(super) fn touch(dir: &Path, name: &str) -> Result<bool> {
 }
 
 /// Keeps [`remove`] from removing anything, until dropped.
-pub(super) fn lock_shared(dir: &Path) -> Result<File> {
+pub(super) fn lock_shared(dir: &Path) -> Result<LockFile> {
     take_lock(dir, Lock::Shared)
 }
 
-fn take_lock(dir: &Path, how: Lock) -> Result<File> {
+fn take_lock(dir: &Path, how: Lock) -> Result<LockFile> {
     let path = dir.join(LOCK);
     let lock = files::open_lock(&path).map_err(|e| Error::io("open", &path, e))?;
     match files::lock_within(&lock, how, WAIT).map_err(|e| Error::io("lock", &path, e))? {

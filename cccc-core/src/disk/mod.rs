@@ -44,6 +44,12 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// Opens a file.
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn DiskFile>>;
 
+    /// Opens a file that is only there to be locked, making it if need be. A forked child does not keep the
+    /// lock, where there are such children.
+    fn open_lock(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        self.open(path, OpenMode::Create)
+    }
+
     /// What the path leads to.
     fn stat(&self, path: &Path) -> io::Result<Stat>;
 

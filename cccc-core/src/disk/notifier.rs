@@ -1,66 +1,91 @@
-//! Wakes callers when files change: one instance of the operating system's notification, and a slow
-//! tick for where that is not to be had (network file systems, used-up limits, replaced files).
+//! Wakes callers when files change: one instance of the operating system's notification, and looks of our
+//! own for where that is not to be had (network file systems, used-up limits, files that vanished).
 //!
-//! It tells that something may have changed, never what; whoever is woken looks.
+//! It tells that something may have changed, never what; whoever is woken looks. Each file is looked after
+//! by itself: one that vanishes, or that the operating system refuses to watch, costs the others nothing.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use notify::event::ModifyKind;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::WatchGuard;
 
-/// How often every watcher is woken for no reason, in case notification fails silently.
-const TICK: Duration = Duration::from_secs(1);
-/// How often, when the operating system refused to notify about some watched file.
-const POLL: Duration = Duration::from_millis(20);
+/// Looks are made on beats, so that many files that are due come together.
+const BEAT: Duration = Duration::from_millis(20);
+/// Beats after which a file that the operating system watches is looked at all the same, and its watchers
+/// are woken for no reason: notification may fail silently. Nothing is looked at less often.
+const TICK: u64 = 50;
+/// Files that the operating system does not watch are looked at on every beat while they are so few; more of
+/// them take turns, down to a look a tick.
+const POLLED_PER_BEAT: u64 = 20;
+/// Beats after which, at the latest, the operating system is asked again to watch what it refused to: about
+/// a minute.
+const ASK_AGAIN: u64 = 64 * TICK;
+
+type Wake = Arc<dyn Fn() + Send + Sync>;
 
 /// All watches of one `RealDisk`. Its thread ends when it is dropped.
 #[derive(Debug)]
 pub(super) struct Notifier {
-    /// Taken before `Shared::targets` where both are needed, and never from within a callback.
+    /// Never waited for while `Shared::targets` is held, nor from within a callback.
     watcher: Arc<Mutex<Option<RecommendedWatcher>>>,
     shared: Arc<Shared>,
 }
 
-#[derive(Default)]
 struct Shared {
     targets: Mutex<Targets>,
-    /// Signalled when the tick thread has something to do before its tick.
+    /// Signalled when the tick thread may have something to do earlier than it knew.
     changed: Condvar,
+    /// When the first beat was.
+    started: Instant,
 }
 
 #[derive(Default)]
 struct Targets {
     by_path: HashMap<PathBuf, Target>,
     next_id: u64,
-    /// Some target has no watches left, so the operating system's watch can go.
+    /// Some target has no watchers left, so the operating system's watch can go.
     has_garbage: bool,
     ended: bool,
 }
 
 struct Target {
-    wakes: Vec<(u64, Arc<dyn Fn() + Send + Sync>)>,
-    /// What the operating system watches; `None` if it does not.
-    notified: Option<Identity>,
+    wakes: Vec<(u64, Wake)>,
+    condition: Condition,
+    /// The beat of the next look.
+    due: u64,
 }
 
-/// Device and inode of what a path leads to, where there are such; `None` if it leads nowhere.
-type Identity = Option<(u64, u64)>;
+/// How a file is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Condition {
+    /// The operating system watches this file.
+    Notified(Identity),
+    /// It does not, and is asked again at a beat, so many after it was asked last.
+    Polled { ask_at: u64, after: u64 },
+    /// There is no file; it is looked for again after so many beats.
+    Missing { after: u64 },
+}
 
+/// Device and inode, where there are such.
+type Identity = (u64, u64);
+
+/// Which file a path leads to; `None` if it leads nowhere.
 #[cfg(unix)]
-fn identity(path: &Path) -> Identity {
+fn identity(path: &Path) -> Option<Identity> {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 #[cfg(not(unix))]
-fn identity(_: &Path) -> Identity {
-    None
+fn identity(path: &Path) -> Option<Identity> {
+    std::fs::metadata(path).ok().map(|_| (0, 0))
 }
 
 impl fmt::Debug for Shared {
@@ -70,23 +95,37 @@ impl fmt::Debug for Shared {
 }
 
 impl Shared {
+    #[expect(clippy::disallowed_methods, reason = "looks are made at times, not at events")]
+    fn new() -> Self {
+        Self { targets: Mutex::default(), changed: Condvar::new(), started: Instant::now() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Targets> {
         self.targets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The beat that it is.
+    fn beat(&self) -> u64 {
+        u64::try_from(self.elapsed().as_millis() / BEAT.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "looks are made at times, not at events")]
+    fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// How long it is until a beat.
+    fn until(&self, beat: u64) -> Duration {
+        let beat = u32::try_from(beat).map_or(Duration::MAX, |beat| BEAT.saturating_mul(beat));
+        beat.saturating_sub(self.elapsed())
     }
 }
 
 impl Notifier {
     /// Starts the tick thread. Where the operating system has no notifier to give, polling remains.
     pub(super) fn start() -> io::Result<Self> {
-        let shared = Arc::new(Shared::default());
-        let handler = shared.clone();
-        // Directory notification on Windows reports writes late (at close), so it polls there.
-        let watcher = if cfg!(windows) {
-            None
-        } else {
-            notify::recommended_watcher(move |event| on_event(&handler, event)).ok()
-        };
-        let watcher = Arc::new(Mutex::new(watcher));
+        let shared = Arc::new(Shared::new());
+        let watcher = Arc::new(Mutex::new(None));
         let (thread_watcher, thread_shared) = (watcher.clone(), shared.clone());
         std::thread::Builder::new()
             .name("cccc-tick".into())
@@ -95,22 +134,35 @@ impl Notifier {
     }
 
     /// See [`Disk::watch`](super::Disk::watch). Must not be called from within a callback.
-    pub(super) fn watch(
-        &self,
-        path: &Path,
-        wake: Arc<dyn Fn() + Send + Sync>,
-    ) -> io::Result<Box<dyn WatchGuard>> {
+    pub(super) fn watch(&self, path: &Path, wake: Wake) -> io::Result<Box<dyn WatchGuard>> {
         // FSEvents reports paths with symbolic links resolved.
         let path = path.canonicalize()?;
+        // Held to the end, so that of two first watches of a file only one asks the operating system.
         let mut watcher = lock_watcher(&self.watcher);
         let is_new = !self.shared.lock().by_path.contains_key(&path);
-        // The event thread takes `targets`, and `watch` waits for that thread: so not under the lock.
-        let notified = if is_new { register(watcher.as_mut(), &path) } else { None };
+        let beat = self.shared.beat();
+        // The event thread takes `targets`, and asking waits for that thread: so not under the lock.
+        let condition = if is_new {
+            // The identity is taken first: if the file is replaced in between, the next look finds that out.
+            look(identity(&path), Condition::Missing { after: 1 }, beat, || {
+                register(&mut watcher, &self.shared, &path)
+            })
+        } else {
+            Condition::Missing { after: 1 }
+        };
         let mut targets = self.shared.lock();
         targets.next_id += 1;
         let id = targets.next_id;
-        let target =
-            targets.by_path.entry(path.clone()).or_insert_with(|| Target { wakes: Vec::new(), notified });
+        let due = next_look(condition, beat, 0);
+        let target = targets.by_path.entry(path.clone()).or_insert_with(|| Target {
+            wakes: Vec::new(),
+            condition,
+            due,
+        });
+        if matches!(target.condition, Condition::Missing { .. }) {
+            // It is there again.
+            target.due = target.due.min(beat + 1);
+        }
         target.wakes.push((id, wake));
         self.shared.changed.notify_all();
         Ok(Box::new(Guard { shared: self.shared.clone(), path, id }))
@@ -128,28 +180,44 @@ fn lock_watcher(watcher: &Mutex<Option<RecommendedWatcher>>) -> MutexGuard<'_, O
     watcher.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Asks the operating system for notification; `None` if it has none to give.
-fn register(watcher: Option<&mut RecommendedWatcher>, path: &Path) -> Option<Identity> {
-    // The identity is taken first: if the file is replaced in between, the next tick registers again.
-    let watched = identity(path);
-    watcher?.watch(path, RecursiveMode::NonRecursive).ok().map(|()| watched)
+/// Asks the operating system to watch a file; `false` if it has no notification to give.
+fn register(watcher: &mut Option<RecommendedWatcher>, shared: &Arc<Shared>, path: &Path) -> bool {
+    // Directory notification on Windows reports writes late (at close), so it polls there.
+    if watcher.is_none() && !cfg!(windows) {
+        let shared = shared.clone();
+        *watcher = notify::recommended_watcher(move |event| on_event(&shared, event)).ok();
+    }
+    watcher.as_mut().is_some_and(|watcher| watcher.watch(path, RecursiveMode::NonRecursive).is_ok())
 }
 
 /// Runs on the notifier's thread.
 fn on_event(shared: &Shared, event: notify::Result<notify::Event>) {
-    let paths = match event {
+    let (paths, is_content) = match event {
         // Opening, reading and closing change nothing; waking for them would make readers wake each other.
         Ok(event) if matches!(event.kind, EventKind::Access(_)) => return,
-        Ok(event) if !event.need_rescan() => event.paths,
+        Ok(event) if !event.need_rescan() => {
+            (event.paths, matches!(event.kind, EventKind::Modify(ModifyKind::Data(_))))
+        }
         // Events were lost: any file may have changed.
-        Ok(_) | Err(_) => Vec::new(),
+        Ok(_) => (Vec::new(), true),
+        Err(error) => (error.paths, false),
     };
-    let wakes = {
-        let targets = shared.lock();
+    let wakes: Vec<Wake> = {
+        let mut targets = shared.lock();
         if paths.is_empty() {
-            all_wakes(&targets)
+            targets.by_path.values().flat_map(Target::wakes).collect()
         } else {
-            paths.iter().filter_map(|path| targets.by_path.get(path)).flat_map(Target::wakes).collect()
+            let mut wakes = Vec::new();
+            for path in &paths {
+                let Some(target) = targets.by_path.get_mut(path) else { continue };
+                wakes.extend(target.wakes());
+                // It may have been removed or replaced.
+                if !is_content {
+                    target.due = target.due.min(shared.beat() + 1);
+                    shared.changed.notify_all();
+                }
+            }
+            wakes
         }
     };
     for wake in wakes {
@@ -158,71 +226,146 @@ fn on_event(shared: &Shared, event: notify::Result<notify::Event>) {
 }
 
 impl Target {
-    fn wakes(&self) -> impl Iterator<Item = Arc<dyn Fn() + Send + Sync>> + '_ {
+    fn wakes(&self) -> impl Iterator<Item = Wake> + '_ {
         self.wakes.iter().map(|(_, wake)| wake.clone())
     }
 }
 
-fn all_wakes(targets: &Targets) -> Vec<Arc<dyn Fn() + Send + Sync>> {
-    targets.by_path.values().flat_map(Target::wakes).collect()
-}
-
-/// The tick thread: wakes everybody now and then, renews watches of files that were replaced, and
-/// takes back those nobody waits for. That last is done here because a guard may be dropped within a
-/// callback, where asking the notifier's thread for anything would wait for itself.
-fn tick(watcher: &Mutex<Option<RecommendedWatcher>>, shared: &Shared) {
-    loop {
-        let wakes = {
-            let mut targets = shared.lock();
-            let interval = if targets.by_path.values().all(|t| t.notified.is_some()) { TICK } else { POLL };
-            while targets.by_path.is_empty() && !targets.ended {
-                targets = shared.changed.wait(targets).unwrap_or_else(PoisonError::into_inner);
-            }
-            let (targets, timeout) = shared
-                .changed
-                .wait_timeout_while(targets, interval, |targets| !targets.ended && !targets.has_garbage)
-                .unwrap_or_else(PoisonError::into_inner);
-            if targets.ended {
-                return;
-            }
-            if timeout.timed_out() { all_wakes(&targets) } else { Vec::new() }
+/// The tick thread: looks at what is due, and takes back watches nobody waits for. That last is done here
+/// because a guard may be dropped within a callback, where asking the notifier's thread for anything would
+/// wait for itself.
+fn tick(watcher: &Mutex<Option<RecommendedWatcher>>, shared: &Arc<Shared>) {
+    while wait(shared) {
+        take_back(&mut lock_watcher(watcher), shared);
+        let look_at_one = |(path, before): (PathBuf, Condition)| {
+            let after = look_at(watcher, shared, &path, before);
+            (path, before, after)
         };
-        maintain(&mut lock_watcher(watcher), shared);
-        for wake in wakes {
+        let looked: Vec<_> = due(shared).into_iter().map(look_at_one).collect();
+        for wake in note(shared, &looked) {
             wake();
         }
     }
 }
 
-fn maintain(watcher: &mut Option<RecommendedWatcher>, shared: &Shared) {
-    let mut unused = Vec::new();
-    let known: Vec<(PathBuf, Option<Identity>)> = {
-        let mut targets = shared.lock();
-        targets.has_garbage = false;
-        targets.by_path.retain(|path, target| {
-            let keep = !target.wakes.is_empty();
-            if !keep {
-                unused.push(path.clone());
+/// Waits until something has to be done; `false` at the end.
+fn wait(shared: &Shared) -> bool {
+    let mut targets = shared.lock();
+    loop {
+        let next = targets.by_path.values().map(|target| target.due).min();
+        let left = next.map(|due| shared.until(due));
+        if targets.ended || targets.has_garbage || left == Some(Duration::ZERO) {
+            return !targets.ended;
+        }
+        targets = match left {
+            None => shared.changed.wait(targets).unwrap_or_else(PoisonError::into_inner),
+            Some(left) => {
+                shared.changed.wait_timeout(targets, left).unwrap_or_else(PoisonError::into_inner).0
             }
-            keep
-        });
-        targets.by_path.iter().map(|(path, target)| (path.clone(), target.notified)).collect()
-    };
+        };
+    }
+}
+
+/// Removes what nobody waits for. The watcher is held all the while: a watch of the same file that begins
+/// now must not be taken back.
+fn take_back(watcher: &mut Option<RecommendedWatcher>, shared: &Shared) {
+    let mut targets = shared.lock();
+    if !std::mem::take(&mut targets.has_garbage) {
+        return;
+    }
+    let unused = targets.by_path.extract_if(|_, target| target.wakes.is_empty());
+    let unused: Vec<PathBuf> = unused.map(|(path, _)| path).collect();
+    drop(targets);
     let Some(watcher) = watcher else { return };
     for path in unused {
         // It may be gone already, with the file.
         let _ = watcher.unwatch(&path);
     }
-    for (path, notified) in known {
-        if notified == Some(identity(&path)) {
-            continue;
+}
+
+/// What is due now.
+fn due(shared: &Shared) -> Vec<(PathBuf, Condition)> {
+    let (targets, beat) = (shared.lock(), shared.beat());
+    let due = targets.by_path.iter().filter(|(_, target)| target.due <= beat);
+    due.map(|(path, target)| (path.clone(), target.condition)).collect()
+}
+
+/// Looks at a file, without a lock unless the operating system has to be asked for something.
+fn look_at(
+    watcher: &Mutex<Option<RecommendedWatcher>>,
+    shared: &Arc<Shared>,
+    path: &Path,
+    before: Condition,
+) -> Condition {
+    let here = identity(path);
+    let forget = |watcher: &mut Option<RecommendedWatcher>| {
+        if let (Condition::Notified(_), Some(watcher)) = (before, watcher) {
+            // The operating system may have forgotten it, with the file.
+            let _ = watcher.unwatch(path);
         }
-        let _ = watcher.unwatch(&path);
-        let renewed = register(Some(watcher), &path);
-        if let Some(target) = shared.lock().by_path.get_mut(&path) {
-            target.notified = renewed;
+    };
+    let after = look(here, before, shared.beat(), || {
+        let mut watcher = lock_watcher(watcher);
+        forget(&mut watcher);
+        register(&mut watcher, shared, path)
+    });
+    if here.is_none() {
+        forget(&mut lock_watcher(watcher));
+    }
+    after
+}
+
+/// What becomes of a file's condition by a look, which finds a file or none; `ask` asks the operating system
+/// to watch it.
+fn look(here: Option<Identity>, before: Condition, beat: u64, ask: impl FnOnce() -> bool) -> Condition {
+    let Some(here) = here else {
+        let after = if let Condition::Missing { after } = before { after.saturating_mul(2) } else { 1 };
+        return Condition::Missing { after: after.min(TICK) };
+    };
+    let asked_after = match before {
+        Condition::Notified(known) if known == here => return before,
+        Condition::Polled { ask_at, .. } if beat < ask_at => return before,
+        Condition::Polled { after, .. } => after,
+        Condition::Notified(_) | Condition::Missing { .. } => TICK / 2, // so that the first time is a tick from now
+    };
+    if ask() {
+        return Condition::Notified(here);
+    }
+    let after = asked_after.saturating_mul(2).min(ASK_AGAIN);
+    Condition::Polled { ask_at: beat + after, after }
+}
+
+/// The beat of the next look, where so many files are polled.
+fn next_look(condition: Condition, beat: u64, polled: u64) -> u64 {
+    match condition {
+        // All at once, so that the thread wakes once for them.
+        Condition::Notified(_) => (beat / TICK + 1) * TICK,
+        Condition::Polled { .. } => beat + polled.div_ceil(POLLED_PER_BEAT).clamp(1, TICK),
+        Condition::Missing { after } => beat + after,
+    }
+}
+
+/// Takes note of what was found, and answers whom to wake: whoever watches a file that is there, since it may
+/// have changed, and whoever watches one that has just vanished.
+fn note(shared: &Shared, looked: &[(PathBuf, Condition, Condition)]) -> Vec<Wake> {
+    let mut targets = shared.lock();
+    for (path, _, condition) in looked {
+        if let Some(target) = targets.by_path.get_mut(path) {
+            target.condition = *condition;
         }
     }
+    let is_polled = |target: &&Target| matches!(target.condition, Condition::Polled { .. });
+    let polled = u64::try_from(targets.by_path.values().filter(is_polled).count()).unwrap_or(u64::MAX);
+    let (beat, mut wakes) = (shared.beat(), Vec::new());
+    for (path, before, condition) in looked {
+        let Some(target) = targets.by_path.get_mut(path) else { continue };
+        target.due = next_look(*condition, beat, polled);
+        let is_missing = |condition: &Condition| matches!(condition, Condition::Missing { .. });
+        if !(is_missing(before) && is_missing(condition)) {
+            wakes.extend(target.wakes());
+        }
+    }
+    wakes
 }
 
 struct Guard {
@@ -252,122 +395,4 @@ impl Drop for Guard {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-
-    use super::*;
-    use crate::disk::{Disk, OpenMode, RealDisk};
-
-    /// A wake that counts, and a way to wait for it.
-    fn counter() -> (Arc<dyn Fn() + Send + Sync>, mpsc::Receiver<()>) {
-        let (sender, receiver) = mpsc::channel();
-        let wake = move || {
-            // The test may be over.
-            let _ = sender.send(());
-        };
-        (Arc::new(wake), receiver)
-    }
-
-    #[test]
-    fn every_watch_of_a_file_is_woken_by_a_write() {
-        let (disk, home) = (RealDisk::new(), tempfile::tempdir().unwrap());
-        let path = home.path().join("head");
-        let file = disk.open(&path, OpenMode::Create).unwrap();
-        let ((wake_a, woken_a), (wake_b, woken_b)) = (counter(), counter());
-        let _a = disk.watch(&path, wake_a).unwrap();
-        let b = disk.watch(&path, wake_b).unwrap();
-        file.write_at(b"x", 0).unwrap();
-        for woken in [&woken_a, &woken_b] {
-            woken.recv_timeout(TICK / 2).unwrap();
-        }
-        drop(b);
-        while woken_b.try_recv().is_ok() {}
-        file.write_at(b"y", 0).unwrap();
-        woken_a.recv_timeout(TICK / 2).unwrap();
-        assert!(woken_b.try_recv().is_err());
-    }
-
-    #[test]
-    fn opening_and_reading_wake_nobody_and_lost_events_wake_all() {
-        use notify::event::{AccessKind, AccessMode, DataChange, Flag, ModifyKind};
-        let shared = Shared::default();
-        let (wake, woken) = counter();
-        let path = PathBuf::from("/head");
-        shared.lock().by_path.insert(path.clone(), Target { wakes: vec![(1, wake)], notified: None });
-        let event = |kind| notify::Event::new(kind).add_path(path.clone());
-        on_event(&shared, Ok(event(EventKind::Access(AccessKind::Open(AccessMode::Any)))));
-        on_event(&shared, Ok(notify::Event::new(EventKind::Any).add_path("/other".into())));
-        assert!(woken.try_recv().is_err());
-        on_event(&shared, Ok(event(EventKind::Modify(ModifyKind::Data(DataChange::Any)))));
-        woken.try_recv().unwrap();
-        on_event(&shared, Ok(notify::Event::new(EventKind::Other).set_flag(Flag::Rescan)));
-        woken.try_recv().unwrap();
-    }
-
-    #[test]
-    fn a_replaced_file_is_watched_again_after_a_tick() {
-        let (disk, home) = (RealDisk::new(), tempfile::tempdir().unwrap());
-        let (path, other) = (home.path().join("head"), home.path().join("other"));
-        drop(disk.open(&path, OpenMode::Create).unwrap());
-        let (wake, woken) = counter();
-        let _guard = disk.watch(&path, wake).unwrap();
-        let file = disk.open(&other, OpenMode::Create).unwrap();
-        disk.rename(&other, &path).unwrap();
-        let replaced = Some(identity(&path));
-        let notifier = disk.notifier().unwrap();
-        let renewed = |n: &Notifier| n.shared.lock().by_path.values().all(|t| t.notified == replaced);
-        for _ in 0..100 {
-            if renewed(&notifier) {
-                break;
-            }
-            woken.recv_timeout(2 * TICK).unwrap();
-        }
-        assert!(renewed(&notifier));
-        while woken.try_recv().is_ok() {}
-        file.write_at(b"x", 0).unwrap();
-        woken.recv_timeout(TICK / 2).unwrap();
-    }
-
-    #[test]
-    fn the_last_guard_may_be_dropped_by_its_own_callback() {
-        let (disk, home) = (RealDisk::new(), tempfile::tempdir().unwrap());
-        let path = home.path().join("head");
-        let file = disk.open(&path, OpenMode::Create).unwrap();
-        let slot: Arc<Mutex<Option<Box<dyn WatchGuard>>>> = Arc::default();
-        let (wake, woken) = counter();
-        let inner = slot.clone();
-        let callback = Arc::new(move || {
-            *inner.lock().unwrap() = None;
-            wake();
-        });
-        *slot.lock().unwrap() = Some(disk.watch(&path, callback).unwrap());
-        file.write_at(b"x", 0).unwrap();
-        woken.recv_timeout(5 * TICK).unwrap();
-        // The path can be watched anew, and the old watch is silent.
-        let (wake, woken_again) = counter();
-        let _guard = disk.watch(&path, wake).unwrap();
-        while woken.try_recv().is_ok() {}
-        file.write_at(b"y", 0).unwrap();
-        woken_again.recv_timeout(2 * TICK).unwrap();
-        assert!(woken.try_recv().is_err());
-    }
-
-    #[test]
-    #[expect(clippy::disallowed_methods, reason = "nothing tells when a thread has ended")]
-    fn the_threads_end_with_the_disk() {
-        let (disk, home) = (RealDisk::new(), tempfile::tempdir().unwrap());
-        let path = home.path().join("head");
-        drop(disk.open(&path, OpenMode::Create).unwrap());
-        let (wake, _woken) = counter();
-        let guard = disk.watch(&path, wake).unwrap();
-        // Held by the disk, the guard, the tick thread and the operating system's notifier.
-        let shared = Arc::downgrade(&disk.notifier().unwrap().shared);
-        drop(disk);
-        drop(guard);
-        let started = std::time::Instant::now();
-        while shared.strong_count() > 0 {
-            assert!(started.elapsed() < Duration::from_secs(10), "a thread still runs");
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
-}
+mod tests;

@@ -19,7 +19,8 @@ use super::{Disk, DiskFile, OpenMode, Stat, WatchGuard};
 /// first watch and ends with the `RealDisk`.
 #[derive(Debug, Default)]
 pub struct RealDisk {
-    notifier: Mutex<Option<Arc<Notifier>>>,
+    /// With the process that made it.
+    notifier: Mutex<Option<(u32, Arc<Notifier>)>>,
 }
 
 impl RealDisk {
@@ -32,9 +33,13 @@ impl RealDisk {
     pub(super) fn notifier(&self) -> io::Result<Arc<Notifier>> {
         let mut notifier = self.notifier.lock().unwrap_or_else(PoisonError::into_inner);
         match &*notifier {
-            Some(notifier) => Ok(notifier.clone()),
-            None => Ok(notifier.insert(Arc::new(Notifier::start()?)).clone()),
+            Some((process, notifier)) if *process == self.process_id() => return Ok(notifier.clone()),
+            _ => {}
         }
+        let new = Arc::new(Notifier::start()?);
+        // A forked child has its parent's without the threads, and what is done to end it would wait for them.
+        std::mem::forget(notifier.replace((self.process_id(), new.clone())));
+        Ok(new)
     }
 }
 
@@ -55,7 +60,15 @@ impl Disk for RealDisk {
             }
         }
         platform::owner_only_file(&mut options);
-        Ok(Box::new(RealFile(options.open(path)?)))
+        Ok(Box::new(RealFile(options.open(path)?, None)))
+    }
+
+    fn open_lock(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true);
+        platform::owner_only_file(&mut options);
+        let (registration, file) = cccc_fork::open(|| options.open(path))?.into_parts();
+        Ok(Box::new(RealFile(file, Some(registration))))
     }
 
     fn stat(&self, path: &Path) -> io::Result<Stat> {
@@ -119,7 +132,14 @@ impl Disk for RealDisk {
 /// An open file. Locks belong to the open file (`flock`, `LockFileEx`), so two handles in one process
 /// exclude each other as two processes do.
 #[derive(Debug)]
-struct RealFile(File);
+struct RealFile(File, Option<cccc_fork::Registration>);
+
+impl Drop for RealFile {
+    fn drop(&mut self) {
+        // Before the file is closed, whose descriptor may be another file's at once.
+        self.1 = None;
+    }
+}
 
 impl DiskFile for RealFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {

@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::event::{Event, Via};
 use crate::id::{EventRef, Principal, Seq};
 use crate::ledger::{Durability, Ledger, Position};
+use crate::opener::Opener;
 use crate::state::GroupState;
 
 use resolve::Source;
@@ -57,6 +58,7 @@ impl Executed {
 pub(crate) struct Engine {
     ledger: Arc<dyn Ledger>,
     clock: Arc<dyn Clock>,
+    opener: Opener,
     /// The view of what is durable. `None` until something is asked.
     durable: Arc<Mutex<Option<View>>>,
     /// Whoever holds it decides and appends: its thread, or a caller that may.
@@ -69,7 +71,14 @@ impl Engine {
     pub(crate) fn new(ledger: Arc<dyn Ledger>, clock: Arc<dyn Clock>) -> Self {
         let durable = Arc::default();
         let writer = Writer::new(ledger.clone(), clock.clone(), Arc::clone(&durable));
-        Self { ledger, clock, durable, writer: Arc::new(Mutex::new(writer)), queue: OnceLock::new() }
+        Self {
+            ledger,
+            clock,
+            opener: Opener::here(),
+            durable,
+            writer: Arc::new(Mutex::new(writer)),
+            queue: OnceLock::new(),
+        }
     }
 
     pub(crate) fn ledger(&self) -> &Arc<dyn Ledger> {
@@ -90,6 +99,7 @@ impl Engine {
         command: Command,
         durability: Durability,
     ) -> Result<Executed> {
+        self.opener.check()?;
         let (answer, mut result) = oneshot::channel();
         let job = Job { by, via, scope_key, command, durability, answer };
         let work = match self.writer.clone().try_lock_owned() {
@@ -119,6 +129,7 @@ impl Engine {
 
     /// Looks at the state of what is durable, caught up first.
     pub(crate) async fn query<T>(&self, look: impl FnOnce(&GroupState) -> T) -> Result<T> {
+        self.opener.check()?;
         let mut view = self.durable.lock().await;
         let view = caught_up(&mut view, self.ledger.as_ref()).await?;
         Ok(look(&view.state))
@@ -146,6 +157,7 @@ impl Engine {
         target: Seq,
         look: impl FnOnce(&GroupState, &[Event]) -> T,
     ) -> Result<T> {
+        self.opener.check()?;
         let mut view = self.durable.lock().await;
         let view = caught_up(&mut view, self.ledger.as_ref()).await?;
         let facts = Source::Durable(self.ledger.as_ref()).facts(view, target).await?;
@@ -154,6 +166,7 @@ impl Engine {
 
     /// The seqs of durable events that answer a lookup.
     pub(crate) async fn find(&self, lookup: &crate::ledger::Lookup) -> Result<Vec<Seq>> {
+        self.opener.check()?;
         let mut view = self.durable.lock().await;
         caught_up(&mut view, self.ledger.as_ref()).await?.find(self.ledger.as_ref(), lookup).await
     }

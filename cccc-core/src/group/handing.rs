@@ -4,9 +4,15 @@
 //! program dies before it has said how it went, while the session it hands over to lives on. It is made only
 //! as long as that session is its actor's newest, so nothing goes to one that was replaced.
 
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+
 use super::{Group, LiveSession};
+use crate::blocking::{block_on, off_thread};
 use crate::command::{Command, Outcome};
-use crate::error::{ErrorKind, Result};
+use crate::engine::Executed;
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Body, DeliveryState, Transport};
 use crate::id::{EventId, EventRef, Principal};
 use crate::rule::presence::Condition;
@@ -34,7 +40,7 @@ impl Handing {
     pub async fn settle(self, outcome: Outcome) -> Result<()> {
         let settle = Command::Settle { delivery: self.delivery, outcome };
         self.service.group().execute(settle).await?;
-        self.service.depart("").await
+        self.service.withdraw()
     }
 }
 
@@ -56,19 +62,17 @@ impl Group {
         let service = Self { by: by.clone(), ..self.clone() };
         service.sweep().await?;
         let service = service.serve()?;
-        let claim = Command::Claim {
+        let wanted = Command::Claim {
             recipient: self.by.clone(),
             events: events.iter().copied().map(EventRef::from).collect(),
             transport,
         };
-        let command = Command::InSession { session: session.to_owned(), command: Box::new(claim) };
-        let done = match service.group().execute(command).await {
-            Ok(done) => done,
-            Err(error) => {
-                service.depart("").await?;
-                // Whoever else took them meanwhile hands them over.
-                return if error.kind() == ErrorKind::Conflict { Ok(None) } else { Err(error) };
-            }
+        let command = Command::InSession { session: session.to_owned(), command: Box::new(wanted) };
+        let (service, done) = match claim(service, command).await {
+            Ok(claimed) => claimed,
+            // Whoever else took them meanwhile hands them over.
+            Err(error) if error.kind() == ErrorKind::Conflict => return Ok(None),
+            Err(error) => return Err(error),
         };
         let claimed = done.events.into_iter().find_map(|event| match event.body {
             Body::RuntimeDelivery(claim) if claim.state == DeliveryState::Claimed => {
@@ -79,21 +83,103 @@ impl Group {
         match claimed {
             Some((delivery, taken)) => Ok(Some(Handing { service, delivery, taken })),
             None => {
-                service.depart("").await?;
+                service.withdraw()?;
                 Ok(None)
             }
         }
     }
 
-    /// Settles what dead deliverers of this service claimed, and takes away what they left: until then it is
-    /// what tells that they are dead.
-    async fn sweep(&self) -> Result<()> {
-        let presence = &self.shared.presence;
-        let mut dead = presence.look()?;
-        dead.retain(|one| one.record.principal == self.by && one.condition == Condition::Absent);
-        if !dead.is_empty() {
-            self.upkeep().await?;
-        }
-        dead.iter().try_for_each(|one| presence.forget(&one.record.session))
+    /// Puts in order what dead deliverers that went by this name have left.
+    pub(super) async fn sweep(&self) -> Result<()> {
+        let mut dead = self.shared.presence.look()?;
+        dead.retain(|one| {
+            let embodies = self.by.actor().is_some() && !one.record.deliverer;
+            one.record.principal == self.by && one.condition == Condition::Absent && !embodies
+        });
+        self.bury(dead.into_iter().map(|one| one.record.session).collect()).await
     }
+
+    /// Settles what these sessions claimed, which are dead, and only then takes away what tells that they are.
+    /// If anything fails the records stay, for whoever comes next.
+    pub(super) async fn bury(&self, dead: Vec<String>) -> Result<()> {
+        self.lose_claims(&dead).await?;
+        dead.iter().try_for_each(|session| self.shared.presence.forget_dead(session))
+    }
+
+    /// Settles what these sessions claimed, which are dead.
+    ///
+    /// A process that is dead writes nothing more, but what it wrote last need not be durable yet, and then
+    /// no look at the ledger shows it. So this is one command, decided at the ledger's tip, and returns when
+    /// all that it saw is durable.
+    pub(super) async fn lose_claims(&self, dead: &[String]) -> Result<()> {
+        if !dead.is_empty() {
+            let system = Self { by: Principal::System, ..self.clone() };
+            system.execute(Command::LoseClaims { sessions: dead.to_vec() }).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Has a deliverer make its claim, and gives it back with what was written. Where that is nothing for sure,
+/// what it left is taken away.
+pub(super) async fn claim(deliverer: LiveSession, command: Command) -> Result<(LiveSession, Executed)> {
+    let group = deliverer.group().clone();
+    let work = Box::pin(async move { group.execute(command).await });
+    let mut claiming = Claiming(Some((work, deliverer)));
+    let given_up = || Error::unavailable("the claim was given up");
+    let result = poll_fn(|context| match &mut claiming.0 {
+        Some((work, _)) => work.as_mut().poll(context),
+        None => Poll::Ready(Err(given_up())),
+    });
+    let result = result.await;
+    let Some((_, deliverer)) = claiming.0.take() else { return Err(given_up()) };
+    match result {
+        Ok(done) => Ok((deliverer, done)),
+        Err(error) => {
+            // Else the record stays, and tells that nobody is at what may have been claimed.
+            if wrote_nothing(&error) {
+                deliverer.withdraw()?;
+            }
+            Err(error)
+        }
+    }
+}
+
+/// A deliverer whose claim is on its way. If whoever waits for it gives up, the claim is written all the same:
+/// so the lock is held until that has been done, and what came of it is settled.
+struct Claiming(Option<(Work, LiveSession)>);
+
+/// A command on its way.
+type Work = Pin<Box<dyn Future<Output = Result<Executed>> + Send>>;
+
+impl Drop for Claiming {
+    fn drop(&mut self) {
+        let Some((work, deliverer)) = self.0.take() else { return };
+        let lose = move || {
+            let system = Group { by: Principal::System, ..deliverer.group().clone() };
+            let sessions = vec![deliverer.id().to_owned()];
+            block_on(async {
+                // However it ends, what it has claimed is known then.
+                let _ = work.await;
+                // Where this fails, the record that stays tells others that the deliverer is dead.
+                system.execute(Command::LoseClaims { sessions }).await
+            })?;
+            deliverer.withdraw()
+        };
+        // Nobody waits for it: begun, it goes on by itself.
+        let begun = pin!(off_thread("cccc handing", lose));
+        let _ = begun.poll(&mut Context::from_waker(Waker::noop()));
+    }
+}
+
+/// Whether an error says for sure that a command wrote nothing.
+fn wrote_nothing(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Conflict
+            | ErrorKind::Invalid
+            | ErrorKind::NotFound
+            | ErrorKind::Refused
+            | ErrorKind::TooLarge
+    )
 }

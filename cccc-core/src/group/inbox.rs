@@ -1,5 +1,6 @@
 //! The inbox: what a principal has not read, handed over to it by its asking.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
@@ -7,12 +8,14 @@ use std::pin::Pin;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::Group;
-use crate::command::Command;
+use super::{Group, LiveSession, handing};
+use crate::command::{Command, Outcome};
+use crate::engine::Executed;
 use crate::error::Result;
 use crate::event::{Body, ChatMessage, DeliveryState, Event, RuntimeDelivery};
 use crate::id::{EventId, Principal, Seq};
 use crate::rule::notice::{self, NoticeView};
+use crate::rule::presence::Condition;
 use crate::rule::receipt::DeliveryWord;
 use crate::rule::{delivery, obligation, reading, session};
 use crate::state::{FlightState, GroupState, ObligationKind};
@@ -83,6 +86,10 @@ impl Group {
     ///
     /// Looking hands them over: a delivery with the evidence `inbox` is recorded for those that had not
     /// reached this principal's current session. They stay unread until they are read or answered.
+    ///
+    /// Awaited, it records that before its caller has the answer, which is right where the caller is the
+    /// principal itself: a program that goes on from what is returned. A caller that has to pass the answer
+    /// on (prints it, sends it) [takes](InboxRequest::take) it instead, and settles when it has arrived.
     ///
     /// # Errors
     /// `Unavailable` while the group is paused: nothing is handed over then.
@@ -161,19 +168,103 @@ impl<'a> InboxRequest<'a> {
         Self { notices: false, ..self }
     }
 
+    /// Takes the messages without saying yet that they arrived: they are claimed for whoever holds what is
+    /// returned, and no other door hands them over meanwhile. With nothing new to hand over nothing is
+    /// written.
+    ///
+    /// ```
+    /// # use cccc_core::{Group, Result, block_on};
+    /// # block_on(async {
+    /// # let user = Group::in_memory("scratch").await?;
+    /// # user.add_actor("lead").await?;
+    /// # let lead = user.bind("lead").await?;
+    /// # user.send("Hello").to("lead").await?;
+    /// let taken = lead.inbox().mark_read().take().await?;
+    /// for message in &taken.inbox().messages {
+    ///     println!("{message}"); // and make sure that it went out
+    /// }
+    /// taken.settle().await?;
+    /// # Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Group::inbox`].
+    pub async fn take(self) -> Result<Taken> {
+        let (mut inbox, over) = self.look_freed().await?;
+        let mut held = None;
+        if !self.peek && (!over.is_empty() || is_new(&inbox)) {
+            self.group.sweep().await?;
+            let events = named(&inbox, over);
+            let mut command = Command::Take { events };
+            if let Some(session) = self.group.via.as_ref().and_then(|via| via.session.clone())
+                && self.group.by.actor().is_some()
+            {
+                command = Command::InSession { session, command: Box::new(command) };
+            }
+            let (deliverer, done) = handing::claim(self.group.deliverer()?, command).await?;
+            let withheld = withheld(&done);
+            let claim = done.events.iter().find_map(|event| match &event.body {
+                Body::RuntimeDelivery(claim) if claim.state == DeliveryState::Claimed => {
+                    Some((event.id, claim.event_ids.as_slice()))
+                }
+                _ => None,
+            });
+            let claimed = claim.map_or(&[] as &[EventId], |(_, events)| events);
+            // What is neither there from before nor claimed now is another door's.
+            let mine = |m: &Message| m.delivery == DeliveryWord::Accepted || claimed.contains(&m.event_id);
+            inbox.messages.retain(|m| mine(m) && !withheld.contains(&m.event_id));
+            match claim {
+                Some((delivery, _)) => held = Some((delivery, deliverer)),
+                None => deliverer.withdraw()?,
+            }
+        }
+        let (mut read, mut notices) = (Vec::new(), None);
+        if !self.peek {
+            inbox.messages.iter_mut().for_each(|message| message.delivery = DeliveryWord::Accepted);
+            notices = inbox.notices.last().map(|newest| newest.seq);
+        }
+        if self.mark_read {
+            read = inbox.messages.iter().map(|message| message.event_id).collect();
+        }
+        Ok(Taken { group: self.group.clone(), inbox, claim: held, read, notices })
+    }
+
     async fn run(self) -> Result<Inbox> {
-        let (mut inbox, over) = self.look().await?;
+        let (mut inbox, over) = self.look_freed().await?;
         if self.peek {
             return Ok(inbox);
         }
-        let takes = inbox.messages.iter().any(|m| m.delivery != DeliveryWord::Accepted) || !over.is_empty();
-        if takes || (self.mark_read && !inbox.messages.is_empty()) {
-            inbox = self.take(inbox, over).await?;
+        if is_new(&inbox) || !over.is_empty() || (self.mark_read && !inbox.messages.is_empty()) {
+            inbox = self.pull(inbox, over).await?;
         }
         if let Some(newest) = inbox.notices.last() {
             self.group.execute(Command::SeeNotices { through: newest.seq }).await?;
         }
         Ok(inbox)
+    }
+
+    /// As [`look`](Self::look), when what dead deliverers hold up has been freed.
+    async fn look_freed(&self) -> Result<(Inbox, Vec<EventId>)> {
+        let found = self.look().await?;
+        let held_up = |m: &Message| m.delivery == DeliveryWord::Claimed;
+        if self.peek || !found.0.messages.iter().any(held_up) {
+            return Ok(found);
+        }
+        let facts = self.group.shared.presence.facts()?;
+        let dead = |state: &GroupState| {
+            let flights = state.mailbox(&self.group.by).into_iter().flat_map(|m| m.flights.values());
+            let claimed = flights.filter(|flight| flight.state == FlightState::Claimed);
+            let sessions: BTreeSet<String> = claimed.filter_map(|flight| flight.session.clone()).collect();
+            sessions.into_iter().filter(|one| facts.condition(one) == Condition::Absent).collect::<Vec<_>>()
+        };
+        let dead = self.group.shared.engine.query(dead).await?;
+        if dead.is_empty() {
+            return Ok(found);
+        }
+        // Their records stay: more may have to be said of them.
+        self.group.lose_claims(&dead).await?;
+        self.look().await
     }
 
     /// The page as it is, nothing handed over; and what may no longer be handed over, which is not in it.
@@ -216,30 +307,86 @@ impl<'a> InboxRequest<'a> {
 
     /// Hands the page over, and keeps of it what really was. What came too late is said to be withheld, so
     /// that its sender learns of it.
-    async fn take(&self, mut inbox: Inbox, over: Vec<EventId>) -> Result<Inbox> {
-        let events =
-            inbox.messages.iter().map(|m| m.event_id).chain(over).take(reading::MAX_EVENTS).collect();
+    async fn pull(&self, mut inbox: Inbox, over: Vec<EventId>) -> Result<Inbox> {
+        let events = named(&inbox, over);
         let done = self.group.execute(Command::Pull { events, mark_read: self.mark_read }).await?;
         // Withheld, or another door's: neither is the caller's to have.
-        let refused: Vec<EventId> = done
-            .events
-            .iter()
-            .filter_map(|event| match &event.body {
-                Body::RuntimeDelivery(RuntimeDelivery {
-                    state: DeliveryState::Withheld { .. },
-                    event_ids,
-                    ..
-                }) => Some(event_ids.clone()),
-                _ => None,
-            })
-            .flatten()
-            .collect();
+        let withheld = withheld(&done);
         let elsewhere = |m: &Message| m.delivery == DeliveryWord::Claimed;
-        inbox.messages.retain(|m| !refused.contains(&m.event_id) && !elsewhere(m));
+        inbox.messages.retain(|m| !withheld.contains(&m.event_id) && !elsewhere(m));
         for message in &mut inbox.messages {
             message.delivery = DeliveryWord::Accepted;
         }
         Ok(inbox)
+    }
+}
+
+/// Whether a page has something that did not reach the principal's current session yet.
+fn is_new(inbox: &Inbox) -> bool {
+    inbox.messages.iter().any(|message| message.delivery != DeliveryWord::Accepted)
+}
+
+/// A page's messages, and those that came too late, as many as one command may name.
+fn named(inbox: &Inbox, over: Vec<EventId>) -> Vec<EventId> {
+    inbox.messages.iter().map(|m| m.event_id).chain(over).take(reading::MAX_EVENTS).collect()
+}
+
+/// What a command found to have come too late.
+fn withheld(done: &Executed) -> Vec<EventId> {
+    let withheld = done.events.iter().filter_map(|event| match &event.body {
+        Body::RuntimeDelivery(RuntimeDelivery {
+            state: DeliveryState::Withheld { .. }, event_ids, ..
+        }) => Some(event_ids),
+        _ => None,
+    });
+    withheld.flatten().copied().collect()
+}
+
+/// An inbox that was [taken](InboxRequest::take), and has to be settled when it has arrived. Dropped, or when
+/// its process ends before, what was new in it may have arrived or not: its delivery is then `ambiguous`, it is
+/// still unread, and the next look into the inbox shows it again.
+#[derive(Debug)]
+#[must_use = "what is taken and not settled stays unread, and becomes ambiguous"]
+pub struct Taken {
+    group: Group,
+    inbox: Inbox,
+    /// The claim, and what holds the lock that tells that somebody is at it.
+    claim: Option<(EventId, LiveSession)>,
+    read: Vec<EventId>,
+    notices: Option<Seq>,
+}
+
+impl Taken {
+    /// What was in the inbox. The messages' deliveries are shown as they are once this is settled.
+    #[must_use]
+    pub fn inbox(&self) -> &Inbox {
+        &self.inbox
+    }
+
+    /// Says that it arrived: what was new is delivered, with the evidence `inbox`; the messages are read, if
+    /// that was asked for; the notices were shown.
+    ///
+    /// # Errors
+    /// As for [`Group::execute`].
+    pub async fn settle(self) -> Result<()> {
+        let (delivery, deliverer) = self.claim.unzip();
+        if delivery.is_some() || !self.read.is_empty() || self.notices.is_some() {
+            let settle = Command::SettleTaken { delivery, read: self.read, notices: self.notices };
+            self.group.execute(settle).await?;
+        }
+        deliverer.map_or(Ok(()), LiveSession::withdraw)
+    }
+
+    /// Says that it did not arrive, or not as a whole: what was new becomes ambiguous for this reason at once,
+    /// and not only when somebody sees that nobody is at it any more. Nothing is read or seen by it.
+    ///
+    /// # Errors
+    /// As for [`Group::execute`].
+    pub async fn abandon(self, reason: impl Into<String>) -> Result<()> {
+        let Some((delivery, deliverer)) = self.claim else { return Ok(()) };
+        let outcome = Outcome::Ambiguous(reason.into());
+        self.group.execute(Command::Settle { delivery, outcome }).await?;
+        deliverer.withdraw()
     }
 }
 

@@ -37,7 +37,7 @@ pub use collect::Collected;
 pub use context::{AgentStateRequest, SetContextRequest};
 pub use handing::Handing;
 pub use history::{History, HistoryRequest, Watch};
-pub use inbox::{Inbox, InboxRequest, Message};
+pub use inbox::{Inbox, InboxRequest, Message, Taken};
 pub use label::LabelsRequest;
 pub use message::{IntoEventRef, SendRequest, Sent};
 pub use query::ObligationsRequest;

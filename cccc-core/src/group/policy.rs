@@ -68,7 +68,8 @@ impl Group {
         if let Upkeep::CloseSession { session } = upkeep
             && done.as_ref().map_or_else(done_by_another, |_| true)
         {
-            self.shared.presence.forget(session)?;
+            // It may have claimed something that was not durable yet when this was found due.
+            self.bury(vec![session.clone()]).await?;
         }
         done
     }

@@ -1,5 +1,6 @@
 //! Sessions of actors: coming in, being present, being replaced, going; and what that leaves to be done.
 
+use std::collections::BTreeSet;
 use std::future::{Future, IntoFuture};
 use std::path::Path;
 use std::pin::Pin;
@@ -15,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Body, Via};
 use crate::id::{ActorId, Label, Principal};
 use crate::presence::{Held, Process, Record, Sighting};
-use crate::rule::presence::{Condition, Upkeep};
+use crate::rule::presence::{Condition, Facts, Upkeep};
 use crate::rule::{context, join, presence, session};
 use crate::state::Session;
 use crate::time::Timestamp;
@@ -136,6 +137,11 @@ impl LiveSession {
         end(&group, session, reason.into()).await
     }
 
+    /// Takes its lock and its record away, and says nothing on the ledger.
+    pub(super) fn withdraw(self) -> Result<()> {
+        self.held.withdraw()
+    }
+
     /// Ends it. One that was replaced just goes.
     ///
     /// # Errors
@@ -220,17 +226,23 @@ impl Group {
         if let Principal::Actor(id) = &self.by {
             return Err(Error::invalid(format!("{id} is an actor")).hint("actors join"));
         }
-        self.hold(crate::home::random_name()?, None, None)
+        self.deliverer()
     }
 
-    fn hold(
-        &self,
-        session: String,
-        process: Option<Process>,
-        program: Option<Process>,
-    ) -> Result<LiveSession> {
-        let elsewhere = process.is_some();
-        let record = Record { principal: self.by.clone(), session: session.clone(), process, program };
+    /// What holds a lock while messages are handed over in this handle's name; it is no actor's session.
+    pub(super) fn deliverer(&self) -> Result<LiveSession> {
+        let session = crate::home::random_name()?;
+        self.hold(Record {
+            principal: self.by.clone(),
+            session,
+            process: None,
+            program: None,
+            deliverer: true,
+        })
+    }
+
+    fn hold(&self, record: Record) -> Result<LiveSession> {
+        let (session, elsewhere) = (record.session.clone(), record.process.is_some());
         let held = self.shared.presence.hold(record)?;
         Ok(LiveSession { group: self.in_session(&session), session, elsewhere, held })
     }
@@ -316,7 +328,25 @@ impl Group {
                 Err(error) => return Err(error),
             }
         }
+        self.tidy().await?;
         Ok(done)
+    }
+
+    /// Takes away what dead processes left of which there is nothing more to be said.
+    async fn tidy(&self) -> Result<()> {
+        let sightings = self.shared.presence.look()?;
+        let mut facts = Facts::default();
+        for Sighting { record, condition, .. } in &sightings {
+            facts.add(record.session.clone(), *condition);
+        }
+        let sessions: BTreeSet<String> = sightings.into_iter().map(|one| one.record.session).collect();
+        let dead: Vec<String> =
+            sessions.into_iter().filter(|session| facts.condition(session) == Condition::Absent).collect();
+        if dead.is_empty() {
+            return Ok(());
+        }
+        let leftovers = self.shared.engine.query(|state| presence::leftovers(state, dead)).await?;
+        self.bury(leftovers).await
     }
 }
 
@@ -490,7 +520,13 @@ impl JoinRequest<'_> {
             self.own_environment(id, session, above)?;
         }
         // First the lock, then the word: whoever reads that it began finds that it runs.
-        let session = bound.hold(self.open.session.clone(), self.process.clone(), self.program.clone())?;
+        let session = bound.hold(Record {
+            principal: bound.by.clone(),
+            session: self.open.session.clone(),
+            process: self.process.clone(),
+            program: self.program.clone(),
+            deliverer: false,
+        })?;
         let done = match session.group.execute(command).await {
             Ok(done) => done,
             Err(error) => {

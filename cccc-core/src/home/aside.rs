@@ -3,10 +3,12 @@
 //! So nobody ever sees half of a group, whenever a process dies. What such a process has left aside is removed by
 //! whoever works aside next. A lock beside it tells it from what somebody is at just now.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use cccc_fork::LockFile;
 
 use super::{filesystem, random_name};
 use crate::error::{Error, Result};
@@ -31,7 +33,7 @@ pub(super) struct Aside {
     dir: PathBuf,
     lock_path: PathBuf,
     /// Held as long as this lives.
-    _lock: File,
+    _lock: LockFile,
 }
 
 impl Aside {
@@ -43,7 +45,7 @@ impl Aside {
         for _ in 0..TRIES {
             let dir = groups.join(format!("{prefix}{}", random_name()?));
             let lock_path = dir.with_extension("lock");
-            let lock = create_private(&lock_path).map_err(|e| Error::io("make", &lock_path, e))?;
+            let lock = files::open_lock(&lock_path).map_err(|e| Error::io("make", &lock_path, e))?;
             let locked = files::lock_within(&lock, Lock::Exclusive, Duration::ZERO)
                 .map_err(|e| Error::io("lock", &lock_path, e))?;
             // Else a sweep has it, or has had it.
@@ -118,7 +120,7 @@ fn sweep(groups: &Path) {
 }
 
 /// The directories aside at which nobody is, each with its lock, if it has one.
-fn left(groups: &Path) -> Result<Vec<(PathBuf, Option<File>)>> {
+fn left(groups: &Path) -> Result<Vec<(PathBuf, Option<LockFile>)>> {
     let entries = match fs::read_dir(groups) {
         Ok(entries) => entries,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -138,7 +140,7 @@ fn left(groups: &Path) -> Result<Vec<(PathBuf, Option<File>)>> {
             }
             continue;
         };
-        let Ok(lock) = files::open(&path, Links::Refused) else { continue };
+        let Ok(lock) = cccc_fork::open(|| files::open(&path, Links::Refused)) else { continue };
         if files::lock_within(&lock, Lock::Exclusive, Duration::ZERO).unwrap_or(false) {
             left.push((dir, Some(lock)));
         }
@@ -153,14 +155,6 @@ fn remove(dir: &Path) -> Result<()> {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", dir, e)),
         _ => Ok(()),
     }
-}
-
-fn create_private(path: &Path) -> io::Result<File> {
-    let mut options = fs::OpenOptions::new();
-    options.read(true).write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }
 
 #[cfg(test)]

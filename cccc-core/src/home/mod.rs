@@ -207,6 +207,7 @@ impl Home {
     /// # Errors
     /// `NotFound`, with the groups that there are.
     pub async fn group(&self, id: &GroupId) -> Result<Group> {
+        self.shared.opener.check()?;
         let open = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(shared) = open.get(id).and_then(usable) {
             return Ok(Group::from_shared(shared));

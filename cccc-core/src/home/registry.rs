@@ -6,11 +6,12 @@
 //! those who did. What takes long, such as making a group, is done before, and put in place in there.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cccc_fork::LockFile;
 use serde::{Deserialize, Serialize};
 
 use super::Home;
@@ -73,21 +74,22 @@ pub(super) fn change_here<T>(home: &Home, work: impl FnOnce(&mut Locked) -> Resu
     result
 }
 
-fn take_lock(path: &Path, wait: Duration) -> Result<File> {
-    let mut file = files::open_lock(path).map_err(|e| Error::io("open", path, e))?;
+fn take_lock(path: &Path, wait: Duration) -> Result<LockFile> {
+    let file = files::open_lock(path).map_err(|e| Error::io("open", path, e))?;
     if !files::lock_within(&file, Lock::Exclusive, wait).map_err(|e| Error::io("lock", path, e))? {
-        return Err(held(path, file, wait));
+        return Err(held(path, &file, wait));
     }
     // For whoever waits in vain; nothing depends on it.
-    let _ =
-        file.set_len(0).and_then(|()| file.write_all(format!("process {}\n", std::process::id()).as_bytes()));
+    let _ = file
+        .set_len(0)
+        .and_then(|()| (&*file).write_all(format!("process {}\n", std::process::id()).as_bytes()));
     Ok(file)
 }
 
 /// Says who holds the lock, as far as that is known.
-fn held(path: &Path, file: File, wait: Duration) -> Error {
+fn held(path: &Path, file: &LockFile, wait: Duration) -> Error {
     let mut holder = String::new();
-    let read = file.take(MAX_HOLDER_BYTES).read_to_string(&mut holder);
+    let read = (&**file).take(MAX_HOLDER_BYTES).read_to_string(&mut holder);
     let holder = match holder.trim() {
         holder if read.is_ok() && !holder.is_empty() && !holder.contains(char::is_control) => holder,
         _ => "another process",

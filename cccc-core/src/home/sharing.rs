@@ -15,13 +15,14 @@ use crate::disk::RealDisk;
 use crate::error::{Error, Result};
 use crate::group::Shared;
 use crate::id::GroupId;
+use crate::opener::Opener;
 
 /// What homes on one path share.
 #[derive(Debug)]
 pub(super) struct Inner {
     pub(super) options: HomeOptions,
     /// In which process.
-    process: u32,
+    pub(super) opener: Opener,
     /// What is open, so that all handles of a group in this process share one writer.
     pub(super) open: Mutex<HashMap<GroupId, Weak<Shared>>>,
 }
@@ -37,7 +38,6 @@ static DISK: Mutex<(u32, Weak<RealDisk>)> = Mutex::new((0, Weak::new()));
 
 /// What a home on this path shares with those that are open, else what others will share with it.
 pub(super) fn share(path: &Path, options: HomeOptions) -> Result<Arc<Inner>> {
-    let process = options.disk.process_id();
     let place = place(path)?;
     let mut open = locked(&OPEN);
     open.retain(|_, homes| {
@@ -48,9 +48,9 @@ pub(super) fn share(path: &Path, options: HomeOptions) -> Result<Arc<Inner>> {
     let shared = homes
         .iter()
         .filter_map(Weak::upgrade)
-        .find(|inner| inner.process == process && same(&inner.options, &options));
+        .find(|inner| inner.opener.check().is_ok() && same(&inner.options, &options));
     Ok(shared.unwrap_or_else(|| {
-        let inner = Arc::new(Inner { options, process, open: Mutex::default() });
+        let inner = Arc::new(Inner { options, opener: Opener::here(), open: Mutex::default() });
         homes.push(Arc::downgrade(&inner));
         inner
     }))

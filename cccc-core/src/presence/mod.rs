@@ -16,11 +16,12 @@
 mod process;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use cccc_fork::LockFile;
 use serde::{Deserialize, Serialize};
 
 pub use process::Process;
@@ -28,6 +29,7 @@ pub use process::Process;
 use crate::error::{Error, Result};
 use crate::files::{self, Links};
 use crate::id::{GroupId, Principal};
+use crate::opener::Opener;
 use crate::rule::presence::{Condition, Facts};
 
 /// How often a lock is tried that others may be looking at just now.
@@ -49,6 +51,9 @@ pub struct Record {
     /// The program that started it, which may have started others too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<Process>,
+    /// Whether it only hands messages over, for as long as that takes, and embodies nobody.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deliverer: bool,
 }
 
 /// A session that was found, and whether it runs.
@@ -64,7 +69,7 @@ pub struct Sighting {
 
 /// The presence of one group's sessions. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Presence(Store);
+pub struct Presence(Store, Opener);
 
 #[derive(Clone, Debug)]
 enum Store {
@@ -85,7 +90,7 @@ pub struct Held(Hold);
 
 #[derive(Debug)]
 enum Hold {
-    File(File, PathBuf),
+    File(LockFile, PathBuf),
     Memory(Arc<Mutex<Remembered>>, u64),
 }
 
@@ -128,13 +133,13 @@ impl Presence {
     /// Presence in a directory, which is made when the first session comes.
     #[must_use]
     pub fn in_directory(dir: impl AsRef<Path>) -> Self {
-        Self(Store::Directory(dir.as_ref().into()))
+        Self(Store::Directory(dir.as_ref().into()), Opener::here())
     }
 
     /// Presence within this process.
     #[must_use]
     pub fn in_memory() -> Self {
-        Self(Store::Memory(Arc::default()))
+        Self(Store::Memory(Arc::default()), Opener::here())
     }
 
     /// Says that a session runs, until what is returned is dropped.
@@ -142,6 +147,7 @@ impl Presence {
     /// # Errors
     /// `Unavailable` if the disk refuses.
     pub fn hold(&self, record: Record) -> Result<Held> {
+        self.1.check()?;
         match &self.0 {
             Store::Directory(dir) => hold_file(dir, &record).map(|(file, lock)| Held(Hold::File(file, lock))),
             Store::Memory(memory) => {
@@ -160,6 +166,7 @@ impl Presence {
     /// `Unavailable` if the disk refuses. A record that cannot be understood is passed over: it may be of
     /// a newer version, and of it nothing follows.
     pub fn look(&self) -> Result<Vec<Sighting>> {
+        self.1.check()?;
         match &self.0 {
             Store::Directory(dir) => {
                 let mut sightings = Vec::new();
@@ -194,11 +201,38 @@ impl Presence {
         Ok(facts)
     }
 
+    /// Removes what dead processes of a session have left, and nothing of those that may run.
+    ///
+    /// It is what tells that they are dead, so whatever has to follow from that comes first.
+    ///
+    /// # Errors
+    /// `Unavailable` if the disk refuses.
+    pub fn forget_dead(&self, session: &str) -> Result<()> {
+        self.1.check()?;
+        match &self.0 {
+            // A lock is made for one holder and never taken again, so what is dead stays so.
+            Store::Directory(dir) => each_record(dir, |path, record| {
+                let held = || lock_condition(&path.with_extension("lock"));
+                let is_dead = record.session == session
+                    && held().unwrap_or_else(|| beyond_the_lock(&record)) == Condition::Absent;
+                if is_dead { remove(path) } else { Ok(()) }
+            }),
+            Store::Memory(memory) => {
+                let stays = |(record, held): &(Record, bool)| {
+                    record.session != session || *held || beyond_the_lock(record) != Condition::Absent
+                };
+                locked(memory).sessions.retain(|_, one| stays(one));
+                Ok(())
+            }
+        }
+    }
+
     /// Removes what is left of a session that has ended or been replaced.
     ///
     /// # Errors
     /// `Unavailable` if the disk refuses.
     pub fn forget(&self, session: &str) -> Result<()> {
+        self.1.check()?;
         match &self.0 {
             Store::Directory(dir) => each_record(dir, |path, record| {
                 if record.session != session {
@@ -247,7 +281,7 @@ fn remove(record: &Path) -> Result<()> {
     Ok(())
 }
 
-fn hold_file(dir: &Path, record: &Record) -> Result<(File, PathBuf)> {
+fn hold_file(dir: &Path, record: &Record) -> Result<(LockFile, PathBuf)> {
     let dir = dir.join(record.principal.to_string().replace(':', "."));
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
@@ -257,19 +291,22 @@ fn hold_file(dir: &Path, record: &Record) -> Result<(File, PathBuf)> {
     let name = crate::home::random_name()?;
     let lock = dir.join(format!("{name}.lock"));
     let create = |path: &Path| {
+        // Nobody else has that name.
         let mut options = fs::OpenOptions::new();
-        options.read(true).write(true).create_new(true);
+        options.read(true).write(true).create(true).truncate(false);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options.open(path).map_err(|e| Error::io("make", path, e))
+        options.open(path)
     };
-    let file = create(&lock)?;
+    let file = cccc_fork::open(|| create(&lock)).map_err(|e| Error::io("make", &lock, e))?;
     file.lock().map_err(|e| Error::io("lock", &lock, e))?;
     // Whoever looks finds records, so a session is seen only once it holds its lock, and whole.
     let temporary = dir.join(format!("{name}.tmp"));
     let json = serde_json::to_vec(record)
         .map_err(|e| Error::invalid("a presence record cannot be written as JSON").source(e))?;
-    create(&temporary)?.write_all(&json).map_err(|e| Error::io("write", &temporary, e))?;
+    create(&temporary)
+        .and_then(|mut file| file.write_all(&json))
+        .map_err(|e| Error::io("write", &temporary, e))?;
     let path = dir.join(format!("{name}.json"));
     fs::rename(&temporary, &path).map_err(|e| Error::io("rename to", &path, e))?;
     Ok((file, lock))
@@ -338,7 +375,13 @@ mod tests {
     use super::*;
 
     fn record(session: &str, process: Option<Process>) -> Record {
-        Record { principal: "alice".parse().unwrap(), session: session.into(), process, program: None }
+        Record {
+            principal: "alice".parse().unwrap(),
+            session: session.into(),
+            process,
+            program: None,
+            deliverer: false,
+        }
     }
 
     #[test]

@@ -2,8 +2,14 @@
 //!
 //! Numbers of processes are used again, so a process is its number, when it started, and where that number
 //! means something: which boot of which machine, in which container.
+//!
+//! Linux tells all of it in files under `/proc`; elsewhere (macOS, the BSDs) the program `ps` is asked. Windows
+//! has neither, and there only locks tell who is present.
 
-use std::fs;
+mod proc;
+mod ps;
+
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -26,12 +32,11 @@ pub struct Process {
 }
 
 impl Process {
-    /// A process that runs now. `None` if there is none of that number, or on systems where this is not
-    /// known (it is on Linux); there, only locks tell who is present.
+    /// A process that runs now. `None` if there is none of that number, or where nothing tells of processes;
+    /// there, only locks tell who is present.
     #[must_use]
     pub fn of(pid: u32) -> Option<Self> {
-        let Stat { started, ended, .. } = stat(pid)?;
-        (!ended).then(|| Self { pid, started, place: place() })
+        View::of(pid).process(pid)
     }
 
     /// Whether it still runs; `None` if it is of another machine, boot or container.
@@ -40,27 +45,24 @@ impl Process {
         if self.place.is_empty() || self.place != place() {
             return None;
         }
-        Some(stat(self.pid).is_some_and(|stat| !stat.ended && stat.started == self.started))
+        let stat = View::of(self.pid).stat(self.pid);
+        Some(stat.is_some_and(|stat| !stat.ended && stat.started == self.started))
     }
 
     /// The processes above this one, nearest first.
     #[must_use]
     pub fn ancestors() -> Vec<Self> {
-        let mut above = Vec::new();
-        let mut next = stat(std::process::id()).map(|stat| stat.parent);
-        while let Some(pid) = next.filter(|pid| *pid > 0 && above.len() < MAX_ANCESTORS) {
-            above.extend(Self::of(pid));
-            next = stat(pid).map(|stat| stat.parent);
-        }
-        above
+        View::of_all().ancestors()
     }
 
     /// The process that called this program: the nearest above it which is no shell that was started to run
     /// one command. For a command that an agent gives, that is the agent.
     #[must_use]
     pub fn caller() -> Option<Self> {
-        let mut above = Self::ancestors();
-        let transient = |process: &Self| arguments(process.pid).is_some_and(|words| runs_one_command(&words));
+        let view = View::of_all();
+        let mut above = view.ancestors();
+        let transient =
+            |process: &Self| view.arguments(process.pid).is_some_and(|words| runs_one_command(&words));
         let at = above.iter().position(|process| !transient(process))?;
         Some(above.swap_remove(at))
     }
@@ -79,57 +81,71 @@ fn is_interactive(word: &str) -> bool {
 }
 
 /// What is known of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Stat {
     parent: u32,
     started: String,
     ended: bool,
 }
 
-/// Reads what the kernel says: after the name in parentheses, which may itself have any character, the 1st
-/// field is the condition, the 2nd the parent, the 20th the time of the start.
-fn stat(pid: u32) -> Option<Stat> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    parse_stat(&text)
+/// What this system tells of processes.
+enum View {
+    /// Files, read as they are asked for.
+    Proc,
+    /// What `ps` said, once.
+    Table(ps::Table),
 }
 
-fn parse_stat(text: &str) -> Option<Stat> {
-    let (_, fields) = text.rsplit_once(')')?;
-    let fields: Vec<&str> = fields.split_whitespace().collect();
-    Some(Stat {
-        parent: fields.get(1)?.parse().ok()?,
-        started: (*fields.get(19)?).to_owned(),
-        ended: matches!(*fields.first()?, "Z" | "X"),
-    })
-}
-
-fn arguments(pid: u32) -> Option<Vec<String>> {
-    let bytes = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    let words = bytes.split(|byte| *byte == 0).filter(|word| !word.is_empty());
-    Some(words.map(|word| String::from_utf8_lossy(word).into_owned()).collect())
-}
-
-/// The boot and the container that numbers of processes belong to.
-fn place() -> String {
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let container = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
-    match boot.trim() {
-        "" => String::new(),
-        boot => format!("{boot} {}", container.display()),
+impl View {
+    /// To look at one process.
+    fn of(pid: u32) -> Self {
+        if proc::is_there() { Self::Proc } else { Self::Table(ps::Table::of(Some(pid))) }
     }
+
+    /// To look at any.
+    fn of_all() -> Self {
+        if proc::is_there() { Self::Proc } else { Self::Table(ps::Table::of(None)) }
+    }
+
+    fn stat(&self, pid: u32) -> Option<Stat> {
+        match self {
+            Self::Proc => proc::stat(pid),
+            Self::Table(table) => table.stat(pid),
+        }
+    }
+
+    fn arguments(&self, pid: u32) -> Option<Vec<String>> {
+        match self {
+            Self::Proc => proc::arguments(pid),
+            Self::Table(table) => table.arguments(pid),
+        }
+    }
+
+    fn process(&self, pid: u32) -> Option<Process> {
+        let Stat { started, ended, .. } = self.stat(pid)?;
+        (!ended).then(|| Process { pid, started, place: place() })
+    }
+
+    fn ancestors(&self) -> Vec<Process> {
+        let mut above = Vec::new();
+        let mut next = self.stat(std::process::id()).map(|stat| stat.parent);
+        while let Some(pid) = next.filter(|pid| *pid > 0 && above.len() < MAX_ANCESTORS) {
+            above.extend(self.process(pid));
+            next = self.stat(pid).map(|stat| stat.parent);
+        }
+        above
+    }
+}
+
+/// Where numbers of processes mean something; empty if that cannot be told.
+fn place() -> String {
+    static ELSEWHERE: OnceLock<String> = OnceLock::new();
+    if proc::is_there() { proc::place() } else { ELSEWHERE.get_or_init(ps::place).clone() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_with_parentheses_does_not_confuse() {
-        let rest: Vec<String> = (5..=22).map(|n| n.to_string()).collect();
-        let stat = parse_stat(&format!("7 (a) b) S 42 {} 99", rest.join(" "))).unwrap();
-        assert_eq!((stat.parent, stat.started.as_str(), stat.ended), (42, "22", false));
-        assert!(parse_stat("7 (a) Z 1").is_none());
-        assert!(parse_stat("").is_none());
-    }
 
     #[test]
     fn a_shell_for_one_command_is_not_the_caller() {
@@ -159,5 +175,29 @@ mod tests {
         let above = Process::ancestors();
         assert!(above.iter().all(|process| process.is_running().is_some()));
         assert!(!above.is_empty());
+    }
+
+    /// Where `ps` is to be had, it tells the same as `/proc`.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn ps_tells_the_same() {
+        let (one, all) = (ps::Table::of(Some(std::process::id())), ps::Table::of(None));
+        let me = proc::stat(std::process::id()).unwrap();
+        for table in [one, all] {
+            let Some(said) = table.stat(std::process::id()) else { return };
+            assert_eq!((said.parent, said.ended), (me.parent, false));
+            assert_eq!(said.started.split(' ').count(), 5, "{}", said.started);
+        }
+        assert!(!View::Table(ps::Table::of(None)).ancestors().is_empty());
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let table = ps::Table::of(Some(child.id()));
+        assert_eq!(table.arguments(child.id()).unwrap(), ["sleep", "60"]);
+        child.kill().unwrap();
+        let ended = |pid| ps::Table::of(Some(pid)).stat(pid).is_none_or(|stat| stat.ended);
+        while !ended(child.id()) {
+            std::thread::yield_now();
+        }
+        child.wait().unwrap();
+        assert_eq!(ps::Table::of(Some(child.id())).stat(child.id()), None);
     }
 }

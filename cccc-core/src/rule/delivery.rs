@@ -2,7 +2,10 @@
 //!
 //! Every door takes the same durable claim per (message, recipient, generation) before it does anything
 //! that can be seen outside, so a message goes through one door at a time. A pull is claim and outcome
-//! in one event: the answer to the caller is the handoff.
+//! in one event: the answer to the caller is the handoff. Whoever has to pass the answer on takes it
+//! instead, which is a claim, and settles when it has gone out.
+
+use std::collections::BTreeSet;
 
 use crate::command::Outcome;
 use crate::error::{Error, Result};
@@ -13,12 +16,16 @@ use crate::id::{EventId, EventRef, Principal, Seq};
 use crate::ledger::Draft;
 use crate::rule::permission::{self, Rank};
 use crate::rule::reading::{MAX_EVENTS, reader};
-use crate::rule::{Call, Decision, MAX_REASON_BYTES, Resolved, bounded, few};
-use crate::state::{FlightState, GroupState, Mailbox};
+use crate::rule::{Call, Decision, MAX_REASON_BYTES, Needs, Resolved, bounded, few, notice};
+use crate::state::{Flight, FlightState, GroupState, Mailbox};
 use crate::time::Timestamp;
 
 /// Most deliveries to one recipient that were begun and have not succeeded.
 pub const MAX_FLIGHTS: usize = 10_000;
+/// What is known of a delivery whose deliverer died.
+pub(super) const DELIVERER_DIED: &str = "the deliverer ended before it said how this went";
+/// The evidence of whoever looked into its inbox.
+const INBOX: &str = "inbox";
 /// Longest evidence, as JSON, in bytes.
 pub const MAX_EVIDENCE_BYTES: usize = 4 << 10;
 
@@ -82,38 +89,17 @@ impl Withheld {
 ///
 /// While the group is stopped no agent runs, and only the user still pulls.
 pub(super) fn pull(state: &GroupState, call: &Call, events: &[EventId], mark_read: bool) -> Result<Decision> {
-    few("messages", events.len(), MAX_EVENTS)?;
     let mailbox = reader(state, &call.by)?;
-    open_group(state, call.by != Principal::User)?;
-    let mut ids = events.to_vec();
-    ids.sort_unstable();
-    ids.dedup();
-    let (mut withheld_ids, mut handed, mut read) = (Withheld::default(), Vec::new(), Vec::new());
-    for id in ids.into_iter().filter(|id| mailbox.unread.contains(id.seq.0)) {
-        let taken = mailbox
-            .flights
-            .get(&id.seq)
-            .is_some_and(|flight| flight.state == FlightState::Claimed && flight.by != call.by);
-        if taken {
-            continue;
-        }
-        if let Some(reason) = withheld(state, mailbox, id.seq, call.now) {
-            withheld_ids.add(reason, id);
-            continue;
-        }
-        if !mailbox.handed.contains(id.seq.0) {
-            handed.push(id);
-        }
-        read.push(id);
-    }
-    let mut drafts = withheld_ids.drafts(&call.by, mailbox.generation, Transport::Pull);
+    let at_it = |flight: &Flight| flight.by != call.by;
+    let Pulled { withheld, handed, read } = pulled(state, call, mailbox, events, at_it)?;
+    let mut drafts = withheld.drafts(&call.by, mailbox.generation, Transport::Pull);
     if !handed.is_empty() {
         drafts.push(Draft::from(RuntimeDelivery {
             delivery_id: None,
             actor_id: call.by.clone(),
             generation: mailbox.generation,
             event_ids: handed,
-            state: DeliveryState::Accepted { evidence: "inbox".into() },
+            state: DeliveryState::Accepted { evidence: INBOX.into() },
             transport: Transport::Pull,
         }));
     }
@@ -123,6 +109,131 @@ pub(super) fn pull(state: &GroupState, call: &Call, events: &[EventId], mark_rea
             event_ids: read,
             through_seq: None,
         }));
+    }
+    Ok(Decision::write(drafts))
+}
+
+/// What a pull finds.
+struct Pulled {
+    withheld: Withheld,
+    /// What is handed over by it.
+    handed: Vec<EventId>,
+    /// The same, with what was handed over before.
+    read: Vec<EventId>,
+}
+
+/// Of these messages, what the caller can have; `at_it` says of a claim whether somebody else is at it.
+fn pulled(
+    state: &GroupState,
+    call: &Call,
+    mailbox: &Mailbox,
+    events: &[EventId],
+    at_it: impl Fn(&Flight) -> bool,
+) -> Result<Pulled> {
+    few("messages", events.len(), MAX_EVENTS)?;
+    open_group(state, call.by != Principal::User)?;
+    let mut ids = events.to_vec();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut pulled = Pulled { withheld: Withheld::default(), handed: Vec::new(), read: Vec::new() };
+    for id in ids.into_iter().filter(|id| mailbox.unread.contains(id.seq.0)) {
+        let flight = mailbox.flights.get(&id.seq);
+        if flight.is_some_and(|flight| flight.state == FlightState::Claimed && at_it(flight)) {
+            continue;
+        }
+        if let Some(reason) = withheld(state, mailbox, id.seq, call.now) {
+            pulled.withheld.add(reason, id);
+            continue;
+        }
+        if !mailbox.handed.contains(id.seq.0) {
+            pulled.handed.push(id);
+        }
+        pulled.read.push(id);
+    }
+    Ok(pulled)
+}
+
+/// The caller reserves for itself what a pull would hand over, and says with [`settle_taken`] that it has it.
+/// What anybody has claimed is passed over, the caller too: it may look twice at once.
+pub(super) fn take(state: &GroupState, call: &Call, events: &[EventId]) -> Result<Decision> {
+    let mailbox = reader(state, &call.by)?;
+    let Pulled { withheld, handed, .. } = pulled(state, call, mailbox, events, |_| true)?;
+    let mut drafts = withheld.drafts(&call.by, mailbox.generation, Transport::Pull);
+    if !handed.is_empty() {
+        let claim = RuntimeDelivery {
+            delivery_id: None,
+            actor_id: call.by.clone(),
+            generation: mailbox.generation,
+            event_ids: handed,
+            state: DeliveryState::Claimed,
+            transport: Transport::Pull,
+        };
+        drafts.insert(0, Draft::from(claim));
+    }
+    Ok(Decision::write(drafts))
+}
+
+/// The caller has what it took, and was shown beside it. That the group rests by now undoes none of it.
+pub(super) fn settle_taken(
+    state: &GroupState,
+    call: &Call,
+    delivery: Option<EventId>,
+    read: &[EventId],
+    notices: Option<Seq>,
+    resolved: &Resolved,
+) -> Result<Decision> {
+    few("messages", read.len(), MAX_EVENTS)?;
+    let mailbox = reader(state, &call.by)?;
+    let mut drafts = match delivery {
+        Some(delivery) => settle(call, delivery, &Outcome::Accepted(INBOX.into()), resolved)?.drafts,
+        None => Vec::new(),
+    };
+    let mut event_ids: Vec<EventId> =
+        read.iter().copied().filter(|id| mailbox.unread.contains(id.seq.0)).collect();
+    event_ids.sort_unstable();
+    event_ids.dedup();
+    if !event_ids.is_empty() {
+        let read = crate::event::ChatRead { actor_id: call.by.clone(), event_ids, through_seq: None };
+        drafts.push(Draft::from(read));
+    }
+    drafts.extend(notices.and_then(|through| notice::seen(mailbox, &call.by, through)));
+    Ok(Decision::write(drafts))
+}
+
+/// What these sessions claimed and nobody has settled.
+fn claims_of(state: &GroupState, sessions: &[String]) -> BTreeSet<EventId> {
+    let flights = state.mailboxes().values().flat_map(|mailbox| mailbox.flights.values());
+    let open = flights.filter(|flight| {
+        let theirs = flight.session.as_ref().is_some_and(|session| sessions.contains(session));
+        theirs && flight.state == FlightState::Claimed
+    });
+    open.map(|flight| flight.delivery).collect()
+}
+
+/// What has to be read before [`lose`] can decide.
+pub(super) fn needs_of_lost(state: &GroupState, sessions: &[String]) -> Needs {
+    let claims = claims_of(state, sessions).into_iter();
+    Needs { events: claims.map(|claim| claim.seq).collect(), ..Needs::default() }
+}
+
+/// What dead sessions claimed and did not settle may have been handed over or not.
+pub(super) fn lose(
+    state: &GroupState,
+    call: &Call,
+    sessions: &[String],
+    resolved: &Resolved,
+) -> Result<Decision> {
+    permission::owner(state, call, "say that a deliverer has died")?;
+    let mut drafts = Vec::new();
+    for delivery in claims_of(state, sessions) {
+        let known = resolved.known(&delivery.into())?;
+        if let Body::RuntimeDelivery(claim) = &known.event.body {
+            drafts.push(Draft::from(RuntimeDelivery {
+                delivery_id: Some(delivery),
+                state: DeliveryState::Ambiguous { reason: DELIVERER_DIED.into() },
+                ..claim.clone()
+            }));
+        }
     }
     Ok(Decision::write(drafts))
 }

@@ -174,9 +174,12 @@ pub fn needs(state: &GroupState, call: &Call, command: &Command) -> Needs {
         | Command::Redact { event, .. }
         | Command::Cancel { event, .. }
         | Command::Retry { event, .. } => with_facts(event.seq()),
+        Command::LoseClaims { sessions } => delivery::needs_of_lost(state, sessions),
         Command::Relay(copy) => relay::needs_of_copy(call, copy),
         Command::SettleRelay { event, .. } => events(std::slice::from_ref(event)),
-        Command::Settle { delivery, .. } => with_facts(delivery.seq),
+        Command::Settle { delivery, .. } | Command::SettleTaken { delivery: Some(delivery), .. } => {
+            with_facts(delivery.seq)
+        }
         Command::InSession { command, .. } => needs(state, call, command),
         Command::MarkRead { events: references } => {
             // Only of what is not unread it may matter whether it once came from somebody who left.
@@ -233,7 +236,9 @@ pub fn needs(state: &GroupState, call: &Call, command: &Command) -> Needs {
         | Command::RemoveSchedule { .. }
         | Command::ClearSchedules
         | Command::FireSchedule { .. }
-        | Command::Pull { .. } => Needs::default(),
+        | Command::Pull { .. }
+        | Command::Take { .. }
+        | Command::SettleTaken { delivery: None, .. } => Needs::default(),
     }
 }
 
@@ -275,6 +280,11 @@ pub fn decide(state: &GroupState, call: &Call, command: &Command, resolved: &Res
         Command::Retract { event, reason } => withdraw::retract(state, call, event, reason, resolved),
         Command::Redact { event, reason } => withdraw::redact(state, call, event, reason, resolved),
         Command::Pull { events, mark_read } => delivery::pull(state, call, events, *mark_read),
+        Command::Take { events } => delivery::take(state, call, events),
+        Command::SettleTaken { delivery, read, notices } => {
+            delivery::settle_taken(state, call, *delivery, read, *notices, resolved)
+        }
+        Command::LoseClaims { sessions } => delivery::lose(state, call, sessions, resolved),
         Command::Claim { recipient, events, transport } => {
             delivery::claim(state, call, recipient, events, *transport, resolved)
         }

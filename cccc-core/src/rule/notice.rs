@@ -13,7 +13,7 @@ use crate::event::{Body, Event, SystemNotify, SystemSeen};
 use crate::id::{Principal, Seq};
 use crate::ledger::Draft;
 use crate::rule::{Call, Decision, delivery, reading};
-use crate::state::GroupState;
+use crate::state::{GroupState, Mailbox};
 use crate::time::Timestamp;
 
 /// A notice as it is shown.
@@ -59,13 +59,13 @@ pub fn unseen(state: &GroupState, principal: &Principal) -> Vec<Seq> {
 pub(super) fn see(state: &GroupState, call: &Call, through: Seq) -> Result<Decision> {
     let mailbox = reading::reader(state, &call.by)?;
     delivery::open_group(state, call.by != Principal::User)?;
-    match mailbox.notices.front() {
-        Some(oldest) if *oldest <= through => {
-            let seen = SystemSeen { actor_id: call.by.clone(), through_seq: through };
-            Ok(Decision::write([Draft::from(seen)]))
-        }
-        _ => Ok(Decision::nothing()),
-    }
+    Ok(Decision::write(seen(mailbox, &call.by, through)))
+}
+
+/// That a principal was shown its notices up to a place, if any of them was new to it.
+pub(super) fn seen(mailbox: &Mailbox, by: &Principal, through: Seq) -> Option<Draft> {
+    let is_new = mailbox.notices.front().is_some_and(|oldest| *oldest <= through);
+    is_new.then(|| Draft::from(SystemSeen { actor_id: by.clone(), through_seq: through }))
 }
 
 /// What a notice says, for people and agents.

@@ -16,6 +16,7 @@ use crate::error::Result;
 use crate::event::{ActorRemove, GroupMode};
 use crate::id::{ActorId, EventId, VoteId};
 use crate::rule::actor::departure;
+use crate::rule::delivery::DELIVERER_DIED;
 use crate::rule::permission::owner;
 use crate::rule::{Call, Decision, Resolved, vote};
 use crate::state::{Actor, FlightState, GroupState};
@@ -100,10 +101,9 @@ impl Upkeep {
     #[must_use]
     pub fn command(&self) -> Command {
         match self {
-            Self::LoseClaim { delivery } => Command::Settle {
-                delivery: *delivery,
-                outcome: Outcome::Ambiguous("the deliverer ended before it said how this went".into()),
-            },
+            Self::LoseClaim { delivery } => {
+                Command::Settle { delivery: *delivery, outcome: Outcome::Ambiguous(DELIVERER_DIED.into()) }
+            }
             Self::CloseSession { session } => Command::CloseSession {
                 session: session.clone(),
                 reason: Some("its process has ended".into()),
@@ -158,6 +158,21 @@ pub fn due(state: &GroupState, facts: &Facts, now: Timestamp) -> Vec<Upkeep> {
         .chain(stayed_away.map(|(id, _)| Upkeep::Retire { actor_id: id.clone() }))
         .take(MAX_UPKEEP)
         .collect()
+}
+
+/// Of sessions that are known to be dead, those of which nothing is to be said on the ledger: all but the open
+/// ones of actors, which are closed first.
+#[must_use]
+pub fn leftovers(state: &GroupState, mut dead: Vec<String>) -> Vec<String> {
+    if state.mode() == GroupMode::Archived {
+        return Vec::new();
+    }
+    let open = |session: &String| {
+        let newest = state.actors().values().filter_map(|actor| actor.session.as_ref());
+        newest.filter(|newest| newest.open).any(|newest| newest.session == *session)
+    };
+    dead.retain(|session| !open(session));
+    dead
 }
 
 /// When [`due`] may next say something new although nothing happens.

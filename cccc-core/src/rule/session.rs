@@ -77,7 +77,9 @@ fn goes_on(actor_id: &ActorId, session: &Session, open: &OpenSession) -> Option<
 /// sessions the newest receives, and the older is told so.
 pub(super) fn fence(state: &GroupState, call: &Call, session: &str, command: &Command) -> Result<()> {
     match command {
-        Command::Pull { .. } | Command::SeeNotices { .. } => current(state, &call.by, session),
+        Command::Pull { .. } | Command::Take { .. } | Command::SeeNotices { .. } => {
+            current(state, &call.by, session)
+        }
         // Whoever carries it, it is the recipient's session that shall receive.
         Command::Claim { recipient, .. } => current(state, recipient, session),
         _ => Ok(()),

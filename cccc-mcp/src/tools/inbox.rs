@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Call, Done, Effect, Tool};
 use crate::args;
+use crate::arrival::Shown;
 use crate::bounds::{ITEMS_BYTES, MAX_ITEMS, MAX_TEXT_BYTES, fitting, size};
 use crate::message::{View, all_unread};
 use crate::notice;
@@ -65,7 +66,7 @@ impl Tool for List {
         let seated = call.seated().await?;
         let group = seated.group();
         if let Some(seq) = &args.seq {
-            return one(group, seq, args.text_from.unwrap_or(0)).await;
+            return one(call, group, seq, args.text_from.unwrap_or(0)).await;
         }
         if let Some(through) = &args.read_through {
             group.read_through(through.reference()?).await?;
@@ -78,11 +79,11 @@ impl Tool for List {
 
 /// One message, in full or a part of it: a look at the ledger, open to everybody. One that is in the inbox is handed
 /// over by it, as by a page.
-async fn one(group: &Group, seq: &args::Event, from: usize) -> Result<Listed> {
+async fn one(call: &Call, group: &Group, seq: &args::Event, from: usize) -> Result<Listed> {
     let event = group.event(seq.reference()?).await?;
     let here = || group.inbox().after(Seq(event.seq.0.saturating_sub(1))).limit(1).without_notices();
     if here().peek().await?.messages.first().is_some_and(|message| message.seq == event.seq) {
-        here().await?;
+        call.shows(Shown::Page(here().take().await?)).await?;
     }
     let voices = group.voices().await?;
     let view = View::from_place(&event, &voices, from, ITEMS_BYTES).ok_or_else(|| {
@@ -111,12 +112,15 @@ async fn page(call: &Call, group: &Group, after: Seq, limit: usize, wait: Durati
         let many = if views.is_empty() { MAX_ITEMS } else { fitting(&views, room).max(1) };
         // After the last there can be, nothing is handed over.
         let after = if limit == 0 { Seq(u64::MAX - 1) } else { after };
-        let inbox = group.inbox().after(after).limit(many).without_notices().await?;
+        let taken = group.inbox().after(after).limit(many).without_notices().take().await?;
+        let inbox = taken.inbox();
         if !inbox.messages.is_empty() || !notices.is_empty() || wait.is_zero() || over.is_elapsed() {
             if let Some(newest) = notices.last() {
-                group.execute(Command::SeeNotices { through: newest.seq }).await?;
+                call.shows(Shown::Notices(group.clone(), newest.seq)).await?;
             }
-            return Ok(listed(&inbox, room, &voices, notices));
+            let listed = listed(inbox, room, &voices, notices);
+            call.shows(Shown::Page(taken)).await?;
+            return Ok(listed);
         }
         tokio::select! {
             event = watch.next() => drop(event?),

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use cccc_core::event::Role;
 use cccc_core::{Executed, Result, Seq};
-use rmcp::model::{JsonObject, Tool as ToolSchema, ToolAnnotations};
+use rmcp::model::{JsonObject, RequestId, Tool as ToolSchema, ToolAnnotations};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::answer;
+use crate::arrival::Shown;
 use crate::schema;
 use crate::seat::Seated;
 use crate::server::Server;
@@ -74,6 +75,8 @@ pub(crate) trait Tool {
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) server: Server,
+    /// Its id.
+    pub(crate) request: RequestId,
     /// Cancelled when the client no longer wants the answer, or is gone.
     pub(crate) cancelled: CancellationToken,
 }
@@ -82,6 +85,11 @@ impl Call {
     /// Whose call it is; joins if that is not settled yet.
     pub(crate) async fn seated(&self) -> Result<Arc<Seated>> {
         self.server.seat().seated().await
+    }
+
+    /// The answer to it hands this over.
+    pub(crate) async fn shows(&self, shown: Shown) -> Result<()> {
+        self.server.arrivals().expect(&self.request, shown).await
     }
 }
 

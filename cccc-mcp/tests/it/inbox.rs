@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use rmcp::model::{CallToolRequestParams, ClientRequest, Request};
 use rmcp::service::PeerRequestOptions;
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 use crate::support::{PATIENCE, Place};
 
@@ -263,4 +264,46 @@ async fn notices_that_do_not_fit_wait_for_the_next_page() {
     assert!(pages > 1 && seen.is_sorted(), "{pages} pages: {seen:?}");
     seen.dedup();
     assert_eq!(seen.len(), 20, "each once");
+}
+
+/// What an answer shows counts when the answer was written, all of it.
+#[tokio::test]
+async fn an_answer_that_does_not_go_out_delivers_nothing() {
+    let place = Place::new().await;
+    let sent = place.user.send("long ".repeat(1000)).to("alice").await.unwrap();
+    let word = async || place.user.receipts(&sent).await.unwrap()[0].delivery.state.to_string();
+    let mut options = place.options();
+    options.actor = Some("alice".into());
+    // More than it holds has to be read before the server can go on.
+    let (ours, theirs) = tokio::io::duplex(64);
+    let (reader, writer) = tokio::io::split(theirs);
+    let server = tokio::spawn(cccc_mcp::serve(options, reader, writer));
+    let (read, mut write) = tokio::io::split(ours);
+    let mut lines = BufReader::with_capacity(1, read).lines();
+    for line in [
+        json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+            "protocolVersion": "2025-06-18", "capabilities": {},
+            "clientInfo": {"name": "raw", "version": "1"}}}),
+        json!({"jsonrpc": "2.0", "method": "notifications/initialized"}),
+        json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call",
+            "params": {"name": "cccc_inbox_list", "arguments": {}}}),
+    ] {
+        write.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+        if line["id"] == 1 {
+            lines.next_line().await.unwrap().unwrap();
+        }
+    }
+    let begun = async {
+        while word().await != "claimed" {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, begun).await.unwrap();
+    drop((lines, write));
+    tokio::time::timeout(PATIENCE, server).await.unwrap().unwrap().unwrap();
+    assert_ne!(word().await, "accepted");
+    assert!(!place.user.receipts(&sent).await.unwrap()[0].read);
+    let alice = place.agent("alice").await;
+    assert_eq!(alice.texts().await.len(), 1);
+    assert_eq!(word().await, "accepted");
 }

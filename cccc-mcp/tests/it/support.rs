@@ -6,8 +6,8 @@ use std::time::Duration;
 use cccc_core::{Group, Home, Process};
 use cccc_mcp::{Options, Runtime, Runtimes};
 use rmcp::model::{
-    CallToolRequestParams, CallToolResult, ClientCapabilities, ClientConfig, CustomNotification,
-    Implementation, ResourceUpdatedNotificationParam,
+    CallToolRequestParams, CallToolResult, ClientCapabilities, ClientConfig, ClientRequest,
+    CustomNotification, Implementation, PingRequest, ResourceUpdatedNotificationParam,
 };
 use rmcp::service::{NotificationContext, RunningService};
 use rmcp::{ClientHandler, RoleClient, ServiceExt};
@@ -133,7 +133,10 @@ impl Agent {
     pub(crate) async fn result(&self, tool: &str, arguments: Value) -> CallToolResult {
         let Value::Object(arguments) = arguments else { panic!("arguments are an object") };
         let params = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments);
-        self.client.call_tool(params).await.unwrap()
+        let result = self.client.call_tool(params).await.unwrap();
+        // What it has shown counts when it went out, which is a moment after it came in.
+        self.client.send_request(ClientRequest::PingRequest(PingRequest::default())).await.unwrap();
+        result
     }
 
     /// The answer to a call that succeeds.

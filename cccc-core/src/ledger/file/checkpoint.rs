@@ -81,7 +81,7 @@ impl Shared {
     /// Replaces the older generation, unless somebody else is saving.
     pub(super) fn save_checkpoint(&self, schema: u32, checkpoint: &Checkpoint) -> Result<()> {
         let lock = &self.layout.checkpoint_lock;
-        let locked = self.disk.open(lock, OpenMode::Create).map_err(|e| Error::io("open", lock, e))?;
+        let locked = self.disk.open_lock(lock).map_err(|e| Error::io("open", lock, e))?;
         if !locked.try_lock().map_err(|e| Error::io("lock", lock, e))? {
             return Ok(());
         }

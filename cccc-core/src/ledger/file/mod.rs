@@ -128,7 +128,16 @@ struct OpenFile {
 
 impl OpenFile {
     fn open(disk: &dyn Disk, path: &Path) -> Result<Self> {
-        let file = disk.open(path, OpenMode::Create).map_err(|e| Error::io("open", path, e))?;
+        Self::of(disk.open(path, OpenMode::Create), path)
+    }
+
+    /// One that is only there to be locked.
+    fn open_lock(disk: &dyn Disk, path: &Path) -> Result<Self> {
+        Self::of(disk.open_lock(path), path)
+    }
+
+    fn of(file: io::Result<Box<dyn DiskFile>>, path: &Path) -> Result<Self> {
+        let file = file.map_err(|e| Error::io("open", path, e))?;
         let identity = file.stat().map_err(|e| Error::io("look at", path, e))?.identity;
         Ok(Self { file, identity })
     }
@@ -185,7 +194,7 @@ impl FileLedger {
         }
         let options = Options { segment_bytes: options.segment_bytes.clamp(1, 1 << 30), ..options };
         let shared = Shared {
-            lock: OpenFile::open(&*disk, &layout.lock)?,
+            lock: OpenFile::open_lock(&*disk, &layout.lock)?,
             head: OpenFile::open(&*disk, &layout.head)?,
             tip: OpenFile::open(&*disk, &layout.tip)?,
             reader: Reader::new(disk.clone(), layout.clone(), group_id.clone()),
@@ -230,7 +239,7 @@ fn began(disk: &dyn Disk, layout: &Layout) -> bool {
 /// Makes what is missing of an empty ledger. Whatever a creator that died has left is completed.
 fn create_files(disk: &dyn Disk, layout: &Layout, group_id: &GroupId) -> Result<()> {
     disk.create_dir(&layout.ledger).map_err(|e| Error::io("make", &layout.ledger, e))?;
-    let lock = OpenFile::open(disk, &layout.lock)?;
+    let lock = OpenFile::open_lock(disk, &layout.lock)?;
     lock.file.lock().map_err(|e| Error::io("lock", &layout.lock, e))?;
     let names = disk.list(&layout.ledger).map_err(|e| Error::io("list", &layout.ledger, e))?;
     if !names.iter().any(|name| segment_name(name).is_some()) {
@@ -262,7 +271,7 @@ fn create_files(disk: &dyn Disk, layout: &Layout, group_id: &GroupId) -> Result<
 }
 
 impl Shared {
-    /// A forked child shares its parent's lock, so it would exclude nobody.
+    /// A forked child has let go of its parent's lock, and of the threads that would answer.
     fn check_process(&self) -> Result<()> {
         if self.disk.process_id() == self.process_id {
             return Ok(());
@@ -393,6 +402,7 @@ impl Ledger for FileLedger {
     }
 
     async fn wait(&self, past: Seq) -> Result<Position> {
+        self.shared.check_process()?;
         let mut changes = self.shared.signal.subscribe();
         self.shared.watch_head()?;
         loop {

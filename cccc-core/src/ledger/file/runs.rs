@@ -304,7 +304,7 @@ impl Shared {
         let covered = |runs: &[Arc<Run>]| Seq(runs.last().map_or(0, |run| run.directory.last));
         let Ok(_alone) = self.indexes.extending.try_lock() else { return Ok(covered(&self.runs())) };
         let path = &self.layout.index_lock;
-        let lock = self.disk.open(path, OpenMode::Create).map_err(|e| Error::io("open", path, e))?;
+        let lock = self.disk.open_lock(path).map_err(|e| Error::io("open", path, e))?;
         if !lock.try_lock().map_err(|e| Error::io("lock", path, e))? {
             return Ok(covered(&self.runs()));
         }

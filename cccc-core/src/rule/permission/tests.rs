@@ -72,6 +72,9 @@ fn every_command(desk: &Desk, sent: Seq) -> Vec<(&'static str, Command)> {
         ("user", Command::Retract { event: it(sent), reason: reason() }),
         ("user", Command::Redact { event: it(sent), reason: reason() }),
         ("alice", Command::Pull { events: vec![id], mark_read: true }),
+        ("alice", Command::Take { events: vec![id] }),
+        ("alice", Command::SettleTaken { delivery: None, read: vec![id], notices: Some(sent) }),
+        ("system", Command::LoseClaims { sessions: vec!["s".into()] }),
         (
             "svc:host",
             Command::Claim { recipient: who("alice"), events: vec![it(sent)], transport: Transport::Push },

@@ -89,7 +89,7 @@ impl Group {
     /// what tells that they are dead.
     async fn sweep(&self) -> Result<()> {
         let presence = &self.shared.presence;
-        let mut dead = presence.look()?;
+        let mut dead = self.sightings().await?;
         dead.retain(|one| one.record.principal == self.by && one.condition == Condition::Absent);
         if !dead.is_empty() {
             self.upkeep().await?;

@@ -25,4 +25,5 @@ mod sessions;
 mod simulation;
 mod task;
 mod team_model;
+mod threads;
 mod time;

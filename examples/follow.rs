@@ -45,7 +45,7 @@ async fn main() -> Result<()> {
     let other = home.create_group("another").await?;
     let stray = Position { chain: Position::start(other.id()).chain, ..bookmark.parse()? };
     let refused = user.watch(stray).next().await.expect_err("this history never was");
-    assert_eq!(refused.kind(), ErrorKind::Conflict, "{refused}");
+    assert_eq!(refused.kind(), ErrorKind::Diverged, "{refused}");
     println!("a bookmark of another ledger: {refused}");
     Ok(())
 }

@@ -1,4 +1,6 @@
-//! For programs without an async runtime.
+//! Where blocking is done: by callers that gave their thread to one future, and else by a few threads of this process.
+
+pub(crate) mod pool;
 
 use std::cell::Cell;
 use std::future::Future;
@@ -8,7 +10,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 thread_local! {
-    /// How many calls of [`block_on`] this thread is in.
+    /// How many calls of [`block_on`] this thread is in, or polls of the pool.
     static BLOCKED: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -17,11 +19,11 @@ pub(crate) fn may_block() -> bool {
     BLOCKED.get() > 0
 }
 
-/// Counts a call of [`block_on`], however it ends.
-struct Blocked;
+/// Says that this thread is given to one future, however that ends.
+pub(crate) struct Blocked;
 
 impl Blocked {
-    fn enter() -> Self {
+    pub(crate) fn enter() -> Self {
         BLOCKED.set(BLOCKED.get() + 1);
         Self
     }
@@ -63,24 +65,41 @@ pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
     loop {
         match future.as_mut().poll(&mut context) {
             Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
+            Poll::Pending => blocking_section(thread::park),
         }
     }
 }
 
-/// Runs `work`, which takes long, on a thread of its own, so that the caller's executor goes on.
+/// Runs `wait`, which blocks this thread until another process, task or thread does something. A thread of the pool is
+/// not counted among those that work meanwhile, so that whoever is waited for finds one.
+pub(crate) fn blocking_section<T>(wait: impl FnOnce() -> T) -> T {
+    pool::while_blocked(wait)
+}
+
+/// Runs `work`, which takes long or blocks: at once where this thread may, else on a thread of the pool, so that the
+/// caller's executor goes on. Once begun it is done, whether or not somebody waits.
+///
+/// # Errors
+/// Those of `work`; `Unavailable` if it panicked, or if no thread can be started for it, which a later call tries again.
 pub(crate) async fn off_thread<T, F>(name: &str, work: F) -> crate::Result<T>
 where
     T: Send + 'static,
     F: FnOnce() -> crate::Result<T> + Send + 'static,
 {
+    if may_block() {
+        return work();
+    }
     let (answer, result) = tokio::sync::oneshot::channel();
-    thread::Builder::new()
-        .name(name.into())
-        .spawn(move || {
-            // Nobody may be waiting any more; the work is done all the same.
-            let _ = answer.send(work());
-        })
-        .map_err(|source| crate::Error::unavailable(format!("cannot start a thread: {source}")))?;
-    result.await.unwrap_or_else(|_| Err(crate::Error::unavailable("the thread doing this ended early")))
+    let work = async move {
+        // Nobody may be waiting any more; the work is done all the same.
+        let _ = answer.send(work());
+    };
+    pool::spawn(Box::pin(work)).map_err(|refused| no_thread(&refused.cause))?;
+    result.await.unwrap_or_else(|_| Err(crate::Error::unavailable(format!("{name} ended in a panic"))))
+}
+
+/// The error where no thread can be started.
+pub(crate) fn no_thread(cause: &std::io::Error) -> crate::Error {
+    crate::Error::unavailable(format!("cannot start a thread: {cause}"))
+        .hint("raise the limit of processes (`ulimit -u`) or end some, then repeat")
 }

@@ -29,6 +29,9 @@ pub enum ErrorKind {
     Unavailable,
     /// Stored bytes are not what was written. Stop, and run `cccc ledger verify`.
     Corrupt,
+    /// The ledger has another history than the one that was followed: it was cut by a repair, or replaced by a
+    /// copy. What is known of it holds no more: start over from where you want.
+    Diverged,
     /// Written by a newer version, or this platform cannot do it. Upgrade.
     Unsupported,
 }
@@ -45,6 +48,7 @@ impl ErrorKind {
             Self::TooLarge => "too_large",
             Self::Unavailable => "unavailable",
             Self::Corrupt => "corrupt",
+            Self::Diverged => "diverged",
             Self::Unsupported => "unsupported",
         }
     }
@@ -114,6 +118,8 @@ impl Error {
         too_large => TooLarge;
         /// [`ErrorKind::Unavailable`].
         unavailable => Unavailable;
+        /// [`ErrorKind::Diverged`].
+        diverged => Diverged;
         /// [`ErrorKind::Unsupported`].
         unsupported => Unsupported;
     }

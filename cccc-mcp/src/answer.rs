@@ -28,7 +28,14 @@ pub(crate) struct You {
     /// Why this session does not receive, if it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<String>,
+    /// That the ledger is another than at the last answer, if it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ledger: Option<&'static str>,
 }
+
+/// What is said of a ledger that was cut or replaced since the last answer.
+const REPLACED: &str = "the group's ledger was replaced since your last call (a repair or a restored copy): what you \
+    know of events, tasks and messages may be wrong; look again";
 
 /// Something owed, and the call that settles it.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -79,7 +86,7 @@ pub(crate) async fn owed(group: &Group, limit: usize) -> cccc_core::Result<Vec<O
 
 impl You {
     /// How a session's actor stands; `None` if that cannot be told, which is no reason to answer nothing.
-    pub(crate) async fn of(seated: &Seated) -> Option<Self> {
+    pub(crate) async fn of(seated: &Seated, is_replaced: bool) -> Option<Self> {
         let standing = seated.group().standing(MAX_OWED).await.ok()?;
         let named = u64::try_from(standing.owed.len()).unwrap_or(u64::MAX);
         Some(Self {
@@ -88,6 +95,7 @@ impl You {
             owed: standing.owed.iter().map(Owed::from).collect(),
             owed_more: Some(standing.owed_count.saturating_sub(named)).filter(|more| *more > 0),
             session: seated.session().check().await.err().map(|error| said(&error).0),
+            ledger: is_replaced.then_some(REPLACED),
         })
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cccc_core::event::Role;
-use cccc_core::{Error, Result};
+use cccc_core::{Error, ErrorKind, Group, GroupId, Position, Result};
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, DiscoverRequestMethod, DiscoverResult, ErrorData,
     GetPromptRequestParams, GetPromptResponse, Implementation, InitializeRequestParams, InitializeResult,
@@ -56,6 +56,8 @@ struct Inner {
     at_work: RwLock<()>,
     /// The tools that were listed last: if others are offered now, the client is told.
     listed: Mutex<Option<Vec<&'static str>>>,
+    /// Where the group's ledger was at the last answer.
+    answered: Mutex<Option<(GroupId, Position)>>,
 }
 
 impl Server {
@@ -69,6 +71,7 @@ impl Server {
             gone,
             at_work: RwLock::default(),
             listed: Mutex::default(),
+            answered: Mutex::default(),
         }))
     }
 
@@ -91,6 +94,21 @@ impl Server {
         let _ended = tokio::time::timeout(LAST_CALLS, self.0.at_work.write()).await;
         // Whoever looks finds out by the lock in any case.
         let _ = self.seat().leave("the client has gone").await;
+    }
+
+    /// Whether the ledger is not the one any more that the last answer was from.
+    async fn is_replaced(&self, group: &Group) -> bool {
+        let Ok(now) = group.position().await else { return false };
+        let mut answered = self.0.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = answered.replace((group.id().clone(), now));
+        drop(answered);
+        match before {
+            Some((id, position)) if id == *group.id() => {
+                let checked = group.check_position(position).await;
+                checked.is_err_and(|error| error.kind() == ErrorKind::Diverged)
+            }
+            _ => false,
+        }
     }
 
     /// The tools for whoever this is, or would be.
@@ -279,7 +297,7 @@ impl ServerHandler for Server {
         }
         let seated = self.seat().occupant().await;
         let you = match &seated {
-            Some(seated) => You::of(seated).await,
+            Some(seated) => You::of(seated, self.is_replaced(seated.group()).await).await,
             None => None,
         };
         if let Some(seated) = &seated {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cccc_core::event::Body;
-use cccc_core::{ActorId, Event, Group, Principal};
+use cccc_core::{ActorId, ErrorKind, Event, Group, Principal};
 use rmcp::RoleServer;
 use rmcp::model::{CustomNotification, RequestId, ResourceUpdatedNotificationParam, ServerNotification};
 use rmcp::service::{Peer, SubscriptionSink};
@@ -143,6 +143,11 @@ async fn ring(bell: Bell, stop: CancellationToken) {
         match event {
             Ok(event) if bell.is_news(&event) => bell.tell(&event).await,
             Ok(_) => {}
+            // What was followed is no more: what comes now is told of. That it was replaced is said by the next answer.
+            Err(error) if error.kind() == ErrorKind::Diverged => {
+                let Ok(position) = bell.group.position().await else { return };
+                watch = bell.group.watch(position);
+            }
             // A ledger that cannot be read: whoever calls a tool is told what is wrong with it.
             Err(_) => return,
         }

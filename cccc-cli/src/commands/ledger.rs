@@ -209,7 +209,7 @@ async fn check(context: &Context, expect: Option<Position>) -> Result<VerifyAnsw
 
 /// Another history than the one that was kept is damage, too, although every line fits the next.
 fn unexpected(error: Error, expected: Position) -> Error {
-    if error.kind() != ErrorKind::Conflict {
+    if error.kind() != ErrorKind::Diverged {
         return error;
     }
     let reason = format!("the ledger does not contain the expected head {expected}: it was rewritten or cut");

@@ -11,7 +11,8 @@ use crate::render::event_line;
 
 /// Show the latest events, and with -f what comes
 ///
-/// With --json each event is printed as it is stored, one a line.
+/// With --json each event is printed as it is stored, one a line. Following ends with an error if the ledger is cut by
+/// a repair or replaced by a copy meanwhile.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cccc tail -n 5

@@ -1,15 +1,29 @@
 //! What every handle of one group in one process shares: the ledger, the state derived from it, and the
 //! writer that decides and appends.
+//!
+//! # What may wait for what
+//! Three things are held while waiting for something else, always in this order: the writer, the durable
+//! view, the ledger's turn (with its lock between processes). Whoever has the view may wait for the turn; whoever has
+//! the turn never waits for a view. So a writer has its view before it takes its turn; if that turns out to be
+//! of another epoch or history than the view, the turn is given back first. While a turn is held everything is read
+//! through it: of the methods of [`Ledger`] only `find` may be called then, because it never locks. What a turn wrote
+//! comes into the view when the turn is over.
+//!
+//! A view takes a page only if it follows the position that the view is at. If it does not, the ledger has
+//! another history by now (it was cut by a repair, or restored in place), and the view is made anew.
+//!
+//! What reads or writes long is done where the thread may block, else on a thread of the process's pool.
 
 mod resolve;
 mod view;
 mod writer;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::oneshot::error::TryRecvError;
+use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard, mpsc, oneshot};
 
-use crate::blocking::may_block;
+use crate::blocking::{block_on, may_block, no_thread, off_thread};
 use crate::clock::Clock;
 use crate::command::Command;
 use crate::error::{Error, Result};
@@ -20,11 +34,14 @@ use crate::opener::Opener;
 use crate::state::GroupState;
 
 use resolve::Source;
-use view::View;
+use view::{Step, View};
 use writer::{Work, Writer, carry_out_here};
 
 /// Commands that may wait for the writer; a sender beyond that waits for a place.
 const QUEUED_COMMANDS: usize = 1024;
+
+/// How often a view or a turn is begun anew because the ledger's history changed meanwhile.
+const TRIES: usize = 8;
 
 /// A command on its way to the writer.
 #[derive(Debug)]
@@ -61,10 +78,10 @@ pub(crate) struct Engine {
     opener: Opener,
     /// The view of what is durable. `None` until something is asked.
     durable: Arc<Mutex<Option<View>>>,
-    /// Whoever holds it decides and appends: its thread, or a caller that may.
+    /// Whoever holds it decides and appends: the one that drains the queue, or a caller that may.
     writer: Arc<Mutex<Writer>>,
-    /// The queue to the writer's thread, which starts when it is first needed.
-    queue: OnceLock<mpsc::Sender<Work>>,
+    /// The queue to the writer, which starts when it is first needed.
+    queue: StdMutex<Option<mpsc::Sender<Work>>>,
 }
 
 impl Engine {
@@ -77,7 +94,7 @@ impl Engine {
             opener: Opener::here(),
             durable,
             writer: Arc::new(Mutex::new(writer)),
-            queue: OnceLock::new(),
+            queue: StdMutex::default(),
         }
     }
 
@@ -102,37 +119,81 @@ impl Engine {
         self.opener.check()?;
         let (answer, mut result) = oneshot::channel();
         let job = Job { by, via, scope_key, command, durability, answer };
-        let work = match self.writer.clone().try_lock_owned() {
-            Ok(writer) if may_block() => carry_out_here(writer, job).await?.then_some(Work::Maintain),
-            _ => Some(Work::Job(Box::new(job))),
-        };
-        if let Some(work) = work {
-            self.queue()?.send(work).await.map_err(|_| gone())?;
+        match self.writer.clone().try_lock_owned() {
+            Ok(writer) if may_block() => {
+                if carry_out_here(writer, job).await {
+                    self.maintain_later();
+                }
+            }
+            _ => self.queue()?.send(Work::Job(Box::new(job))).await.map_err(|_| unanswered())?,
         }
         match result.try_recv() {
             Ok(result) => result,
-            Err(_) => result.await.map_err(|_| gone())?,
+            Err(TryRecvError::Closed) => Err(unanswered()),
+            Err(TryRecvError::Empty) => result.await.map_err(|_| unanswered())?,
         }
     }
 
-    fn queue(&self) -> Result<&mpsc::Sender<Work>> {
-        if let Some(queue) = self.queue.get() {
-            return Ok(queue);
+    /// Has the writer save derived state. Where that cannot be asked for now, the next command's turn does.
+    fn maintain_later(&self) {
+        if let Ok(queue) = self.queue() {
+            let _ = queue.try_send(Work::Maintain);
+        }
+    }
+
+    /// The queue to the writer, started if it is not running: what could not be started is tried again.
+    fn queue(&self) -> Result<mpsc::Sender<Work>> {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(queue) = queue.as_ref().filter(|queue| !queue.is_closed()) {
+            return Ok(queue.clone());
         }
         let (sender, receiver) = mpsc::channel(QUEUED_COMMANDS);
-        // Of two first commands at once one finds its channel unused; no thread was started for it.
-        if self.queue.set(sender).is_ok() {
-            writer::start(self.ledger.group_id(), self.writer.clone(), receiver)?;
+        writer::start(self.writer.clone(), receiver).map_err(|refused| no_thread(&refused.cause))?;
+        Ok(queue.insert(sender).clone())
+    }
+
+    /// The durable view at the ledger's head. A step is taken at once; making a view, and catching up far, is done
+    /// where it holds up nobody.
+    async fn view(&self) -> Result<OwnedMappedMutexGuard<Option<View>, View>> {
+        self.opener.check()?;
+        let mut slot = self.durable.clone().lock_owned().await;
+        // While it changes it is not there: a panic leaves none that is half changed.
+        if let Some(mut view) = slot.take() {
+            let step = view.step(self.ledger.as_ref()).await;
+            let is_short = matches!(step, Ok(Step::AtHead)) && !view.is_maintenance_due();
+            if !matches!(step, Ok(Step::Diverged)) {
+                *slot = Some(view);
+            }
+            step?;
+            if is_short {
+                return mapped(slot);
+            }
         }
-        self.queue.get().ok_or_else(|| Error::unavailable("the group's writer could not be started"))
+        let ledger = self.ledger.clone();
+        let work =
+            || block_on(async move { at_head(&mut slot, ledger.as_ref()).await.map(drop).map(|()| slot) });
+        mapped(off_thread("reading the group's state", work).await?)
+    }
+
+    /// As [`view`](Self::view), ready for lookups.
+    async fn view_for_lookups(&self) -> Result<OwnedMappedMutexGuard<Option<View>, View>> {
+        let mut view = self.view().await?;
+        if view.is_joined() {
+            return Ok(view);
+        }
+        let ledger = self.ledger.clone();
+        let work = || {
+            block_on(async move {
+                view.join(&mut Source::Durable(ledger.as_ref())).await?;
+                Ok(view)
+            })
+        };
+        off_thread("reading what the index lacks", work).await
     }
 
     /// Looks at the state of what is durable, caught up first.
     pub(crate) async fn query<T>(&self, look: impl FnOnce(&GroupState) -> T) -> Result<T> {
-        self.opener.check()?;
-        let mut view = self.durable.lock().await;
-        let view = caught_up(&mut view, self.ledger.as_ref()).await?;
-        Ok(look(&view.state))
+        Ok(look(&self.view().await?.state))
     }
 
     /// The durable event at a seq.
@@ -157,18 +218,14 @@ impl Engine {
         target: Seq,
         look: impl FnOnce(&GroupState, &[Event]) -> T,
     ) -> Result<T> {
-        self.opener.check()?;
-        let mut view = self.durable.lock().await;
-        let view = caught_up(&mut view, self.ledger.as_ref()).await?;
-        let facts = Source::Durable(self.ledger.as_ref()).facts(view, target).await?;
+        let mut view = self.view_for_lookups().await?;
+        let facts = Source::Durable(self.ledger.as_ref()).facts(&mut view, target).await?;
         Ok(look(&view.state, &facts))
     }
 
     /// The seqs of durable events that answer a lookup.
     pub(crate) async fn find(&self, lookup: &crate::ledger::Lookup) -> Result<Vec<Seq>> {
-        self.opener.check()?;
-        let mut view = self.durable.lock().await;
-        caught_up(&mut view, self.ledger.as_ref()).await?.find(self.ledger.as_ref(), lookup).await
+        self.view_for_lookups().await?.find(&mut Source::Durable(self.ledger.as_ref()), lookup).await
     }
 
     /// The end of what is durable.
@@ -177,52 +234,40 @@ impl Engine {
     }
 }
 
-fn gone() -> Error {
-    Error::unavailable("the group's writer has stopped").hint("open the group again")
+/// What a caller is told whose turn ended without an answer.
+fn unanswered() -> Error {
+    Error::unavailable("carrying out the command ended in a panic: it may or may not have been written")
+        .hint("look before you repeat it; with the same client id repeating it is safe")
 }
 
-/// The view, loaded if need be, at the ledger's head.
-async fn caught_up<'a>(slot: &'a mut Option<View>, ledger: &dyn Ledger) -> Result<&'a mut View> {
-    let mut view = match slot.take() {
-        Some(view) => view,
-        None => View::load(ledger).await?,
-    };
-    view.refresh(ledger).await?;
-    Ok(slot.insert(view))
+fn diverged() -> Error {
+    Error::diverged("the ledger's history changed while it was read")
+        .hint("try again; see `cccc ledger verify`")
+}
+
+fn mapped(slot: OwnedMutexGuard<Option<View>>) -> Result<OwnedMappedMutexGuard<Option<View>, View>> {
+    OwnedMutexGuard::try_map(slot, Option::as_mut).map_err(|_| diverged())
+}
+
+/// The view in `slot` at the ledger's head, made if there is none and made anew if it is of another history.
+async fn at_head<'a>(slot: &'a mut Option<View>, ledger: &dyn Ledger) -> Result<&'a mut View> {
+    for _ in 0..TRIES {
+        let mut view = match slot.take() {
+            Some(view) => view,
+            None => View::load(ledger).await?,
+        };
+        match view.refresh(ledger).await {
+            Ok(true) => return Ok(slot.insert(view)),
+            Ok(false) => {}
+            // What it has so far is right.
+            Err(error) => {
+                *slot = Some(view);
+                return Err(error);
+            }
+        }
+    }
+    Err(diverged())
 }
 
 #[cfg(test)]
-mod tests {
-    use std::future::{Future, poll_fn};
-    use std::pin::pin;
-    use std::task::Poll;
-
-    use super::*;
-    use crate::blocking::block_on;
-    use crate::clock::ManualClock;
-    use crate::command::AddActor;
-    use crate::event::GroupCreate;
-    use crate::id::GroupId;
-    use crate::ledger::MemoryLedger;
-
-    /// On a thread that may block, a caller carries out its command itself. Where that has to wait and the
-    /// caller gives up, it is carried out all the same.
-    #[test]
-    fn a_turn_that_was_begun_goes_on_without_its_caller() {
-        let ledger = Arc::new(MemoryLedger::new(GroupId::new("g").unwrap()));
-        let engine = Engine::new(ledger, Arc::new(ManualClock::default()));
-        let user = |command| engine.execute(Principal::User, None, "".into(), command, Durability::Durable);
-        block_on(async {
-            let held = engine.durable.clone().lock_owned().await;
-            {
-                let mut create = pin!(user(Command::CreateGroup(GroupCreate::default())));
-                let begun = poll_fn(|context| Poll::Ready(create.as_mut().poll(context))).await;
-                assert!(begun.is_pending(), "it waits for the state");
-            }
-            drop(held);
-            let add = AddActor::new("lead".parse().unwrap());
-            let added = user(Command::AddActor(add)).await.unwrap();
-            assert_eq!(added.event().map(|event| event.seq), Some(Seq(2)), "the group was made before");
-        });
-    }
-}
+mod tests;

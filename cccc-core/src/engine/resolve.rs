@@ -25,9 +25,19 @@ pub(super) enum Source<'a> {
 }
 
 impl Source<'_> {
-    fn ledger(&self) -> &dyn Ledger {
+    /// For `find` only: within a turn everything else that a ledger does may wait for that very turn.
+    pub(super) fn ledger(&self) -> &dyn Ledger {
         match self {
             Self::Durable(ledger) | Self::Tip(ledger, ..) => *ledger,
+        }
+    }
+
+    /// Lines that are in the ledger.
+    pub(super) async fn read(&mut self, from: Seq, limit: ReadLimit) -> Result<Page> {
+        match self {
+            Self::Durable(ledger) => ledger.read(from, limit).await,
+            Self::Tip(_, turn, _) if from > turn.tip().seq => Ok(Page::default()),
+            Self::Tip(_, turn, _) => turn.read(from, limit).await,
         }
     }
 
@@ -56,12 +66,7 @@ impl Source<'_> {
 
     /// The line at a seq, or nothing.
     async fn page(&mut self, seq: Seq) -> Result<Page> {
-        match self {
-            _ if seq == Seq(0) => Ok(Page::default()),
-            Self::Durable(ledger) => ledger.read(seq, ReadLimit::ONE).await,
-            Self::Tip(_, turn, _) if seq > turn.tip().seq => Ok(Page::default()),
-            Self::Tip(_, turn, _) => turn.read(seq, ReadLimit::ONE).await,
-        }
+        if seq == Seq(0) { Ok(Page::default()) } else { self.read(seq, ReadLimit::ONE).await }
     }
 
     async fn events(&mut self, seqs: &[Seq]) -> Result<Vec<Event>> {
@@ -74,7 +79,7 @@ impl Source<'_> {
 
     /// The events that say something about the one at `target`, ascending.
     pub(super) async fn facts(&mut self, view: &mut View, target: Seq) -> Result<Vec<Event>> {
-        let seqs = view.find(self.ledger(), &Lookup::Target(target)).await?;
+        let seqs = view.find(self, &Lookup::Target(target)).await?;
         self.events(&seqs).await
     }
 
@@ -91,7 +96,7 @@ impl Source<'_> {
             resolved.facts.insert(*seq, facts);
         }
         if let Some(key) = needs.key {
-            let seqs = view.find(self.ledger(), &Lookup::Key(key)).await?;
+            let seqs = view.find(self, &Lookup::Key(key)).await?;
             resolved.keyed = self.events(&seqs).await?;
         }
         Ok(resolved)

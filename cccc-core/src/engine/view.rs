@@ -4,8 +4,10 @@ use crate::error::Result;
 use crate::event::Event;
 use crate::id::Seq;
 use crate::index::TailIndex;
-use crate::ledger::{Checkpoint, Ledger, Lookup, Page, Position, ReadLimit};
+use crate::ledger::{Checkpoint, Ledger, Lookup, Page, Position, ReadLimit, is_written};
 use crate::state::GroupState;
+
+use super::resolve::Source;
 
 /// A state at one position. The engine has two: one at what is durable, for reading, and one at the
 /// tip, for deciding.
@@ -15,8 +17,12 @@ pub(super) struct View {
     tail: TailIndex,
     /// `tail` covers the events after this one.
     tail_from: Seq,
-    /// Bytes of lines applied since the last checkpoint.
+    /// Whether `tail` was once seen to reach back to where the index ends.
+    is_joined: bool,
+    /// Bytes of lines applied since the last checkpoint, by whomever, as far as is known.
     unsaved: u64,
+    /// Where that checkpoint stands.
+    saved: Seq,
     /// Size of the last checkpoint.
     checkpoint_len: u64,
     /// Bytes of lines in `tail`.
@@ -40,35 +46,66 @@ impl View {
         });
         let (state, checkpoint_len) = usable.unwrap_or_else(|| (GroupState::new(ledger.group_id()), 0));
         let tail_from = state.position().seq;
-        Ok(Self { state, tail: TailIndex::default(), tail_from, unsaved: 0, checkpoint_len, unindexed: 0 })
+        let tail = TailIndex::default();
+        Ok(Self {
+            state,
+            tail,
+            tail_from,
+            is_joined: false,
+            unsaved: 0,
+            saved: tail_from,
+            checkpoint_len,
+            unindexed: 0,
+        })
     }
 
-    /// Applies durable events up to the ledger's head, saving progress on the way of a long catch-up.
-    pub(super) async fn refresh(&mut self, ledger: &dyn Ledger) -> Result<()> {
+    /// Applies durable events up to the ledger's head, saving progress on the way of a long catch-up. Answers whether
+    /// it is there: `false` if the ledger has another history than this view.
+    pub(super) async fn refresh(&mut self, ledger: &dyn Ledger) -> Result<bool> {
         loop {
-            if ledger.head().await?.seq <= self.position().seq {
-                return Ok(());
-            }
-            let page = ledger.read(self.position().seq.next(), ReadLimit::CHUNK).await?;
-            if page.is_empty() {
-                return Ok(());
-            }
-            self.apply_page(&page)?;
+            let step = self.step(ledger).await?;
             // What is saved is derived: a failure to save it is no failure to read.
             let _ = self.maintain(ledger).await;
+            match step {
+                Step::AtHead => return Ok(true),
+                Step::Behind => {}
+                Step::Beyond => return is_written(ledger, self.position()).await,
+                Step::Diverged => return Ok(false),
+            }
         }
+    }
+
+    /// Applies the next page of durable events.
+    pub(super) async fn step(&mut self, ledger: &dyn Ledger) -> Result<Step> {
+        let (head, own) = (ledger.head().await?, self.position());
+        if head.seq <= own.seq {
+            return Ok(match head {
+                _ if head == own => Step::AtHead,
+                _ if head.seq < own.seq => Step::Beyond,
+                _ => Step::Diverged,
+            });
+        }
+        let page = ledger.read(own.seq.next(), ReadLimit::CHUNK).await?;
+        Ok(match self.apply_page(&page)? {
+            true if self.position().seq >= head.seq => Step::AtHead,
+            true => Step::Behind,
+            false => Step::Diverged,
+        })
     }
 
     pub(super) fn position(&self) -> Position {
         self.state.position()
     }
 
-    /// Applies consecutive lines.
-    pub(super) fn apply_page(&mut self, page: &Page) -> Result<()> {
+    /// Applies consecutive lines. Answers whether they follow this view; if not, none is applied.
+    pub(super) fn apply_page(&mut self, page: &Page) -> Result<bool> {
+        if page.previous() != Some(self.position()) {
+            return Ok(false);
+        }
         for (event, line) in page.events().zip(page.lines()) {
             self.apply(&event?, line.bytes().len());
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Applies the next event, whose line has `len` bytes.
@@ -81,11 +118,12 @@ impl View {
     }
 
     /// The events that answer a lookup, among those that this view contains.
-    pub(super) async fn find(&mut self, ledger: &dyn Ledger, lookup: &Lookup) -> Result<Vec<Seq>> {
-        let mut found = ledger.find(lookup.clone()).await?;
+    pub(super) async fn find(&mut self, source: &mut Source<'_>, lookup: &Lookup) -> Result<Vec<Seq>> {
+        let mut found = source.ledger().find(lookup.clone()).await?;
         if found.covered < self.tail_from {
-            self.fill_tail(ledger, found.covered).await?;
+            self.fill_tail(source, found.covered).await?;
         }
+        self.is_joined = true;
         let own = self.tail.find(lookup);
         found.seqs.retain(|seq| *seq <= self.tail_from);
         Ok(match lookup {
@@ -99,13 +137,24 @@ impl View {
         })
     }
 
+    /// Whether a lookup will find the entries that the index lacks without reading much: what takes long is
+    /// [`join`](Self::join)ing. Index files that are lost later are rare enough to be made up for on the spot.
+    pub(super) fn is_joined(&self) -> bool {
+        self.is_joined || self.tail_from == Seq(0)
+    }
+
+    /// Makes the tail reach back to where the index ends.
+    pub(super) async fn join(&mut self, source: &mut Source<'_>) -> Result<()> {
+        self.find(source, &Lookup::Target(Seq(0))).await.map(drop)
+    }
+
     /// Reads the events between what the index covers and what the tail covers: after a checkpoint that
     /// is newer than the index, or when index files were lost.
-    async fn fill_tail(&mut self, ledger: &dyn Ledger, covered: Seq) -> Result<()> {
+    async fn fill_tail(&mut self, source: &mut Source<'_>, covered: Seq) -> Result<()> {
         let end = self.position().seq;
         let (mut tail, mut at, mut bytes) = (TailIndex::default(), covered, 0);
         while at < end {
-            let page = ledger.read(at.next(), ReadLimit::CHUNK).await?;
+            let page = source.read(at.next(), ReadLimit::CHUNK).await?;
             if page.is_empty() {
                 // The rest is written but not durable yet, and thus in the tail already.
                 break;
@@ -138,31 +187,56 @@ impl View {
         CHECKPOINT_EVERY_BYTES.max(self.checkpoint_len / 2)
     }
 
-    /// Saves a checkpoint and extends the index, where it is time. Only for a view of what is durable.
+    /// Saves a checkpoint and extends the index, where it is time and no other process has done so. Only for a view of
+    /// what is durable.
     pub(super) async fn maintain(&mut self, ledger: &dyn Ledger) -> Result<()> {
         if self.unsaved > self.checkpoint_every() {
-            let bytes = self.state.to_bytes()?;
-            self.checkpoint_len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-            self.unsaved = 0;
-            ledger
-                .save_checkpoint(GroupState::SCHEMA, Checkpoint { position: self.position(), bytes })
-                .await?;
+            self.save(ledger).await?;
         }
         if self.unindexed > INDEX_EVERY_BYTES {
-            self.unindexed = 0;
-            let covered = ledger.find(Lookup::Target(Seq(0))).await?.covered;
-            if covered < self.tail_from {
-                self.fill_tail(ledger, covered).await?;
-            }
-            let covered = ledger.extend_index(&self.tail, self.position()).await?;
-            self.trim(covered);
+            self.index(ledger).await?;
         }
+        Ok(())
+    }
+
+    async fn save(&mut self, ledger: &dyn Ledger) -> Result<()> {
+        let unsaved = std::mem::take(&mut self.unsaved);
+        // Who else is at it saves what this would.
+        let Some(place) = ledger.checkpoint_place(GroupState::SCHEMA).await? else { return Ok(()) };
+        if let Some((saved, len)) = place.newest() {
+            self.checkpoint_len = len;
+            self.unsaved = share_after(saved.seq, self.saved, self.position().seq, unsaved);
+            self.saved = self.saved.max(saved.seq);
+            if self.unsaved <= self.checkpoint_every() {
+                return Ok(());
+            }
+        }
+        let bytes = self.state.to_bytes()?;
+        self.checkpoint_len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        (self.unsaved, self.saved) = (0, self.position().seq);
+        place.save(Checkpoint { position: self.position(), bytes }).await
+    }
+
+    async fn index(&mut self, ledger: &dyn Ledger) -> Result<()> {
+        let unindexed = std::mem::take(&mut self.unindexed);
+        let covered = ledger.find(Lookup::Target(Seq(0))).await?.covered;
+        self.unindexed = share_after(covered, self.tail_from, self.position().seq, unindexed);
+        self.trim(covered);
+        if self.unindexed <= INDEX_EVERY_BYTES {
+            return Ok(());
+        }
+        self.unindexed = 0;
+        if covered < self.tail_from {
+            self.fill_tail(&mut Source::Durable(ledger), covered).await?;
+        }
+        let covered = ledger.extend_index(&self.tail, self.position()).await?;
+        self.trim(covered);
         Ok(())
     }
 
     /// Takes over from a view of what is durable what that one has saved.
     pub(super) fn follow(&mut self, saved: &Self) {
-        self.unsaved = saved.unsaved;
+        (self.unsaved, self.saved) = (saved.unsaved, saved.saved);
         self.unindexed = saved.unindexed;
         self.checkpoint_len = saved.checkpoint_len;
         self.trim(saved.tail_from);
@@ -174,4 +248,26 @@ impl View {
             self.tail_from = covered.min(self.position().seq);
         }
     }
+}
+
+/// Where a view stands after a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// At the ledger's head.
+    AtHead,
+    /// There is more.
+    Behind,
+    /// Beyond the head: the ledger has another history, or its head page could not be written.
+    Beyond,
+    /// The ledger has another history.
+    Diverged,
+}
+
+/// Of `bytes`, which came in after `from` up to `end`, those after `at`, as if all events were of one size.
+fn share_after(at: Seq, from: Seq, end: Seq, bytes: u64) -> u64 {
+    let (all, rest) = (end.0.saturating_sub(from.0), end.0.saturating_sub(at.0));
+    if rest >= all {
+        return bytes;
+    }
+    u64::try_from(u128::from(bytes) * u128::from(rest) / u128::from(all)).unwrap_or(bytes)
 }

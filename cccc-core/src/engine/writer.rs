@@ -1,24 +1,25 @@
 //! The writer: drains the waiting commands, decides them on the state at the tip, appends all that they want in
-//! one batch, and answers when that is durable. It has one thread per open group and process; a caller whose
+//! one batch, and answers when that is durable. It runs on the threads of the process's pool; a caller whose
 //! own thread may block does its work itself when nobody else is at it.
 
 use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::thread;
 
 use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot};
 
-use crate::blocking::block_on;
+use crate::blocking::pool;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::id::{GroupId, Nonce};
+use crate::id::Nonce;
 use crate::ledger::{Appended, Durability, Encoder, Ledger, Position, ReadLimit, Stamp, Turn};
 use crate::rule::{self, Call, Decision, Known};
 
 use super::resolve::{Decided, Source};
 use super::view::View;
-use super::{Executed, Job, caught_up};
+use super::{Executed, Job, TRIES, at_head, diverged};
 
 /// Commands decided in one turn at most.
 const BATCH_COMMANDS: usize = 256;
@@ -29,7 +30,7 @@ const BATCH_BYTES: usize = 4 << 20;
 /// How often a batch is decided again after recoveries discarded it, before the callers are told.
 const LOST_RETRIES: usize = 5;
 
-/// What waits for the writer's thread.
+/// What waits for the writer.
 #[derive(Debug)]
 pub(super) enum Work {
     /// A command.
@@ -40,38 +41,32 @@ pub(super) enum Work {
 
 /// Carries out one command on the calling thread, as nobody else is at it: that saves waking another thread
 /// and being woken by it. Answers whether derived state is to be saved.
-pub(super) async fn carry_out_here(mut writer: OwnedMutexGuard<Writer>, job: Job) -> Result<bool> {
+pub(super) async fn carry_out_here(mut writer: OwnedMutexGuard<Writer>, job: Job) -> bool {
     let (due, mut is_due) = oneshot::channel();
-    let mut turn = Box::pin(async move {
-        writer.carry_out(vec![job]).await;
-        let _ = due.send(writer.is_maintenance_due());
+    let mut turn: pool::Work = Box::pin(async move {
+        if caught(writer.carry_out(vec![job])).await {
+            let _ = due.send(writer.is_maintenance_due());
+        }
     });
-    match poll_fn(|context| Poll::Ready(turn.as_mut().poll(context))).await {
-        Poll::Ready(()) => Ok(is_due.try_recv().unwrap_or_default()),
-        // It has to wait for another task. A caller's future may be dropped while it waits; a turn must not.
-        Poll::Pending => start_thread("cccc turn".into(), move || block_on(turn)).map(|()| false),
+    if poll_fn(|context| Poll::Ready(turn.as_mut().poll(context))).await.is_ready() {
+        return is_due.try_recv().unwrap_or_default();
     }
+    // It has to wait for another task. A caller's future may be dropped while it waits; a turn should not.
+    if let Err(refused) = pool::spawn(turn)
+        && let Some(turn) = refused.work
+    {
+        turn.await;
+    }
+    false
 }
 
-/// Starts the writer's thread. It ends when the last sender of work is gone.
-pub(super) fn start(
-    group_id: &GroupId,
-    writer: Arc<Mutex<Writer>>,
-    queue: mpsc::Receiver<Work>,
-) -> Result<()> {
-    start_thread(format!("cccc {group_id}"), move || run(&writer, queue))
+/// Starts the writer. It ends when the last sender of work is gone.
+pub(super) fn start(writer: Arc<Mutex<Writer>>, queue: mpsc::Receiver<Work>) -> Result<(), pool::Refused> {
+    pool::spawn(Box::pin(run(writer, queue)))
 }
 
-fn start_thread(name: String, work: impl FnOnce() + Send + 'static) -> Result<()> {
-    thread::Builder::new()
-        .name(name)
-        .spawn(work)
-        .map(drop)
-        .map_err(|source| Error::unavailable(format!("cannot start the group's writer: {source}")))
-}
-
-fn run(writer: &Mutex<Writer>, mut queue: mpsc::Receiver<Work>) {
-    while let Some(first) = queue.blocking_recv() {
+async fn run(writer: Arc<Mutex<Writer>>, mut queue: mpsc::Receiver<Work>) {
+    while let Some(first) = queue.recv().await {
         let (mut batch, mut next) = (Vec::new(), Some(first));
         while let Some(work) = next {
             if let Work::Job(job) = work {
@@ -79,12 +74,26 @@ fn run(writer: &Mutex<Writer>, mut queue: mpsc::Receiver<Work>) {
             }
             next = if batch.len() < BATCH_COMMANDS { queue.try_recv().ok() } else { None };
         }
-        block_on(async {
+        {
             let mut writer = writer.lock().await;
-            writer.carry_out(batch).await;
-            writer.maintain().await;
-        });
+            caught(writer.carry_out(batch)).await;
+            caught(writer.maintain()).await;
+        }
+        // Groups take turns on the threads that there are.
+        pool::step_back().await;
     }
+}
+
+/// Whether `work` came to its end: a panic ends it and nothing else. Whoever waits for an answer of it finds that
+/// there will be none.
+async fn caught(work: impl Future<Output = ()>) -> bool {
+    let mut work = pin!(work);
+    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(())) => Poll::Ready(true),
+        Err(_) => Poll::Ready(false),
+    })
+    .await
 }
 
 /// Decides and appends; one at a time.
@@ -93,10 +102,19 @@ pub(super) struct Writer {
     ledger: Arc<dyn Ledger>,
     clock: Arc<dyn Clock>,
     durable: Arc<Mutex<Option<View>>>,
-    /// The view at the tip, with the epoch it was made under; `None` when it has to be made anew.
-    tip: Option<(u64, View)>,
+    /// The view at the tip; `None` when it has to be made anew, and during a turn, so that one which ends
+    /// before its time leaves nothing behind that was not written.
+    tip: Option<Tip>,
     /// Whether what the tip says is durable, as far as this writer knows.
     is_durable: bool,
+}
+
+/// A view to decide on.
+#[derive(Debug)]
+struct Tip {
+    view: View,
+    /// What it was made under; `None` if it holds only what was durable, which no recovery takes back.
+    epoch: Option<u64>,
 }
 
 /// A job with the answer that it gets once the turn is durable.
@@ -142,23 +160,20 @@ impl Writer {
 
     /// One turn on the ledger.
     async fn turn(&mut self, jobs: Vec<Job>) -> Progress {
-        let mut turn = match self.ledger.turn().await {
-            Ok(turn) => turn,
+        let (mut turn, mut view) = match self.begin().await {
+            Ok(begun) => begun,
             Err(error) => return Progress::Failed(jobs, error),
         };
-        if let Err(error) = self.catch_up(turn.as_mut()).await {
-            self.tip = None;
-            return Progress::Failed(jobs, error);
-        }
         let durability = match jobs.iter().any(|job| job.durability == Durability::Durable) {
             true => Durability::Durable,
             false => Durability::Buffered,
         };
+        let epoch = turn.epoch();
         let mut encoder = Encoder::new(self.ledger.group_id().clone(), turn.tip(), turn.durable().seq);
         let mut decided = Outcome { answers: Vec::new(), after: turn.tip(), events: Vec::new() };
         let mut waiting = jobs.into_iter();
         for job in waiting.by_ref() {
-            let result = self.decide(turn.as_mut(), &job, &mut encoder, &mut decided.events).await;
+            let result = self.decide(turn.as_mut(), &mut view, &job, &mut encoder, &mut decided.events).await;
             decided.answers.push((job, result));
             if encoder.batch().bytes.len() >= BATCH_BYTES {
                 break;
@@ -167,50 +182,53 @@ impl Writer {
         let later: Vec<Job> = waiting.collect();
         match turn.append(encoder.finish(), durability).await {
             Ok(Appended::New | Appended::Already) => {
+                self.tip = Some(Tip { view, epoch: Some(epoch) });
                 self.publish(decided, durability).await;
                 if later.is_empty() { Progress::Done } else { Progress::Later(later) }
             }
             Ok(Appended::Lost) => {
-                self.tip = None;
                 Progress::Lost(decided.answers.into_iter().map(|(job, _)| job).chain(later).collect())
             }
-            Err(error) => {
-                self.tip = None;
-                Progress::Failed(
-                    decided.answers.into_iter().map(|(job, _)| job).chain(later).collect(),
-                    error,
-                )
-            }
+            Err(error) => Progress::Failed(
+                decided.answers.into_iter().map(|(job, _)| job).chain(later).collect(),
+                error,
+            ),
         }
     }
 
-    /// Brings the view at the tip up to the turn's tip.
-    async fn catch_up(&mut self, turn: &mut dyn Turn) -> Result<()> {
-        let mut view = match self.tip.take() {
-            Some((epoch, view)) if epoch == turn.epoch() => view,
-            _ => caught_up(&mut *self.durable.lock().await, self.ledger.as_ref()).await?.clone(),
-        };
-        while view.position().seq < turn.tip().seq {
-            let page = turn.read(view.position().seq.next(), ReadLimit::CHUNK).await?;
-            if page.is_empty() {
-                return Err(Error::unavailable("the ledger ends before its tip"));
+    /// Takes a turn, with the view at its tip. A view is had first: whoever has the turn waits for none.
+    async fn begin(&mut self) -> Result<(Box<dyn Turn>, View)> {
+        for _ in 0..TRIES {
+            let tip = match self.tip.take() {
+                Some(tip) => tip,
+                None => {
+                    let mut durable = self.durable.lock().await;
+                    Tip { view: at_head(&mut durable, self.ledger.as_ref()).await?.clone(), epoch: None }
+                }
+            };
+            let mut turn = match self.ledger.turn().await {
+                Ok(turn) => turn,
+                Err(error) => {
+                    self.tip = Some(tip);
+                    return Err(error);
+                }
+            };
+            if let Some(view) = tip.catch_up(turn.as_mut()).await? {
+                return Ok((turn, view));
             }
-            view.apply_page(&page)?;
         }
-        self.tip = Some((turn.epoch(), view));
-        Ok(())
+        Err(diverged())
     }
 
     /// Decides one command and, if it is agreed, encodes and applies what it wants written.
     async fn decide(
-        &mut self,
+        &self,
         turn: &mut dyn Turn,
+        view: &mut View,
         job: &Job,
         encoder: &mut Encoder,
         events: &mut Vec<Decided>,
     ) -> Result<Executed> {
-        let (_, view) =
-            self.tip.as_mut().ok_or_else(|| Error::unavailable("the state is being read again"))?;
         let call = Call { by: job.by.clone(), now: self.clock.now() };
         let needs = rule::needs(&view.state, &call, &job.command);
         let mut source = Source::Tip(self.ledger.as_ref(), turn, events);
@@ -237,16 +255,14 @@ impl Writer {
 
     /// Brings the durable view up to what this turn appended, answers, and then saves derived state.
     async fn publish(&mut self, decided: Outcome, durability: Durability) {
-        {
+        if durability == Durability::Durable {
             let mut slot = self.durable.lock().await;
             // Where others' events came in between, the next query reads them from the ledger instead.
-            if durability == Durability::Durable
-                && let Some(view) = slot.as_mut()
-                && view.position() == decided.after
-            {
+            if let Some(mut view) = slot.take_if(|view| view.position() == decided.after) {
                 for one in &decided.events {
                     view.apply(&one.known.event, one.len);
                 }
+                *slot = Some(view);
             }
         }
         for (job, result) in decided.answers {
@@ -258,26 +274,45 @@ impl Writer {
 
     /// Whether enough has come together for [`maintain`](Self::maintain), and nothing of it can be lost.
     fn is_maintenance_due(&self) -> bool {
-        self.is_durable && self.tip.as_ref().is_some_and(|(_, tip)| tip.is_maintenance_due())
+        self.is_durable && self.tip.as_ref().is_some_and(|tip| tip.view.is_maintenance_due())
     }
 
-    /// Saves derived state when enough has come together.
+    /// Saves derived state when enough has come together. What is saved is derived: a failure to save it concerns
+    /// nobody.
     async fn maintain(&mut self) {
         if !self.is_maintenance_due() {
             return;
         }
-        let Some((_, tip)) = self.tip.as_mut() else { return };
-        // What is saved is derived: a failure to save it concerns nobody.
+        let Some(mut tip) = self.tip.take() else { return };
         let mut slot = self.durable.lock().await;
-        match slot.as_mut() {
-            Some(view) => {
-                let _ = view.refresh(self.ledger.as_ref()).await;
-                tip.follow(view);
+        if slot.is_none() {
+            let _ = tip.view.maintain(self.ledger.as_ref()).await;
+        } else if let Ok(view) = at_head(&mut slot, self.ledger.as_ref()).await {
+            tip.view.follow(view);
+        }
+        self.tip = Some(tip);
+    }
+}
+
+impl Tip {
+    /// The view at the turn's tip; `None` if the turn is one of another history, or of other events after what is
+    /// durable, than this was made of.
+    async fn catch_up(self, turn: &mut dyn Turn) -> Result<Option<View>> {
+        let Self { mut view, epoch } = self;
+        if epoch.is_some_and(|epoch| epoch != turn.epoch()) {
+            return Ok(None);
+        }
+        while view.position().seq < turn.tip().seq {
+            let page = turn.read(view.position().seq.next(), ReadLimit::CHUNK).await?;
+            if page.is_empty() {
+                return Err(Error::unavailable("the ledger ends before its tip"));
             }
-            None => {
-                let _ = tip.maintain(self.ledger.as_ref()).await;
+            if !view.apply_page(&page)? {
+                return Ok(None);
             }
         }
+        // What is durable is written, so no view of this history is beyond the tip.
+        Ok((view.position() == turn.tip()).then_some(view))
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::Group;
 use crate::blobs::{Candidate, Digest, digests_in, named_by};
+use crate::blocking::{block_on, off_thread};
 use crate::error::Result;
 use crate::event::Body;
 use crate::id::Seq;
@@ -55,7 +56,8 @@ impl Group {
             self.shared.engine.query(|state| permission::may_collect(state, &by)).await??;
         }
         let lying = self.blobs().lying().await?;
-        let named = self.named_blobs().await?;
+        let group = self.clone();
+        let named = off_thread("reading the ledger", move || block_on(group.named_blobs())).await?;
         let is_named = |one: &Candidate| one.digest.is_some_and(|digest| named.contains(&digest));
         let (stay, mut go): (Vec<Candidate>, Vec<Candidate>) = lying.old.into_iter().partition(is_named);
         if remove {

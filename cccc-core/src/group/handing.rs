@@ -91,7 +91,7 @@ impl Group {
 
     /// Puts in order what dead deliverers that went by this name have left.
     pub(super) async fn sweep(&self) -> Result<()> {
-        let mut dead = self.shared.presence.look()?;
+        let mut dead = self.sightings().await?;
         dead.retain(|one| {
             let embodies = self.by.actor().is_some() && !one.record.deliverer;
             one.record.principal == self.by && one.condition == Condition::Absent && !embodies

@@ -10,10 +10,11 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 
 use super::{Group, damaged};
-use crate::error::{Error, Result};
+use crate::blocking::{block_on, off_thread};
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::id::{Principal, Seq};
-use crate::ledger::{Ledger, Lookup, Page, Position, ReadLimit};
+use crate::ledger::{Ledger, Lookup, Page, Position, ReadLimit, is_beyond_the_head, still_has};
 
 /// Events in one page unless another number is asked for.
 const DEFAULT_LIMIT: usize = 50;
@@ -23,6 +24,9 @@ const MAX_LIMIT: usize = 10_000;
 
 /// Bytes of lines in one page at most.
 const PAGE_BYTES: usize = 4 << 20;
+
+/// What is asked for beyond so many events, or of some kinds only, may have to read much.
+const SHORT_LIMIT: usize = 200;
 
 /// A page of history.
 #[derive(Clone, Debug)]
@@ -41,6 +45,12 @@ pub struct History {
 #[must_use = "nothing is read until this is awaited"]
 pub struct HistoryRequest<'a> {
     group: &'a Group,
+    search: Search,
+}
+
+/// What is looked for.
+#[derive(Debug)]
+struct Search {
     from: Option<Seq>,
     before: Option<Seq>,
     limit: usize,
@@ -52,18 +62,14 @@ impl Group {
     /// The latest events; or a page from anywhere. For each event that is damaged a `ledger.gap` stands, which
     /// says where its bytes lie.
     pub fn history(&self) -> HistoryRequest<'_> {
-        HistoryRequest {
-            group: self,
-            from: None,
-            before: None,
-            limit: DEFAULT_LIMIT,
-            kinds: Vec::new(),
-            involving: None,
-        }
+        let search =
+            Search { from: None, before: None, limit: DEFAULT_LIMIT, kinds: Vec::new(), involving: None };
+        HistoryRequest { group: self, search }
     }
 
     /// Every event after `position`, in order, without a gap, and then what comes: a stream that does not
-    /// end. It begins with an error if the ledger has another history at that position.
+    /// end. If the ledger has another history at that position, or gets one later because it is cut by a repair or
+    /// replaced by a copy, it says so by an error of kind `Diverged` from then on.
     #[must_use]
     pub fn watch(&self, position: Position) -> Watch {
         Watch::new(self.ledger().clone(), position)
@@ -73,44 +79,59 @@ impl Group {
     /// ledger is a position that was kept elsewhere.
     ///
     /// # Errors
-    /// `Conflict`, if it has another history there, or ends before.
+    /// `Diverged`, if it has another history there, or ends before.
     pub async fn check_position(&self, position: Position) -> Result<()> {
-        check_history(self.ledger().as_ref(), position).await
+        check_history(self.ledger(), position).await
     }
 }
 
 impl<'a> HistoryRequest<'a> {
     /// Events from this one on, instead of the latest.
-    pub fn from(self, seq: Seq) -> Self {
-        Self { from: Some(seq), ..self }
+    pub fn from(mut self, seq: Seq) -> Self {
+        self.search.from = Some(seq);
+        self
     }
 
     /// The latest events before this one.
-    pub fn before(self, seq: Seq) -> Self {
-        Self { before: Some(seq), ..self }
+    pub fn before(mut self, seq: Seq) -> Self {
+        self.search.before = Some(seq);
+        self
     }
 
     /// At most so many events, up to 10,000 (or 4 MiB of lines). Default: 50.
-    pub fn limit(self, limit: usize) -> Self {
-        Self { limit: limit.clamp(1, MAX_LIMIT), ..self }
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.search.limit = limit.clamp(1, MAX_LIMIT);
+        self
     }
 
     /// Only events of this kind, or of any kind below it (`chat` for all of `chat.*`). May be repeated.
     pub fn kind(mut self, kind: impl Into<String>) -> Self {
-        self.kinds.push(kind.into());
+        self.search.kinds.push(kind.into());
         self
     }
 
     /// Only events that this principal wrote or that speak to or of it; looking backwards only.
-    pub fn involving(self, principal: Principal) -> Self {
-        Self { involving: Some(principal), ..self }
+    pub fn involving(mut self, principal: Principal) -> Self {
+        self.search.involving = Some(principal);
+        self
     }
 
     async fn run(self) -> Result<History> {
+        let Self { group, search } = self;
+        if search.kinds.is_empty() && search.limit <= SHORT_LIMIT {
+            return search.run(group).await;
+        }
+        let group = group.clone();
+        off_thread("looking back", move || block_on(search.run(&group))).await
+    }
+}
+
+impl Search {
+    async fn run(self, group: &Group) -> Result<History> {
         match (self.from, self.involving.clone()) {
-            (Some(from), None) => self.forwards(from).await,
-            (None, None) => self.backwards().await,
-            (None, Some(principal)) => self.involved(principal).await,
+            (Some(from), None) => self.forwards(group, from).await,
+            (None, None) => self.backwards(group).await,
+            (None, Some(principal)) => self.involved(group, principal).await,
             (Some(_), Some(_)) => Err(Error::invalid("`from` and `involving` do not go together")
                 .hint("use `before` with `involving`")),
         }
@@ -130,11 +151,11 @@ impl<'a> HistoryRequest<'a> {
         Ok(last)
     }
 
-    async fn forwards(self, from: Seq) -> Result<History> {
+    async fn forwards(self, group: &Group, from: Seq) -> Result<History> {
         let (mut taken, mut at) = (Vec::new(), Seq(from.0.max(1)));
         while taken.len() < self.limit {
             let limit = ReadLimit { events: self.limit - taken.len(), bytes: PAGE_BYTES };
-            let page = damaged::read(self.group, at, limit).await?;
+            let page = damaged::read(group, at, limit).await?;
             match self.take(&page, &mut taken)? {
                 Some(last) => at = last.next(),
                 None => return Ok(History::new(taken, None)),
@@ -143,8 +164,8 @@ impl<'a> HistoryRequest<'a> {
         Ok(History::new(taken, Some(at)))
     }
 
-    async fn backwards(self) -> Result<History> {
-        let head = self.group.position().await?.seq;
+    async fn backwards(self, group: &Group) -> Result<History> {
+        let head = group.position().await?.seq;
         // The event before which to look, so that seq 0 is never read.
         let mut before = self.before.map_or(head.next(), |seq| seq.min(head.next()));
         let mut taken: VecDeque<(Event, String)> = VecDeque::new();
@@ -155,7 +176,7 @@ impl<'a> HistoryRequest<'a> {
             while at < before {
                 let events = usize::try_from(before.0 - at.0).unwrap_or(usize::MAX);
                 let limit = ReadLimit { events, bytes: PAGE_BYTES };
-                let page = damaged::read(self.group, at, limit).await?;
+                let page = damaged::read(group, at, limit).await?;
                 let Some(last) = self.take(&page, &mut chunk)? else { break };
                 at = last.next();
             }
@@ -172,16 +193,16 @@ impl<'a> HistoryRequest<'a> {
         Ok(History::new(taken.into(), (before > Seq(1)).then_some(before)))
     }
 
-    async fn involved(self, principal: Principal) -> Result<History> {
+    async fn involved(self, group: &Group, principal: Principal) -> Result<History> {
         let mut before = self.before.unwrap_or(Seq(u64::MAX));
         let mut taken = Vec::new();
         loop {
             let lookup = Lookup::Involving { principal: principal.clone(), before, limit: self.limit };
-            let seqs = self.group.shared.engine.find(&lookup).await?;
+            let seqs = group.shared.engine.find(&lookup).await?;
             let more = seqs.len() == self.limit;
             for seq in seqs {
                 before = seq;
-                self.take(&damaged::read(self.group, seq, ReadLimit::ONE).await?, &mut taken)?;
+                self.take(&damaged::read(group, seq, ReadLimit::ONE).await?, &mut taken)?;
                 if taken.len() == self.limit {
                     break;
                 }
@@ -218,13 +239,15 @@ type Fetch = Pin<Box<dyn Future<Output = Result<VecDeque<(Event, String)>>> + Se
 /// Every event after a position, and then what comes. Made by [`Group::watch`].
 ///
 /// Use it as a [`Stream`], or call [`next`](Self::next) in a loop. After an error it tries again from the
-/// same place.
+/// same place; but one of kind `Diverged` stays, because that place is no more. Then make a new watch from where you
+/// want: from [`Group::position`] for what comes, or from what you still know to be there.
 pub struct Watch {
     ledger: Arc<dyn Ledger>,
     position: Position,
     checked: bool,
     ready: VecDeque<(Event, String)>,
     fetch: Option<Fetch>,
+    diverged: Option<Error>,
 }
 
 impl fmt::Debug for Watch {
@@ -235,7 +258,7 @@ impl fmt::Debug for Watch {
 
 impl Watch {
     fn new(ledger: Arc<dyn Ledger>, position: Position) -> Self {
-        Self { ledger, position, checked: false, ready: VecDeque::new(), fetch: None }
+        Self { ledger, position, checked: false, ready: VecDeque::new(), fetch: None, diverged: None }
     }
 
     /// Where the next event will be looked for: keep it to go on later.
@@ -245,6 +268,9 @@ impl Watch {
     }
 
     /// The next event, as soon as there is one.
+    ///
+    /// # Errors
+    /// `Diverged`, from then on, if the ledger does not have the history any more that was followed.
     pub async fn next(&mut self) -> Result<Event> {
         Ok(self.next_with_line().await?.0)
     }
@@ -260,15 +286,20 @@ impl Watch {
                 self.position = Position { seq: event.seq, chain: event.chain };
                 return Poll::Ready(Ok((event, line)));
             }
+            if let Some(error) = &self.diverged {
+                return Poll::Ready(Err(error.clone()));
+            }
             let (ledger, after, checked) = (&self.ledger, self.position, self.checked);
             let fetch = self.fetch.get_or_insert_with(|| Box::pin(fetch(ledger.clone(), after, checked)));
             match fetch.as_mut().poll(context) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(result) => {
                     self.fetch = None;
-                    let ready = result?;
-                    self.checked = true;
-                    self.ready = ready;
+                    match result {
+                        Ok(ready) => (self.checked, self.ready) = (true, ready),
+                        Err(error) if error.kind() == ErrorKind::Diverged => self.diverged = Some(error),
+                        Err(error) => return Poll::Ready(Err(error)),
+                    }
                 }
             }
         }
@@ -286,10 +317,23 @@ impl Stream for Watch {
 /// Waits for events after a position and reads some of them.
 async fn fetch(ledger: Arc<dyn Ledger>, after: Position, checked: bool) -> Result<VecDeque<(Event, String)>> {
     if !checked {
-        check_history(ledger.as_ref(), after).await?;
+        check_history(&ledger, after).await?;
     }
-    ledger.wait(after.seq).await?;
+    let mut seen = after;
+    loop {
+        let head = ledger.changed(seen).await?;
+        if head.seq > after.seq {
+            break;
+        }
+        if head != after && (head.seq == after.seq || !is_beyond_the_head(&ledger, after).await?) {
+            return Err(other_history(after));
+        }
+        seen = head;
+    }
     let page = ledger.read(after.seq.next(), ReadLimit { events: 256, bytes: 256 << 10 }).await?;
+    if page.previous().is_some_and(|previous| previous != after) {
+        return Err(other_history(after));
+    }
     let mut ready = VecDeque::with_capacity(page.len());
     for (event, line) in page.events().zip(page.lines()) {
         ready.push_back((event?, String::from_utf8_lossy(line.bytes()).trim_end().to_owned()));
@@ -298,30 +342,22 @@ async fn fetch(ledger: Arc<dyn Ledger>, after: Position, checked: bool) -> Resul
 }
 
 /// Refuses to resume where the ledger has another history than the one that was followed.
-async fn check_history(ledger: &dyn Ledger, at: Position) -> Result<()> {
-    let actual = match at.seq {
-        Seq(0) => Some(Position::start(ledger.group_id()).chain),
-        seq => {
-            let page = ledger.read(seq, ReadLimit::ONE).await?;
-            page.lines().next().and_then(|line| line.chain().ok())
-        }
-    };
-    match actual {
-        Some(chain) if chain == at.chain => Ok(()),
-        Some(_) => {
-            Err(Error::conflict(format!("the ledger has another history at {}: it was replaced", at.seq))
-                .hint("start over from its beginning, or restore the ledger that was followed"))
-        }
-        None => Err(Error::conflict(format!("the ledger ends before {}: it was replaced or cut", at.seq))
-            .hint("start over from its beginning, or restore the ledger that was followed")),
-    }
+async fn check_history(ledger: &Arc<dyn Ledger>, at: Position) -> Result<()> {
+    if still_has(ledger, at).await? { Ok(()) } else { Err(other_history(at)) }
+}
+
+fn other_history(at: Position) -> Error {
+    Error::diverged(format!(
+        "the ledger does not have event {} any more as it was followed: it was replaced or cut",
+        at.seq
+    ))
+    .hint("start over from its beginning or its head, or restore the ledger that was followed")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::blocking::block_on;
-    use crate::error::ErrorKind;
     use crate::ledger::Chain;
 
     #[test]
@@ -335,7 +371,7 @@ mod tests {
             let other = Position { chain: Chain([7; 10]), ..early };
             let later = Position { seq: Seq(99), ..early };
             for position in [other, later] {
-                assert_eq!(group.check_position(position).await.unwrap_err().kind(), ErrorKind::Conflict);
+                assert_eq!(group.check_position(position).await.unwrap_err().kind(), ErrorKind::Diverged);
             }
             Ok::<_, crate::Error>(())
         })

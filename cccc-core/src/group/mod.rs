@@ -51,6 +51,7 @@ pub use task::{AddTaskRequest, IntoTaskId, TasksRequest, Tracked, TrackedSendReq
 pub use vote::{DEFAULT_VOTE, IntoVoteId, OpenVoteRequest};
 
 use crate::blobs::Blobs;
+use crate::blocking::off_thread;
 use crate::clock::{Clock, SystemClock};
 use crate::command::Command;
 use crate::engine::{Engine, Executed};
@@ -59,8 +60,9 @@ use crate::event::{GroupCreate, Via};
 use crate::home::Home;
 use crate::id::{GroupId, Principal};
 use crate::ledger::{Durability, FileLedger, Ledger, MemoryLedger, Position};
-use crate::presence::Presence;
+use crate::presence::{Presence, Sighting};
 use crate::rule::permission;
+use crate::rule::presence::Facts;
 
 /// A group, bound to the principal in whose name everything is done. Cheap to clone.
 ///
@@ -139,6 +141,18 @@ impl Group {
 
     pub(crate) fn from_shared(shared: Arc<Shared>) -> Self {
         Self { shared, by: Principal::User, via: None, scope_key: "".into() }
+    }
+
+    /// Every session that left a record, looked for where that holds up nobody: it reads many files.
+    async fn sightings(&self) -> Result<Vec<Sighting>> {
+        let presence = self.shared.presence.clone();
+        off_thread("looking who is present", move || presence.look()).await
+    }
+
+    /// As [`sightings`](Self::sightings), as the rules take it.
+    async fn presence_facts(&self) -> Result<Facts> {
+        let presence = self.shared.presence.clone();
+        off_thread("looking who is present", move || presence.facts()).await
     }
 
     /// The group's id.

@@ -23,7 +23,7 @@ impl Group {
     ///
     /// Looking changes nothing. [`carry_out`](Self::carry_out) does what is due.
     pub async fn due(&self) -> Result<Vec<Effect>> {
-        let around = Around { facts: self.shared.presence.facts()?, ..Around::default() };
+        let around = Around { facts: self.presence_facts().await?, ..Around::default() };
         let now = self.shared.engine.clock().now();
         self.shared.engine.query(|state| policy::due_around(state, &around, now)).await
     }

@@ -66,7 +66,7 @@ impl Group {
     /// # Errors
     /// `Unavailable` if the disk refuses.
     pub async fn running(&self, agent: &Agent) -> Result<Option<Running>> {
-        let mut sightings = self.shared.presence.look()?;
+        let mut sightings = self.sightings().await?;
         let held: Vec<String> =
             sightings.iter().filter(|one| one.held).map(|one| one.record.session.clone()).collect();
         sightings.retain(|one| one.condition == Condition::Present && is_of(agent, one));

@@ -130,8 +130,7 @@ impl LiveSession {
     pub async fn depart(self, reason: impl Into<String>) -> Result<()> {
         let Self { group, session, held, .. } = self;
         held.withdraw()?;
-        let presence = &group.shared.presence;
-        if presence.facts()?.condition(&session) == Condition::Present {
+        if group.presence_facts().await?.condition(&session) == Condition::Present {
             return Ok(());
         }
         end(&group, session, reason.into()).await
@@ -256,8 +255,8 @@ impl Group {
     }
 
     /// One process is one session of an actor: what it was before is over.
-    fn forget_earlier(&self, process: Option<&Process>, session: &str) -> Result<()> {
-        for Sighting { record, .. } in self.shared.presence.look()? {
+    async fn forget_earlier(&self, process: Option<&Process>, session: &str) -> Result<()> {
+        for Sighting { record, .. } in self.sightings().await? {
             let same = process.is_some() && record.process.as_ref() == process && record.principal == self.by;
             if same && record.session != session {
                 self.shared.presence.forget(&record.session)?;
@@ -287,7 +286,7 @@ impl Group {
 
     /// The actors, by id, with the sessions that embody them and whether these run.
     pub async fn who(&self) -> Result<Vec<Member>> {
-        let facts = self.shared.presence.facts()?;
+        let facts = self.presence_facts().await?;
         let actors = self.actors().await?;
         let now = self.shared.engine.clock().now();
         let member = |state: &crate::state::GroupState, actor: ActorView| {
@@ -308,7 +307,7 @@ impl Group {
 
     /// What has to be done about sessions that ended and actors that stay away; see [`upkeep`](Self::upkeep).
     pub async fn upkeep_due(&self) -> Result<Vec<Upkeep>> {
-        let facts = self.shared.presence.facts()?;
+        let facts = self.presence_facts().await?;
         let now = self.shared.engine.clock().now();
         self.shared.engine.query(|state| presence::due(state, &facts, now)).await
     }
@@ -461,9 +460,9 @@ impl JoinRequest<'_> {
         if let Some(id) = &self.id {
             return Ok((id.clone()?, if self.quietly { Arrival::Returning } else { Arrival::Named }));
         }
-        let facts = self.group.shared.presence.facts()?;
+        let facts = self.group.presence_facts().await?;
         let seed = crate::home::random_bits()?;
-        let already = self.already()?.filter(|_| self.open.agent_session_id.is_none());
+        let already = self.already().await?.filter(|_| self.open.agent_session_id.is_none());
         let choose = |state: &crate::state::GroupState| {
             let already = already.as_ref().filter(|id| state.actor(id).is_some());
             match already.or_else(|| join::returning(state, &facts, &self.open)) {
@@ -476,16 +475,16 @@ impl JoinRequest<'_> {
     }
 
     /// The actor that this very process was before in this group; it may have been replaced since.
-    fn already(&self) -> Result<Option<ActorId>> {
+    async fn already(&self) -> Result<Option<ActorId>> {
         let Some(process) = &self.process else { return Ok(None) };
-        let sightings = self.group.shared.presence.look()?.into_iter();
+        let sightings = self.group.sightings().await?.into_iter();
         let mut mine = sightings.filter(|one| one.record.process.as_ref() == Some(process));
         Ok(mine.find_map(|one| one.record.principal.actor().cloned()))
     }
 
     /// Refuses an id of the environment if the session that goes by it shares the environment.
-    fn own_environment(&self, id: &ActorId, session: &SessionView, above: &[Process]) -> Result<()> {
-        let sightings = self.group.shared.presence.look()?.into_iter();
+    async fn own_environment(&self, id: &ActorId, session: &SessionView, above: &[Process]) -> Result<()> {
+        let sightings = self.group.sightings().await?.into_iter();
         let mut live = sightings
             .filter(|one| one.record.session == session.session && one.condition == Condition::Present);
         let is_above = |process: &Option<Process>| process.as_ref().is_some_and(|one| above.contains(one));
@@ -506,7 +505,7 @@ impl JoinRequest<'_> {
 
     async fn enter(&self, id: &ActorId, command: Command) -> Result<Joined> {
         let bound = Group { by: id.clone().into(), ..self.group.clone() };
-        let facts = bound.shared.presence.facts()?;
+        let facts = bound.presence_facts().await?;
         let runs = |session: &&Session| session.open && session.session != self.open.session;
         let before = bound.shared.engine.query(|state| {
             let session = state.actor(id).and_then(|actor| actor.session.as_ref()).filter(runs)?;
@@ -517,7 +516,7 @@ impl JoinRequest<'_> {
             return Err(Error::conflict(format!("{id} is at work in another session ({})", session.cwd)));
         }
         if let (Some(above), Some(session)) = (&self.inherited, &replaced) {
-            self.own_environment(id, session, above)?;
+            self.own_environment(id, session, above).await?;
         }
         // First the lock, then the word: whoever reads that it began finds that it runs.
         let session = bound.hold(Record {
@@ -536,7 +535,7 @@ impl JoinRequest<'_> {
             }
         };
         let added = done.events.iter().any(|event| matches!(event.body, Body::ActorAdd(_)));
-        bound.forget_earlier(self.process.as_ref(), &session.session)?;
+        bound.forget_earlier(self.process.as_ref(), &session.session).await?;
         let generation = bound.shared.engine.query(|state| {
             state.actor(id).and_then(|actor| actor.session.as_ref()).map_or(0, |newest| newest.generation)
         });

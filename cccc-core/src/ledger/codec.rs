@@ -457,6 +457,8 @@ impl Encoder {
 pub struct Page {
     bytes: Vec<u8>,
     lines: Vec<Span>,
+    /// `None` for no page at all.
+    previous: Option<Position>,
 }
 
 /// Where a line of a page ends, and where its data begins within it.
@@ -485,7 +487,14 @@ impl Page {
             lines.push(Span { end: at, data_start });
             position = next;
         }
-        Ok(Self { bytes, lines })
+        Ok(Self { bytes, lines, previous: Some(previous) })
+    }
+
+    /// The position before the first line; `None` for an empty page. Whoever derives something from pages takes one
+    /// only if this is where the last one ended: else the ledger has another history by now.
+    #[must_use]
+    pub fn previous(&self) -> Option<Position> {
+        self.previous.filter(|_| !self.is_empty())
     }
 
     /// How many events.

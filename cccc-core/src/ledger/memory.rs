@@ -10,8 +10,8 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch};
 
 use super::codec::redaction;
 use super::{
-    Appended, Batch, Checkpoint, Durability, Found, Ledger, Lookup, Page, Position, RawLine, ReadLimit, Turn,
-    Verdict, is_redacted,
+    Appended, Batch, Checkpoint, CheckpointPlace, Durability, Found, Ledger, Lookup, Page, Position, RawLine,
+    ReadLimit, Turn, Verdict, is_redacted,
 };
 use crate::error::{Damage, Error, Result};
 use crate::id::{GroupId, Seq};
@@ -159,6 +159,32 @@ impl Turn for MemoryTurn {
     }
 }
 
+/// Nobody else saves anything here, so that there is no turn to take.
+#[derive(Debug)]
+struct MemoryPlace {
+    shared: Arc<Shared>,
+    schema: u32,
+}
+
+#[async_trait]
+impl CheckpointPlace for MemoryPlace {
+    fn newest(&self) -> Option<(Position, u64)> {
+        let store = self.shared.store();
+        let newest = store.checkpoints.get(&self.schema)?;
+        Some((newest.position, newest.bytes.len() as u64))
+    }
+
+    async fn save(self: Box<Self>, checkpoint: Checkpoint) -> Result<()> {
+        let Position { seq, .. } = checkpoint.position;
+        let head = self.shared.head();
+        let mut store = self.shared.store();
+        if seq <= head.seq && store.position(&self.shared.group_id, seq) == Some(checkpoint.position) {
+            store.checkpoints.insert(self.schema, checkpoint);
+        }
+        Ok(())
+    }
+}
+
 #[async_trait]
 impl Ledger for MemoryLedger {
     fn group_id(&self) -> &GroupId {
@@ -208,9 +234,8 @@ impl Ledger for MemoryLedger {
         }))
     }
 
-    async fn save_checkpoint(&self, schema: u32, checkpoint: Checkpoint) -> Result<()> {
-        self.shared.store().checkpoints.insert(schema, checkpoint);
-        Ok(())
+    async fn checkpoint_place(&self, schema: u32) -> Result<Option<Box<dyn CheckpointPlace>>> {
+        Ok(Some(Box::new(MemoryPlace { shared: self.shared.clone(), schema })))
     }
 
     async fn extend_index(&self, _tail: &TailIndex, through: Position) -> Result<Seq> {

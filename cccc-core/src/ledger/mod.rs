@@ -17,6 +17,7 @@ mod memory;
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
@@ -26,6 +27,7 @@ pub use envelope::Envelope;
 pub use file::FileLedger;
 pub use memory::MemoryLedger;
 
+use crate::blocking::{block_on, off_thread};
 use crate::error::{Damage, Error, Result};
 use crate::id::{GroupId, Principal, Seq};
 use crate::index::TailIndex;
@@ -199,9 +201,12 @@ pub enum Verdict {
 /// A store of one group's events. Small, so that files, memory and a database all fit it.
 ///
 /// `turn` and the methods of [`Turn`] may block the thread that polls them: the writer of a
-/// [`Group`](crate::Group) drives them on a thread of its own. `head`, `read` and `find` take
+/// [`Group`](crate::Group) drives them where that holds up nobody. `head`, `read` and `find` take
 /// microseconds and may be called from any task. All are cancel-safe except `Turn::append`, whose
 /// effect is not undone by dropping the future.
+///
+/// Whoever holds a turn calls nothing here but `find`, which never locks and never waits: anything else may wait for
+/// that very turn.
 #[async_trait]
 pub trait Ledger: fmt::Debug + Send + Sync {
     /// The group whose ledger this is.
@@ -216,17 +221,34 @@ pub trait Ledger: fmt::Debug + Send + Sync {
     /// Durable events from `from` on, with their chain checked; empty beyond the head.
     async fn read(&self, from: Seq, limit: ReadLimit) -> Result<Page>;
 
-    /// Looks something up in the index.
+    /// Looks something up in the index. Takes no lock and waits for nobody, so that it may be called within a turn.
+    /// It answers from this ledger's own history: what was indexed of another is not covered.
     async fn find(&self, lookup: Lookup) -> Result<Found>;
 
     /// Returns as soon as an event after `past` is durable, woken rather than polling.
     async fn wait(&self, past: Seq) -> Result<Position>;
 
-    /// The newest whole checkpoint of this schema, if there is one.
+    /// Returns as soon as the head is another than `seen`, woken rather than polling: further on, as a rule; elsewhere,
+    /// where the ledger was cut or replaced. By default it sees only the first.
+    async fn changed(&self, seen: Position) -> Result<Position> {
+        self.wait(seen.seq).await
+    }
+
+    /// The newest whole checkpoint of this schema, if there is one. Whoever loads begins anew: what was kept in
+    /// memory of the ledger's files is looked at anew, too.
     async fn load_checkpoint(&self, schema: u32) -> Result<Option<Checkpoint>>;
 
+    /// The right to save a checkpoint of this schema; `None` while somebody else is saving one. To be asked for before
+    /// one is made, which takes longer than to ask.
+    async fn checkpoint_place(&self, schema: u32) -> Result<Option<Box<dyn CheckpointPlace>>>;
+
     /// Saves a checkpoint, if nobody else is doing so. May be lost at any time.
-    async fn save_checkpoint(&self, schema: u32, checkpoint: Checkpoint) -> Result<()>;
+    async fn save_checkpoint(&self, schema: u32, checkpoint: Checkpoint) -> Result<()> {
+        match self.checkpoint_place(schema).await? {
+            Some(place) => place.save(checkpoint).await,
+            None => Ok(()),
+        }
+    }
 
     /// Extends the index by entries for events up to `through`, if nobody else is doing so; returns
     /// what the index covers then. Entries it already has are passed over.
@@ -238,6 +260,17 @@ pub trait Ledger: fmt::Debug + Send + Sync {
 
     /// Reads everything and checks every line.
     async fn verify(&self) -> Result<Verdict>;
+}
+
+/// The right to save a checkpoint, which one has at a time. Dropping it gives it back.
+#[async_trait]
+pub trait CheckpointPlace: Send {
+    /// Where the newest one stands that is of this ledger's history, and how many bytes it has. Whether they are whole
+    /// shows when it is loaded.
+    fn newest(&self) -> Option<(Position, u64)>;
+
+    /// Saves one in place of an older. One that is not of this ledger's durable history is not saved.
+    async fn save(self: Box<Self>, checkpoint: Checkpoint) -> Result<()>;
 }
 
 /// The exclusive right to append to a ledger. Dropping it gives it back.
@@ -263,4 +296,39 @@ pub trait Turn: Send {
     /// `Conflict` if the batch was not made for this tip; `TooLarge`; `Unavailable` if the disk refused,
     /// in which case the batch is not there and will not come back.
     async fn append(self: Box<Self>, batch: Batch, durability: Durability) -> Result<Appended>;
+}
+
+/// Whether a ledger still has the history that `at` was taken from.
+pub(crate) async fn still_has(ledger: &Arc<dyn Ledger>, at: Position) -> Result<bool> {
+    if at.seq == Seq(0) {
+        return Ok(at == Position::start(ledger.group_id()));
+    }
+    let page = ledger.read(at.seq, ReadLimit::ONE).await?;
+    if let Some(line) = page.lines().next() {
+        return Ok(line.chain().ok() == Some(at.chain));
+    }
+    is_beyond_the_head(ledger, at).await
+}
+
+/// As [`is_written`], for whoever must not block.
+pub(crate) async fn is_beyond_the_head(ledger: &Arc<dyn Ledger>, at: Position) -> Result<bool> {
+    let ledger = ledger.clone();
+    off_thread("asking the ledger", move || block_on(is_written(ledger.as_ref(), at))).await
+}
+
+/// Whether a ledger has what `at` was taken from although its head is before that: the page that says where the head
+/// is may lag behind, where it could not be written. The turn knows, and publishes what it finds. May block.
+pub(crate) async fn is_written(ledger: &dyn Ledger, at: Position) -> Result<bool> {
+    let mut turn = ledger.turn().await?;
+    if at.seq > turn.tip().seq {
+        return Ok(false);
+    }
+    let page = turn.read(at.seq, ReadLimit::ONE).await?;
+    if page.lines().next().and_then(|line| line.chain().ok()) != Some(at.chain) {
+        return Ok(false);
+    }
+    let nothing = Encoder::new(ledger.group_id().clone(), turn.tip(), turn.durable().seq).finish();
+    // If this fails, the head stays behind until a turn succeeds.
+    let _ = turn.append(nothing, Durability::Durable).await;
+    Ok(true)
 }

@@ -114,9 +114,9 @@ fn a_watch_sees_everything_once_and_resumes() {
 
         let mut elsewhere = middle;
         elsewhere.chain.0[0] ^= 1;
-        assert_eq!(user.watch(elsewhere).next().await.unwrap_err().kind(), ErrorKind::Conflict);
+        assert_eq!(user.watch(elsewhere).next().await.unwrap_err().kind(), ErrorKind::Diverged);
         elsewhere.seq = Seq(1_000);
-        assert_eq!(user.watch(elsewhere).next().await.unwrap_err().kind(), ErrorKind::Conflict);
+        assert_eq!(user.watch(elsewhere).next().await.unwrap_err().kind(), ErrorKind::Diverged);
     });
 }
 

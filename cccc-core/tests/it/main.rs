@@ -29,4 +29,5 @@ mod sessions;
 mod simulation;
 mod task;
 mod team_model;
+mod threads;
 mod time;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cccc_core::{Command, Error, Group, Inbox, NoticeView, Result, Seq, Voices};
+use cccc_core::{Command, Error, ErrorKind, Group, Inbox, NoticeView, Result, Seq, Voices};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -123,7 +123,14 @@ async fn page(call: &Call, group: &Group, after: Seq, limit: usize, wait: Durati
             return Ok(listed);
         }
         tokio::select! {
-            event = watch.next() => drop(event?),
+            event = watch.next() => match event {
+                Ok(_) => {}
+                // The ledger was replaced: what is unread may be something else now.
+                Err(error) if error.kind() == ErrorKind::Diverged => {
+                    watch = group.watch(group.position().await?);
+                }
+                Err(error) => return Err(error),
+            },
             () = &mut over => {}
             () = call.cancelled.cancelled() => {}
         }

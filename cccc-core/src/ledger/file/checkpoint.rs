@@ -1,12 +1,16 @@
 //! Saved state: two generations, written by turns, neither ever trusted.
 
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
 use super::Shared;
 use super::lines::read_range;
 use super::page::{Mark, number};
-use crate::disk::OpenMode;
+use crate::disk::{DiskFile, OpenMode};
 use crate::error::{Error, Result};
 use crate::id::Seq;
-use crate::ledger::{Chain, Checkpoint, Position};
+use crate::ledger::{Chain, Checkpoint, CheckpointPlace, Position};
 
 const MAGIC: &[u8; 8] = b"CCCCckpt";
 /// Magic, schema, seq, length, chain, hash of all that and of the state.
@@ -62,6 +66,9 @@ impl Shared {
 
     /// The newest generation that is whole, not beyond the head, and of this ledger's history.
     pub(super) fn load_checkpoint(&self, schema: u32, head: &Mark) -> Result<Option<Checkpoint>> {
+        // Files may have been replaced under this handle.
+        self.reader.forget();
+        self.indexes.forget();
         let mut found: Vec<(Seq, char)> = GENERATIONS
             .into_iter()
             .filter_map(|generation| Some((self.peek(schema, generation)?.0.seq, generation)))
@@ -78,32 +85,75 @@ impl Shared {
         Ok(None)
     }
 
-    /// Replaces the older generation, unless somebody else is saving.
-    pub(super) fn save_checkpoint(&self, schema: u32, checkpoint: &Checkpoint) -> Result<()> {
-        let lock = &self.layout.checkpoint_lock;
-        let locked = self.disk.open_lock(lock).map_err(|e| Error::io("open", lock, e))?;
-        if !locked.try_lock().map_err(|e| Error::io("lock", lock, e))? {
-            return Ok(());
+    /// The right to replace the older generation, unless somebody else has it.
+    pub(super) fn checkpoint_place(self: &Arc<Self>, schema: u32, head: Mark) -> Result<Option<FilePlace>> {
+        let path = &self.layout.checkpoint_lock;
+        let lock = self.disk.open_lock(path).map_err(|e| Error::io("open", path, e))?;
+        if !lock.try_lock().map_err(|e| Error::io("lock", path, e))? {
+            return Ok(None);
         }
         // A repair that replaced events has replaced the head, too: what this handle knows is of no use.
         self.head.check(&*self.disk, &self.layout.head)?;
-        let of = |generation| self.peek(schema, generation).map(|(position, _)| position.seq);
-        // Nothing sorts before anything that is there.
-        let target = if of('b') < of('a') { 'b' } else { 'a' };
-        let mut bytes = header(schema, checkpoint);
+        let mut place = FilePlace { shared: self.clone(), schema, head, lock, newest: None, target: 'a' };
+        // What is not of this history counts as not there: it is replaced first.
+        let of = |generation| self.peek(schema, generation).filter(|(at, _)| place.is_durable(*at));
+        let (a, b) = (of('a'), of('b'));
+        let seq = |found: Option<(Position, u64)>| found.map(|(at, _)| at.seq);
+        let is_b_older = seq(b) < seq(a);
+        (place.newest, place.target) = if is_b_older { (a, 'b') } else { (b, 'a') };
+        Ok(Some(place))
+    }
+}
+
+/// The right to save a checkpoint: the lock on it.
+#[derive(Debug)]
+pub(super) struct FilePlace {
+    shared: Arc<Shared>,
+    schema: u32,
+    head: Mark,
+    lock: Box<dyn DiskFile>,
+    newest: Option<(Position, u64)>,
+    /// The generation to be replaced.
+    target: char,
+}
+
+impl FilePlace {
+    fn is_durable(&self, at: Position) -> bool {
+        let reader = &self.shared.reader;
+        at.seq <= self.head.at.seq && reader.position(&self.head, at.seq).is_ok_and(|actual| actual == at)
+    }
+}
+
+impl Drop for FilePlace {
+    fn drop(&mut self) {
+        // Closing is not enough where a child that is just being started has the file open, too.
+        let _ = self.lock.unlock();
+    }
+}
+
+#[async_trait]
+impl CheckpointPlace for FilePlace {
+    fn newest(&self) -> Option<(Position, u64)> {
+        self.newest
+    }
+
+    async fn save(self: Box<Self>, checkpoint: Checkpoint) -> Result<()> {
+        if !self.is_durable(checkpoint.position) {
+            return Ok(());
+        }
+        let Shared { disk, layout, .. } = &*self.shared;
+        let mut bytes = header(self.schema, &checkpoint);
         let sum = hash(&bytes, &checkpoint.bytes);
         bytes.extend_from_slice(&sum);
         bytes.extend_from_slice(&checkpoint.bytes);
-        let draft = self.layout.checkpoint_draft(schema);
+        let draft = layout.checkpoint_draft(self.schema);
         let io = |what, e| Error::io(what, &draft, e);
-        let file = self.disk.open(&draft, OpenMode::Create).map_err(|e| io("make", e))?;
+        let file = disk.open(&draft, OpenMode::Create).map_err(|e| io("make", e))?;
         file.truncate(0).map_err(|e| io("cut", e))?;
         file.write_at(&bytes, 0).map_err(|e| io("write to", e))?;
         drop(file);
         // Not synced: after a power cut the hash tells, and the other generation serves.
-        let path = self.layout.checkpoint(schema, target);
-        self.disk.rename(&draft, &path).map_err(|e| Error::io("rename to", &path, e))?;
-        let _ = locked.unlock();
-        Ok(())
+        let path = layout.checkpoint(self.schema, self.target);
+        disk.rename(&draft, &path).map_err(|e| Error::io("rename to", &path, e))
     }
 }

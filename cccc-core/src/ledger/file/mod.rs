@@ -45,7 +45,7 @@ use self::redaction::Overwriting;
 pub use self::repair::{Broken, Cut, RepairOptions, RepairReport, Stats};
 use self::runs::Indexes;
 use self::turn::FileTurn;
-use super::{Checkpoint, Found, Ledger, Lookup, Page, Position, ReadLimit, Turn, Verdict};
+use super::{Checkpoint, CheckpointPlace, Found, Ledger, Lookup, Page, Position, ReadLimit, Turn, Verdict};
 use crate::disk::{Disk, DiskFile, OpenMode, WatchGuard};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{GroupId, Seq};
@@ -300,8 +300,8 @@ impl Shared {
     /// Takes note of a head page, and wakes those who wait within this process.
     fn note_head(&self, head: &State) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let newer = seen.is_none_or(|old| old.epoch != head.epoch || old.mark.at.seq < head.mark.at.seq);
-        if newer {
+        // It goes back, too, where the ledger was cut or replaced.
+        if seen.as_ref() != Some(head) {
             *seen = Some(*head);
             drop(seen);
             self.signal.send_modify(|count| *count = count.wrapping_add(1));
@@ -360,6 +360,22 @@ impl Shared {
         result
     }
 
+    /// The head, as soon as it is one that is waited for.
+    async fn head_once(self: &Arc<Self>, is_wanted: impl Fn(Position) -> bool + Send) -> Result<Position> {
+        self.check_process()?;
+        let mut changes = self.signal.subscribe();
+        self.watch_head()?;
+        loop {
+            changes.mark_unchanged();
+            let head = self.fresh_head().await?.at;
+            if is_wanted(head) {
+                return Ok(head);
+            }
+            // The sender lives as long as this handle, so this cannot fail.
+            let _ = changes.changed().await;
+        }
+    }
+
     /// Has the operating system report writes to the head.
     fn watch_head(&self) -> Result<()> {
         if self.watching.get().is_none() {
@@ -402,18 +418,11 @@ impl Ledger for FileLedger {
     }
 
     async fn wait(&self, past: Seq) -> Result<Position> {
-        self.shared.check_process()?;
-        let mut changes = self.shared.signal.subscribe();
-        self.shared.watch_head()?;
-        loop {
-            changes.mark_unchanged();
-            let head = self.shared.fresh_head().await?.at;
-            if head.seq > past {
-                return Ok(head);
-            }
-            // The sender lives as long as this handle, so this cannot fail.
-            let _ = changes.changed().await;
-        }
+        self.shared.head_once(|head| head.seq > past).await
+    }
+
+    async fn changed(&self, seen: Position) -> Result<Position> {
+        self.shared.head_once(|head| head != seen).await
     }
 
     async fn load_checkpoint(&self, schema: u32) -> Result<Option<Checkpoint>> {
@@ -421,9 +430,10 @@ impl Ledger for FileLedger {
         self.shared.load_checkpoint(schema, &head)
     }
 
-    async fn save_checkpoint(&self, schema: u32, checkpoint: Checkpoint) -> Result<()> {
-        self.shared.check_process()?;
-        self.shared.save_checkpoint(schema, &checkpoint)
+    async fn checkpoint_place(&self, schema: u32) -> Result<Option<Box<dyn CheckpointPlace>>> {
+        let head = self.shared.fresh_head().await?;
+        let place = self.shared.checkpoint_place(schema, head)?;
+        Ok(place.map(|place| Box::new(place) as Box<dyn CheckpointPlace>))
     }
 
     async fn extend_index(&self, tail: &TailIndex, through: Position) -> Result<Seq> {

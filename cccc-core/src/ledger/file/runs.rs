@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Shared;
 use super::lines::read_range;
-use super::page::{Mark, number};
+use super::page::{Mark, PAGE_BYTES, Role, State, number};
 use crate::disk::{DiskFile, OpenMode};
 use crate::error::{Error, Result};
 use crate::id::{Principal, Seq};
@@ -255,6 +255,10 @@ impl Shared {
         if directory.first != first || directory.last + 1 < first {
             return None;
         }
+        let end = Position { seq: Seq(directory.last), chain: Chain(directory.chain) };
+        if !self.is_here(end) {
+            return None;
+        }
         let run = Arc::new(Run { directory, file, identity: stat.identity });
         let mut open = self.indexes.open();
         if open.len() >= MAX_OPEN {
@@ -262,6 +266,18 @@ impl Shared {
         }
         open.insert(first, run.clone());
         Some(run)
+    }
+
+    /// Whether what an index file was made of is this ledger's own: it may have been left by another history. Asked
+    /// once a file, because whoever finds another history begins by loading, and then all are opened anew.
+    fn is_here(&self, end: Position) -> bool {
+        let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another process may have indexed what this one has not seen yet.
+        let head = seen.filter(|head| end.seq <= head.mark.at.seq).or_else(|| {
+            let page = read_range(&*self.head.file, 0, PAGE_BYTES).ok()?;
+            State::decode(Role::Head, &page).filter(|head| end.seq <= head.mark.at.seq)
+        });
+        head.is_some_and(|head| self.reader.position(&head.mark, end.seq).is_ok_and(|actual| actual == end))
     }
 
     /// The runs that cover the events from the first on without a gap.

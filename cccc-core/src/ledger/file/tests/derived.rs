@@ -177,3 +177,81 @@ fn the_newest_whole_checkpoint_of_this_history_is_loaded() {
     save(4, Position { seq: Seq(9), chain: ends[0].chain }, b"lies");
     assert_eq!((load(3), load(4)), (None, None));
 }
+
+#[test]
+fn a_checkpoint_of_another_history_displaces_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = create(dir.path());
+    let ends = ["one", "two", "three"].map(|text| append(&ledger, &[text]));
+    let save = |position, bytes: &[u8]| {
+        now(ledger.save_checkpoint(1, Checkpoint { position, bytes: bytes.to_vec() })).unwrap();
+    };
+    save(ends[0], b"first");
+    save(Position { seq: Seq(2), chain: ends[0].chain }, b"lies");
+    save(Position { seq: Seq(9), chain: ends[0].chain }, b"lies");
+    let newest = || now(ledger.checkpoint_place(1)).unwrap().unwrap().newest();
+    assert_eq!(newest(), Some((ends[0], 5)));
+
+    // What lies there of another history, however new it claims to be, is replaced first and keeps nobody from saving.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let other = create(elsewhere.path());
+    let far = (0..20).map(|n| append(&other, &[&format!("other {n}")])).last().unwrap();
+    now(other.save_checkpoint(1, Checkpoint { position: far, bytes: b"far".to_vec() })).unwrap();
+    fs::copy(other.shared.layout.checkpoint(1, 'a'), ledger.shared.layout.checkpoint(1, 'b')).unwrap();
+    assert_eq!(newest(), Some((ends[0], 5)));
+    save(ends[1], b"second");
+    save(ends[2], b"third");
+    assert_eq!(newest(), Some((ends[2], 5)));
+    let loaded = now(ledger.load_checkpoint(1)).unwrap().unwrap();
+    assert_eq!((loaded.position, loaded.bytes), (ends[2], b"third".to_vec()));
+}
+
+#[test]
+fn a_place_for_a_checkpoint_is_one_processes_at_a_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, other) = (create(dir.path()), open(dir.path()));
+    let place = now(ledger.checkpoint_place(1)).unwrap();
+    assert!(place.is_some());
+    assert!(now(other.checkpoint_place(1)).unwrap().is_none());
+    drop(place);
+    assert!(now(other.checkpoint_place(1)).unwrap().is_some());
+}
+
+#[test]
+fn an_index_that_another_history_left_answers_nothing() {
+    let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (ledger, tail) = indexed(here.path());
+    let head = now(ledger.head()).unwrap();
+    now(ledger.extend_index(&tail, head)).unwrap();
+    let other = create(there.path());
+    for n in 0..250 {
+        append(&other, &[&format!("another {n}")]);
+    }
+    let left = |first| (ledger.shared.layout.index(first), other.shared.layout.index(first));
+    let (from, to) = left(1);
+    fs::copy(from, &to).unwrap();
+    for lookup in lookups() {
+        let found = now(other.find(lookup.clone())).unwrap();
+        assert_eq!((found.covered, found.seqs), (Seq(0), Vec::new()), "{lookup:?}");
+    }
+    // It is made anew.
+    let mut own = TailIndex::default();
+    let mut next = Seq(1);
+    loop {
+        let page = now(other.read(next, ReadLimit::CHUNK)).unwrap();
+        if page.is_empty() {
+            break;
+        }
+        for event in page.events() {
+            let event = event.unwrap();
+            own.add(&event);
+            next = event.seq.next();
+        }
+    }
+    let head = now(other.head()).unwrap();
+    assert_eq!(now(other.extend_index(&own, head)).unwrap(), head.seq);
+    for lookup in lookups() {
+        let found = now(other.find(lookup.clone())).unwrap();
+        assert_eq!((found.covered, found.seqs), (head.seq, own.find(&lookup)), "{lookup:?}");
+    }
+}

@@ -130,7 +130,9 @@ impl Error {
             ErrorKind::Corrupt,
             format!("event {} is damaged{place}: {}", damage.seq, damage.reason),
         )
-        .hint("restore the file from a copy, or run `cccc ledger repair`, which keeps everything that is sound");
+        .hint(
+            "restore the file from a copy, or run `cccc ledger repair`, which keeps everything that is sound",
+        );
         error.0.damage = Some(damage);
         error
     }

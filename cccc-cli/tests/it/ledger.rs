@@ -81,7 +81,10 @@ fn a_damaged_ledger_is_cut_when_asked() {
     assert_eq!((&dry["cut"]["first"], &dry["cut"]["last"]), (&json!(7), &json!(8)));
     let text = place.run(&["ledger", "repair", "--dry-run", "--cut"]);
     let text = String::from_utf8_lossy(&text.stdout).into_owned();
-    assert!(text.contains(&format!("would be cut off: events 7 to 8, {} bytes", dry["cut"]["bytes"])), "{text}");
+    assert!(
+        text.contains(&format!("would be cut off: events 7 to 8, {} bytes", dry["cut"]["bytes"])),
+        "{text}"
+    );
     assert_eq!(place.refused(&["--as", "alice", "ledger", "repair", "--cut"])["kind"], "refused");
     let report = place.json(&["ledger", "repair", "--cut"]);
     assert_eq!((&report["ok"], report["set_aside"].as_array().unwrap().len()), (&json!(true), 1));

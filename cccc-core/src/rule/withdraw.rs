@@ -140,10 +140,13 @@ pub(super) fn redact(
         Body::ChatMessage(message) => message,
         Body::Redacted { .. } => return Ok(Decision::nothing()),
         Body::LedgerGap(gap) => {
-            let lost = Error::refused(format!("event {} was damaged, and nothing of it is on the ledger", event.id));
+            let lost =
+                Error::refused(format!("event {} was damaged, and nothing of it is on the ledger", event.id));
             return Err(match gap.file.as_str() {
                 "" => lost,
-                file => lost.hint(format!("its bytes lie in {file} of the group's directory: remove that file")),
+                file => {
+                    lost.hint(format!("its bytes lie in {file} of the group's directory: remove that file"))
+                }
             });
         }
         body => {

@@ -130,7 +130,9 @@ impl Shared {
         // Hints of the old file must not outlive it.
         for path in [layout.offsets(*segment), layout.index(*segment)] {
             match self.disk.remove(&path) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io("remove", &path, e)),
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::io("remove", &path, e));
+                }
                 _ => {}
             }
         }

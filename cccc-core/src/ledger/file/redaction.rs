@@ -360,12 +360,7 @@ impl Overwriting {
 }
 
 /// Where a piece of a file that was set aside holds an event's data.
-fn copy_in(
-    piece: &[u8],
-    id: &[u8],
-    data: Option<&[u8]>,
-    hash: &[u8; 32],
-) -> Option<std::ops::Range<usize>> {
+fn copy_in(piece: &[u8], id: &[u8], data: Option<&[u8]>, hash: &[u8; 32]) -> Option<std::ops::Range<usize>> {
     let end = piece.len() - usize::from(piece.ends_with(b"\n"));
     if let Ok(line) = RawLine::split(piece)
         && line.data_hash() == *hash

@@ -307,7 +307,6 @@ impl Locked {
         report.head = Some(end.at);
         Ok(())
     }
-
 }
 
 impl Shared {

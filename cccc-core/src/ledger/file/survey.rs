@@ -139,11 +139,7 @@ impl<'a> Survey<'a> {
 
     /// Goes over all segments from `first` on, until `visit` has seen enough and says `false`. What cannot be
     /// told from an unfinished write is left out: judging that is a recovery's business. Returns where it ended.
-    pub(super) fn run(
-        &self,
-        first: u64,
-        mut visit: impl FnMut(Part<'_>) -> Result<bool>,
-    ) -> Result<Place> {
+    pub(super) fn run(&self, first: u64, mut visit: impl FnMut(Part<'_>) -> Result<bool>) -> Result<Place> {
         let mut place = self.start(first)?;
         for name in self.names.iter().copied().filter(|name| *name >= first) {
             if !self.segment(name, &mut place, &mut visit)? {
@@ -330,9 +326,9 @@ impl<'a> Survey<'a> {
                     continue;
                 };
                 let fits = |position: Position| line.check(position).is_ok();
-                let stated = self.stated_at(name, file, at)?.filter(|chain| {
-                    fits(Position { seq: lost, chain: *chain })
-                });
+                let stated = self
+                    .stated_at(name, file, at)?
+                    .filter(|chain| fits(Position { seq: lost, chain: *chain }));
                 let size = usize::try_from(at - run.from).unwrap_or(usize::MAX);
                 let mended = if lost == previous.seq.next() && size <= MAX_LINE_BYTES + 1 {
                     let bytes = read_range(file, run.from, size).map_err(|e| self.failed(name, e))?;
@@ -368,7 +364,6 @@ impl<'a> Survey<'a> {
         Ok(lines.next_line().map_err(|e| self.failed(next, e))?.map(<[u8]>::to_vec))
     }
 }
-
 
 /// The line that stood where `bytes` are, if so little of it is damaged that this can be told: its end, or a
 /// single bit. `fits` says whether what follows follows it.

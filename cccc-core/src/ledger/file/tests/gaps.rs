@@ -19,7 +19,9 @@ fn on(world: &World) -> FileLedger {
 /// Twelve events in three segments; 3 to 5 are one command.
 fn filled(world: &World) -> FileLedger {
     let ledger = on(world);
-    for command in ["one", "two", "three four five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"] {
+    for command in
+        ["one", "two", "three four five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+    {
         append(&ledger, &[command]);
     }
     ledger

@@ -2,6 +2,7 @@
 
 use super::relay::Withdrawal;
 use super::{Group, IntoEventRef};
+use crate::blocking::{block_on, may_block, off_thread};
 use crate::command::Command;
 use crate::engine::Executed;
 use crate::error::Result;
@@ -89,7 +90,10 @@ impl Group {
             // The event is on the ledger first, so that a crash in between leaves a redaction that can
             // be repeated, never data that nobody knows was to go.
             if let Some(hash) = crate::ledger::codec::parse_hex(redact.data_hash.as_bytes()) {
-                self.ledger().redact(redact.event_id.seq, hash).await?;
+                let (ledger, seq) = (self.ledger().clone(), redact.event_id.seq);
+                let work = move || block_on(ledger.redact(seq, hash));
+                // It waits for the disk, and for others who redact.
+                if may_block() { work() } else { off_thread("cccc-redact", work).await }?;
             }
             for blob in &redact.blobs {
                 self.blobs().remove(blob)?;

@@ -233,6 +233,43 @@ fn kinds() -> String {
     rows.collect::<Vec<_>>().join("\n")
 }
 
+/// On the events of a team at work: without a member of the second column it is no event of its kind, and without
+/// those of the third it still is one.
+#[test]
+fn the_members_that_the_table_says_are_needed_are() {
+    let rows = kinds();
+    let of = |kind: &str, column: usize| -> Vec<String> {
+        let row = rows.lines().find(|row| row.starts_with(&format!("| `{kind}` |"))).unwrap();
+        let cell = row.split(" | ").nth(column).unwrap_or_default();
+        cell.split(", ").map(|name| name.trim().trim_matches('`').to_owned()).collect()
+    };
+    let team = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/ledger-v1-team/ledger");
+    let mut seen = BTreeSet::new();
+    for entry in fs::read_dir(team).unwrap() {
+        for line in fs::read_to_string(entry.unwrap().path()).unwrap().lines() {
+            let line: Value = serde_json::from_str(line).unwrap();
+            let (kind, data) = (line["kind"].as_str().unwrap(), line["data"].as_object().unwrap());
+            if data.contains_key("redacted") {
+                continue;
+            }
+            seen.insert(kind.to_owned());
+            let without = |names: &[String]| {
+                let mut data = data.clone();
+                names.iter().for_each(|name| drop(data.remove(name)));
+                Body::parse(kind, &serde_json::to_string(&data).unwrap())
+            };
+            for name in of(kind, 1).into_iter().filter(|name| !name.is_empty()) {
+                assert!(without(&[name.clone()]).is_err(), "{kind} without {name}");
+            }
+            // What a delivery's state needs besides is in the schema.
+            if kind != "runtime.delivery" {
+                without(&of(kind, 2)).unwrap_or_else(|error| panic!("{kind} with the least: {error}"));
+            }
+        }
+    }
+    assert!(seen.len() > 30, "{seen:?}");
+}
+
 #[test]
 fn the_library_reads_the_example_redacted_or_not() {
     let [ledger, redacted, gap] = blocks("jsonl").try_into().unwrap();

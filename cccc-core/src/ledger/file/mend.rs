@@ -3,8 +3,8 @@
 //! A segment with damage is written anew beside itself, synced, and takes its own name by a rename, so that a
 //! crash leaves it as it was or as it shall be. In between, pages and segment may disagree; nothing can be
 //! written then, and the repair is run again. What lay where the gaps are is copied under `torn/` and synced
-//! first. In the end the head page takes its place as another file: handles that were open find it replaced
-//! and ask to be opened again, since they may know events that nobody else can read any more.
+//! first. Before and after, the head page takes its place as another file: handles that were open find it
+//! replaced and ask to be opened again, since they may know events that nobody else can read any more.
 
 use std::path::PathBuf;
 use std::sync::PoisonError;
@@ -12,7 +12,7 @@ use std::sync::PoisonError;
 use super::Shared;
 use super::lines::read_range;
 use super::locked::Locked;
-use super::page::{FENCED, Mark, Role, State};
+use super::page::{FENCED, Mark, PAGE_BYTES, Role, State};
 use super::redaction::Overwriting;
 use super::repair::RepairReport;
 use super::survey::{Part, Run, Survey};
@@ -30,6 +30,10 @@ impl Locked {
         let overwriting = Overwriting::take(&shared)?;
         overwriting.remove_drafts()?;
         self.close_active();
+        // From here on nobody goes on with what is to be replaced, or saves what was made of it.
+        let page = read_range(&*shared.head.file, 0, PAGE_BYTES);
+        shared.replace_head(&page.map_err(|e| Error::io("read", &shared.layout.head, e))?)?;
+        shared.remove_derived(report)?;
         for of_segment in runs.chunk_by(|a, b| a.segment == b.segment) {
             let aside = shared.set_runs_aside(of_segment)?;
             shared.rewrite(of_segment, aside.as_ref())?;
@@ -47,7 +51,7 @@ impl Locked {
         *shared.failed.lock().unwrap_or_else(PoisonError::into_inner) = None;
         drop(overwriting);
         let pages = self.recover(None)?;
-        shared.replace_head(&pages.head)?;
+        shared.replace_head(&pages.head.encode(Role::Head))?;
         report.head = Some(pages.head.mark.at);
         Ok(())
     }
@@ -158,10 +162,11 @@ impl Shared {
     }
 
     /// Puts another file in the place of the head page.
-    fn replace_head(&self, head: &State) -> Result<()> {
+    fn replace_head(&self, page: &[u8]) -> Result<()> {
         let (draft, path) = (self.layout.head_draft(), &self.layout.head);
         let file = self.disk.open(&draft, OpenMode::Create).map_err(|e| Error::io("make", &draft, e))?;
-        file.write_at(&head.encode(Role::Head), 0).map_err(|e| Error::io("write to", &draft, e))?;
+        file.truncate(0).map_err(|e| Error::io("cut", &draft, e))?;
+        file.write_at(page, 0).map_err(|e| Error::io("write to", &draft, e))?;
         file.sync().map_err(|e| Error::io("sync", &draft, e))?;
         self.disk.rename(&draft, path).map_err(|e| Error::io("rename to", path, e))?;
         self.disk.sync_dir(&self.layout.dir).map_err(|e| Error::io("sync", &self.layout.dir, e))

@@ -17,7 +17,8 @@ const VERSION: u64 = 1;
 pub(super) const FENCED: u64 = 1;
 /// In `tip` only: its writer was about to begin a new segment.
 pub(super) const SEALING: u64 = 2;
-/// In `tip` only: its writer was about to redact an event.
+/// In `tip` only: its writer was about to redact an event. Versions wrote it whose redactions held the ledger's
+/// lock; a recovery finishes what they left.
 pub(super) const REDACTING: u64 = 4;
 
 /// Which of the two pages.

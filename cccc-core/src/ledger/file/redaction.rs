@@ -15,7 +15,6 @@ use super::lines::{LineReader, read_range};
 use super::locked::Locked;
 use super::page::{FENCED, Mark, PAGE_BYTES, Role, State, number};
 use super::{Shared, TORN_PAGE_READS};
-use crate::blocking::{may_block, off_thread};
 use crate::disk::{DiskFile, OpenMode};
 use crate::error::{Error, Result};
 use crate::id::{EventId, Seq};
@@ -95,15 +94,12 @@ pub(super) enum Finished {
 }
 
 impl Shared {
-    /// Replaces the data of a durable event.
+    /// Replaces the data of a durable event. Blocks its thread while others do the same, and for the syncs.
     pub(super) async fn redact(self: &Arc<Self>, seq: Seq, hash: [u8; 32]) -> Result<()> {
         for _ in 0..TRIES {
             // What a recovery has to put in order is so before the lock is taken.
             self.fresh_head().await?;
-            let shared = self.clone();
-            let work = move || Overwriting::take(&shared)?.redact(seq, hash);
-            let done = if may_block() { work() } else { off_thread("cccc-redact", work).await };
-            match done {
+            match Overwriting::take(self).and_then(|overwriting| overwriting.redact(seq, hash)) {
                 Ok(true) => return Ok(()),
                 Ok(false) => drop(Locked::take(self).await?.settle()?),
                 Err(error) => {
@@ -256,7 +252,7 @@ impl Overwriting {
             self.write_down(&note)?;
             // What an overwriting reaches is durable, and a failed sync costs at most a needless recovery.
             let start = Mark { segment: 1, len: 0, at: Position::start(&shared.group_id) };
-            if !self.overwrite(&note, &self.durable()?.unwrap_or(start))? {
+            if !self.overwrite(&note, &self.durable().ok().flatten().unwrap_or(start))? {
                 return self.set_note_aside().map(Finished::SetAside);
             }
         }

@@ -243,7 +243,7 @@ impl Shared {
         Ok(Cut { first: end.at.seq.next(), last, bytes })
     }
 
-    fn remove_derived(&self, report: &mut RepairReport) -> Result<()> {
+    pub(super) fn remove_derived(&self, report: &mut RepairReport) -> Result<()> {
         // Nobody saves a checkpoint meanwhile that was made of what is gone.
         let lock = &self.layout.checkpoint_lock;
         let saving = self.disk.open(lock, OpenMode::Create).map_err(|e| Error::io("open", lock, e))?;

@@ -169,8 +169,11 @@ fn the_schemas_describe_what_is_printed() {
 /// they go, each written over what is there.
 fn restore(from: &Path, to: &Path) {
     for name in ["ledger", "."] {
-        for entry in fs::read_dir(from.join(name)).unwrap() {
-            let from = entry.unwrap().path();
+        let mut files: Vec<PathBuf> =
+            fs::read_dir(from.join(name)).unwrap().map(|entry| entry.unwrap().path()).collect();
+        // `head`, which wakes whoever follows, comes after `tip`.
+        files.sort();
+        for from in files.into_iter().rev() {
             if from.is_file() {
                 let bytes = fs::read(&from).unwrap();
                 let to = to.join(name).join(from.file_name().unwrap());
@@ -200,6 +203,8 @@ fn a_follower_says_that_the_ledger_was_replaced_and_stops() {
     let mut following = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
     assert!(lines.next().unwrap().unwrap().contains("soon gone"));
+    place.ok(&["send", "as well", "--to", "bob"]);
+    assert!(lines.next().unwrap().unwrap().contains("as well"), "it follows");
     restore(&saved, &path);
     let output = following.wait_with_output().unwrap();
     assert_eq!(refusal(&output, &["tail"])["kind"], "diverged");

@@ -256,7 +256,7 @@ fn sender() {
         let me = group.bind(format!("a{number}")).await.unwrap();
         let text = "x".repeat(1500);
         for i in 0..EACH {
-            me.send(format!("{i} {text}")).to("@all").buffered().await.unwrap();
+            me.send(format!("{i} {text}")).to("@all").await.unwrap();
         }
         me.send("the last").to("user").await.unwrap();
     });

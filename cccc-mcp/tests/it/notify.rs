@@ -108,8 +108,11 @@ async fn packs_and_roles_change_the_list_of_tools() {
 /// they go, each written over what is there.
 fn restore(from: &Path, to: &Path) {
     for name in ["ledger", "."] {
-        for entry in fs::read_dir(from.join(name)).unwrap() {
-            let from = entry.unwrap().path();
+        let mut files: Vec<PathBuf> =
+            fs::read_dir(from.join(name)).unwrap().map(|entry| entry.unwrap().path()).collect();
+        // `head`, which wakes whoever follows, comes after `tip`.
+        files.sort();
+        for from in files.into_iter().rev() {
             if from.is_file() {
                 let bytes = fs::read(&from).unwrap();
                 let to = to.join(name).join(from.file_name().unwrap());

@@ -99,16 +99,18 @@ impl Server {
     /// Whether the ledger is not the one any more that the last answer was from.
     async fn is_replaced(&self, group: &Group) -> bool {
         let Ok(now) = group.position().await else { return false };
-        let mut answered = self.0.answered.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = answered.replace((group.id().clone(), now));
-        drop(answered);
-        match before {
+        match self.answered_before(group.id().clone(), now) {
             Some((id, position)) if id == *group.id() => {
                 let checked = group.check_position(position).await;
                 checked.is_err_and(|error| error.kind() == ErrorKind::Diverged)
             }
             _ => false,
         }
+    }
+
+    /// Where which group's ledger was at the last answer, now that there is another.
+    fn answered_before(&self, id: GroupId, now: Position) -> Option<(GroupId, Position)> {
+        self.0.answered.lock().unwrap_or_else(PoisonError::into_inner).replace((id, now))
     }
 
     /// The tools for whoever this is, or would be.

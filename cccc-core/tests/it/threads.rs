@@ -181,6 +181,36 @@ fn over_files(dir: &Path) -> (Group, Arc<Counting>) {
     (Group::over(Arc::new(ledger), Blobs::in_memory(), Arc::new(SystemClock)), disk)
 }
 
+/// Somebody who has the locks of more groups than there are threads that may work holds up those groups, and no other.
+#[test]
+fn groups_whose_locks_are_held_elsewhere_hold_up_no_other_group() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = |i: usize| over_files(&dir.path().join(format!("g{i}"))).0;
+    let create = || cccc_core::Command::CreateGroup(GroupCreate::default());
+    current_thread().block_on(async {
+        let (mut locks, mut waiting) = (Vec::new(), Vec::new());
+        for i in 0..20 {
+            let group = opened(i);
+            group.execute(create()).await.unwrap();
+            let path = dir.path().join(format!("g{i}")).join("lock");
+            let lock = RealDisk::new().open(&path, OpenMode::Create).unwrap();
+            lock.lock().unwrap();
+            locks.push(lock);
+            waiting.push(tokio::spawn(async move { group.add_actor("lead").await.map(drop) }));
+        }
+        // They have begun to wait before the last one is written to.
+        tokio::task::yield_now().await;
+        let last = opened(20);
+        last.execute(create()).await.unwrap();
+        last.add_actor("lead").await.unwrap();
+        drop(locks);
+        for one in waiting {
+            // Whether it waited long enough or gave up.
+            let _ = one.await.unwrap();
+        }
+    });
+}
+
 const SENDERS: u64 = 8;
 const EACH: u64 = 400;
 
@@ -226,7 +256,7 @@ fn sender() {
         let me = group.bind(format!("a{number}")).await.unwrap();
         let text = "x".repeat(1500);
         for i in 0..EACH {
-            me.send(format!("{i} {text}")).to("@all").buffered().await.unwrap();
+            me.send(format!("{i} {text}")).to("@all").await.unwrap();
         }
         me.send("the last").to("user").await.unwrap();
     });

@@ -13,6 +13,7 @@ use super::Shared;
 use super::layout::shown;
 use super::lines::read_range;
 use super::page::{FENCED, Mark, PAGE_BYTES, REDACTING, Role, SEALING, State};
+use crate::blocking::blocking_section;
 use crate::disk::{DiskFile, OpenMode, Stat};
 use crate::error::{Damage, Error, Result};
 use crate::id::Seq;
@@ -73,7 +74,8 @@ impl Locked {
     }
 
     fn lock(&mut self) -> Result<()> {
-        self.shared.lock.file.lock().map_err(|e| Error::io("lock", &self.shared.layout.lock, e))?;
+        let lock = &self.shared.lock.file;
+        blocking_section(|| lock.lock()).map_err(|e| Error::io("lock", &self.shared.layout.lock, e))?;
         self.held = true;
         Ok(())
     }

@@ -195,7 +195,7 @@ fn a_checkpoint_of_another_history_displaces_none() {
     // What lies there of another history, however new it claims to be, is replaced first and keeps nobody from saving.
     let elsewhere = tempfile::tempdir().unwrap();
     let other = create(elsewhere.path());
-    let far = (0..20).map(|n| append(&other, &[&format!("other {n}")])).last().unwrap();
+    let far = (0..20).map(|n| append(&other, &[&format!("other {n}")])).max_by_key(|at| at.seq).unwrap();
     now(other.save_checkpoint(1, Checkpoint { position: far, bytes: b"far".to_vec() })).unwrap();
     fs::copy(other.shared.layout.checkpoint(1, 'a'), ledger.shared.layout.checkpoint(1, 'b')).unwrap();
     assert_eq!(newest(), Some((ends[0], 5)));

@@ -62,7 +62,7 @@ fn handles_of_the_parent_say_what_to_do_and_opening_again_works() {
         let mut next = pin!(news.next());
         assert!(next.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     }
-    let told = |error: Error| {
+    let told = |error: &Error| {
         error.kind() == ErrorKind::Conflict
             && error.hint_text().is_some_and(|hint| hint.contains("in the child"))
     };
@@ -79,11 +79,11 @@ fn handles_of_the_parent_say_what_to_do_and_opening_again_works() {
                 user.blobs().put_bytes("x", vec![1]).await.map(drop),
                 news.next().await.map(drop),
             ];
-            let refused = refusals.into_iter().all(|result| result.is_err_and(told));
+            let refused = refusals.into_iter().all(|result| result.is_err_and(|error| told(&error)));
             // Without `block_on` a command goes to the writer's thread, which is not there.
             let mut send = pin!(user.send("Hello").to("lead").into_future());
             let polled = send.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-            let at_once = matches!(polled, Poll::Ready(Err(error)) if told(error));
+            let at_once = matches!(polled, Poll::Ready(Err(error)) if told(&error));
             let mine = again(dir.path(), user).await;
             mine.send("Hello from the child").to("lead").await.unwrap();
             let mut mine_news = mine.watch(cccc_core::Position::start(mine.id()));

@@ -18,10 +18,10 @@ pub(crate) fn may_block() -> bool {
 }
 
 /// Counts a call of [`block_on`], however it ends.
-struct Blocked;
+pub(crate) struct Blocked;
 
 impl Blocked {
-    fn enter() -> Self {
+    pub(crate) fn enter() -> Self {
         BLOCKED.set(BLOCKED.get() + 1);
         Self
     }

@@ -1,11 +1,11 @@
-//! What a dead writer, a failed sync, or a power cut left behind is put in order here, under the lock.
+//! What a dead writer, a failed sync, or a power cut left behind is put in order here, under the lock, which is
+//! held while the disk syncs. That is rare, and whoever waits in vain is told which process does it.
 //!
 //! Decides between *torn* (never acknowledged: set aside) and *damaged* (was durable: an error, and
 //! nothing is changed). Whole valid batches are kept: their bytes are written again in place and synced, so
 //! that no page of the operating system's cache that only seems to be on disk is relied upon.
 
 use std::path::PathBuf;
-use std::sync::PoisonError;
 
 use super::Shared;
 use super::layout::shown;
@@ -55,7 +55,7 @@ impl Locked {
             Some(head) => (head.mark, head.mark.at.seq),
             None => (self.last_segment_start()?, Seq(0)),
         };
-        let failed = self.shared.failed_since();
+        let failed = *self.shared.failed();
         let since = since.into_iter().chain(failed).min_by_key(|since| since.at.seq);
         let base = since.filter(|since| since.at.seq < base.at.seq).unwrap_or(base);
         self.check_joint(&base)?;
@@ -82,7 +82,7 @@ impl Locked {
         let state = State { boot, epoch, flags: 0, mark: scan.end };
         self.write_page(Role::Tip, &state)?;
         self.write_page(Role::Head, &state)?;
-        *self.shared.failed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.shared.failed() = None;
         Ok(Pages { head: state, tip: state })
     }
 

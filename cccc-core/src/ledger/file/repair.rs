@@ -194,7 +194,7 @@ impl Locked {
         }
         // A redaction that was interrupted within what is gone now has nothing left to do.
         let _ = shared.disk.remove(&layout.redacting);
-        self.close_active();
+        self.forget_active();
         shared.reader.forget();
         let state = State { boot: shared.disk.boot_id(), epoch, flags: 0, mark: end };
         self.write_page(Role::Tip, &state)?;

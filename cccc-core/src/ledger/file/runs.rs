@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::Shared;
 use super::lines::read_range;
 use super::page::{Mark, number};
-use crate::disk::{DiskFile, OpenMode};
+use crate::disk::{DiskFile, Kept, OpenMode};
 use crate::error::{Error, Result};
 use crate::id::{Principal, Seq};
 use crate::index::TailIndex;
@@ -84,6 +84,7 @@ fn checksum(bytes: &[u8]) -> u64 {
 struct Run {
     directory: Directory,
     file: Box<dyn DiskFile>,
+    _kept: Kept,
     identity: (u64, u64),
 }
 
@@ -255,7 +256,7 @@ impl Shared {
         if directory.first != first || directory.last + 1 < first {
             return None;
         }
-        let run = Arc::new(Run { directory, file, identity: stat.identity });
+        let run = Arc::new(Run { directory, file, _kept: self.disk.keep(1), identity: stat.identity });
         let mut open = self.indexes.open();
         if open.len() >= MAX_OPEN {
             open.pop_first();

@@ -19,8 +19,8 @@ use std::time::Duration;
 
 pub use descriptors::Descriptors;
 pub(crate) use descriptors::{Keeper, Kept};
-pub use holder::{Condition, Holder};
 pub(crate) use holder::PATIENCE;
+pub use holder::{Condition, Holder};
 pub use real::RealDisk;
 
 use holder::held_error;
@@ -53,7 +53,7 @@ pub struct Stat {
 ///
 /// Every call may fail, and may be the last one this process makes.
 pub trait Disk: fmt::Debug + Send + Sync {
-    /// Opens a file.
+    /// Opens a file. What is no regular file is an error, and never waited for.
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn DiskFile>>;
 
     /// What the path leads to.

@@ -16,6 +16,7 @@ mod format_team;
 mod handle;
 mod home;
 mod life;
+mod limits;
 mod model;
 mod processes;
 mod readme;

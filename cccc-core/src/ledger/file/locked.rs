@@ -23,6 +23,9 @@ use crate::id::Seq;
 /// How often others' syncs are looked for.
 const WAIT_STEP: Duration = Duration::from_micros(500);
 
+/// How long whoever has waited for others of this process waits for a lock that they did not get.
+const LAST_TRY: Duration = Duration::from_millis(50);
+
 /// What whoever appends keeps from turn to turn.
 #[derive(Debug, Default)]
 pub(super) struct Writer {
@@ -88,10 +91,14 @@ impl Locked {
         shared.check_process()?;
         let since = shared.disk.monotonic();
         let writer = shared.writer.clone().lock_owned().await;
-        // Those who wait in line here wait for the same holder, so they do not wait one after the other.
         let waited = shared.disk.monotonic().saturating_sub(since);
         let mut locked = Self { shared: shared.clone(), writer, held: None };
-        locked.lock(PATIENCE.saturating_sub(waited))?;
+        // Those who wait in line here wait for the same holder, so they do not wait one after the other.
+        let limit = match locked.writer.waits_for_lock {
+            true => PATIENCE.saturating_sub(waited).max(LAST_TRY),
+            false => PATIENCE,
+        };
+        locked.lock(limit)?;
         Ok(locked)
     }
 

@@ -4,8 +4,8 @@
 //! microseconds of a write; whoever reads holds none. Two pages say how far the ledger is durable (`head`)
 //! and how far it is written (`tip`); what they do not cover does not exist for readers.
 //!
-//! The lock is not held across a sync, but for what is rare: a recovery of what somebody left behind, a
-//! redaction, a repair, and taking back a segment that could not be begun. Nobody waits for it longer than
+//! The lock is not held across a sync, but for what is rare: making a ledger, a recovery of what somebody left
+//! behind, a redaction, a repair, and taking back a segment that could not be begun. Nobody waits for it longer than
 //! 2 s: whoever holds it may be stopped, so it says in the lock file who it is, and whoever has waited in vain
 //! names it. Nor does anybody wait for it on an executor's thread.
 //!

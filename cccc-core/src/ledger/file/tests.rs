@@ -8,6 +8,8 @@ use crate::time::Timestamp;
 mod basic;
 mod derived;
 mod faults;
+mod firm;
+mod layer;
 mod recovery;
 
 fn group() -> GroupId {

@@ -286,7 +286,7 @@ impl Locked {
 
 /// Begins a new segment with `batch`; on a failure there is none. The segment before is durable to its end, and
 /// published so. The new one and its name are synced by whoever publishes it first.
-fn begin_segment(locked: &mut Locked, pages: &Pages, batch: &Batch) -> Result<Mark> {
+pub(super) fn begin_segment(locked: &mut Locked, pages: &Pages, batch: &Batch) -> Result<Mark> {
     let shared = locked.shared.clone();
     // From here on whoever comes next looks for what this writer left, if it dies.
     locked.write_page(Role::Tip, &State { flags: SEALING, ..pages.tip })?;
@@ -300,7 +300,9 @@ fn begin_segment(locked: &mut Locked, pages: &Pages, batch: &Batch) -> Result<Ma
         }
     })?;
     let end = Mark { segment: first, len: batch.bytes.len() as u64, at: batch.end };
-    let Err(error) = fill(locked, file.into(), &State { mark: end, ..pages.tip }, batch) else { return Ok(end) };
+    let Err(error) = fill(locked, file.into(), &State { mark: end, ..pages.tip }, batch) else {
+        return Ok(end);
+    };
     locked.forget_active();
     // The name must not come back after a power cut, when others may have written on where it was not.
     let dir = &shared.layout.ledger;

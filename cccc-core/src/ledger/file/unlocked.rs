@@ -70,7 +70,9 @@ impl Shared {
         let mut position = end.at;
         let mut lines = LineReader::new(&*segment.file, 0, u64::MAX);
         loop {
-            let Some(line) = lines.next_line().map_err(|e| Error::io("read", &segment.path, e))? else { break };
+            let Some(line) = lines.next_line().map_err(|e| Error::io("read", &segment.path, e))? else {
+                break;
+            };
             let Ok((raw, next)) = follow(line, position) else { break };
             let ends_command = raw.envelope().is_ok_and(|envelope| envelope.b == 0);
             position = next;

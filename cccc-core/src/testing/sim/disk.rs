@@ -23,7 +23,7 @@ const SPLIT_WRITES: u32 = 50_000;
 ///
 /// Clones are the same process. Used by a task, every call is a point where another task may go on, or
 /// this process may be killed. Used by any other thread, calls are carried out at once, and waiting for
-/// a lock that is taken is an error.
+/// a lock that is taken is an error, or in vain if the wait has a limit.
 #[derive(Clone)]
 pub struct SimDisk {
     machine: Arc<Machine>,

@@ -45,6 +45,8 @@ fn who_stops_between_a_write_and_its_publishing_is_named_and_the_batch_stays() {
         let (writer, stopped) = (world.process(), world.process());
         let open = |disk| FileLedger::open(disk, DIR, group(), Options::default()).unwrap();
         let (a, b) = (open(Arc::new(writer.clone())), open(Arc::new(stopped.clone())));
+        // Who has the segment open need not wait until what others write to it is durable.
+        append(&b, &["before"]);
         let outcome = Arc::new(Mutex::new(None));
         let seen = outcome.clone();
         world.spawn(&writer, "writer", move || {
@@ -66,16 +68,16 @@ fn who_stops_between_a_write_and_its_publishing_is_named_and_the_batch_stays() {
         let after = on(Arc::new(world.process()));
         drop(now(after.turn()).unwrap());
         match outcome {
-            Ok(_) => assert_eq!(texts(&after), ["written"]),
+            Ok(_) => assert_eq!(texts(&after), ["before", "written"]),
             Err(error) => {
                 let text = error.to_string();
                 assert!(text.contains("(simulated) holds the lock"), "{text}");
                 if text.contains("cannot be told") {
                     assert!(text.contains("same client id"), "{text}");
-                    assert_eq!(texts(&after), ["written"], "seed {seed}");
+                    assert_eq!(texts(&after), ["before", "written"], "seed {seed}");
                     doubtful += 1;
                 } else {
-                    assert!(texts(&after).is_empty(), "seed {seed}");
+                    assert_eq!(texts(&after), ["before"], "seed {seed}");
                     refused += 1;
                 }
             }
@@ -125,11 +127,11 @@ fn a_segment_that_was_begun_and_not_published_is_no_interruption() {
     let mut turn = now(ledger.turn()).unwrap();
     assert_eq!((turn.epoch(), turn.tip(), turn.durable().seq), (epoch, end.at, Seq(1)));
     assert_eq!(now(turn.read(Seq(1), ReadLimit::CHUNK)).unwrap().len(), 2);
-    let batch = batch_of(turn.tip(), turn.durable().seq, &["and next"]);
+    let batch = batch_of(turn.tip(), turn.durable().seq, &["and-next"]);
     now(turn.append(batch, Durability::Durable)).unwrap();
     world.power_cut();
     let after = on(Arc::new(world.process()));
-    assert_eq!(texts(&after), [&long, "next", "and next"]);
+    assert_eq!(texts(&after), [&long, "next", "and-next"]);
 }
 
 #[test]
@@ -178,7 +180,7 @@ fn what_cannot_be_written_to_can_be_read() {
     let (reader, layer) = reading();
     assert_eq!(texts(&reader), ["one", "two", "three"]);
     let error = now(reader.turn()).err().unwrap();
-    assert!(error.to_string().contains("read-only file system"), "{error}");
+    assert!(error.to_string().contains("read-only"), "{error}");
     assert!(error.hint_text().is_some());
     // After a reboot nobody can recover, and with a broken page nobody can say where the end is.
     world.power_cut();

@@ -123,7 +123,7 @@ fn a_segment_that_was_begun_and_not_published_is_no_interruption() {
     let end = super::super::turn::begin_segment(&mut turn.locked, &turn.pages, &batch).unwrap();
     let epoch = turn.epoch();
     drop(turn);
-    assert_eq!(texts(&ledger), [long.clone()], "it is not durable yet");
+    assert_eq!(texts(&ledger), std::slice::from_ref(&long), "it is not durable yet");
     let mut turn = now(ledger.turn()).unwrap();
     assert_eq!((turn.epoch(), turn.tip(), turn.durable().seq), (epoch, end.at, Seq(1)));
     assert_eq!(now(turn.read(Seq(1), ReadLimit::CHUNK)).unwrap().len(), 2);
@@ -205,7 +205,8 @@ fn what_is_no_file_is_an_error_and_no_hang() {
     let make_pipe = |path: &Path| {
         assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
     };
-    let makers: [(&str, &dyn Fn(&Path)); 4] = [
+    type Make<'a> = &'a dyn Fn(&Path);
+    let makers: [(&str, Make<'_>); 4] = [
         ("pipe", &make_pipe),
         ("directory", &|path| std::fs::create_dir(path).unwrap()),
         ("device", &|path| symlink("/dev/zero", path).unwrap()),

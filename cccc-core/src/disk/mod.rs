@@ -4,7 +4,11 @@
 //! over a disk in memory that can lose unsynced bytes, tear writes, fail a sync, fill up, and stop a
 //! process between any two calls.
 
+mod descriptors;
+mod holder;
+mod lock;
 mod notifier;
+mod process;
 mod real;
 
 use std::fmt;
@@ -13,7 +17,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use descriptors::Descriptors;
+pub(crate) use descriptors::{Keeper, Kept};
+pub(crate) use holder::PATIENCE;
+pub use holder::{Condition, Holder};
 pub use real::RealDisk;
+
+use holder::held_error;
+
+use crate::error::{Error, Result};
 
 /// How [`Disk::open`] treats a file that is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +53,7 @@ pub struct Stat {
 ///
 /// Every call may fail, and may be the last one this process makes.
 pub trait Disk: fmt::Debug + Send + Sync {
-    /// Opens a file.
+    /// Opens a file. What is no regular file is an error, and never waited for.
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn DiskFile>>;
 
     /// Opens a file that is only there to be locked, making it if need be. A forked child does not keep the
@@ -74,8 +86,19 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// The calling process: differs in a forked child.
     fn process_id(&self) -> u32;
 
+    /// Who holds the lock on `file`, as far as it can be told. To be asked only after a wait for that lock was
+    /// in vain, and for nothing but a message: what is in the file may be of somebody who held it before.
+    fn holder(&self, file: &dyn DiskFile) -> Option<Holder> {
+        Holder::read(file)
+    }
+
     /// A clock that never goes back, with an arbitrary start.
     fn monotonic(&self) -> Duration;
+
+    /// Counts the files that this process keeps open to be faster. `None`, the default: they may be any number.
+    fn descriptors(&self) -> Option<&Arc<Descriptors>> {
+        None
+    }
 
     /// Waits.
     fn sleep(&self, duration: Duration);
@@ -83,6 +106,34 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// Calls `wake` soon after the file at `path` was written to by anyone, until the result is dropped.
     /// It may also call it for no reason, and calls it now and then where notification is not to be had.
     fn watch(&self, path: &Path, wake: Arc<dyn Fn() + Send + Sync>) -> io::Result<Box<dyn WatchGuard>>;
+}
+
+impl dyn Disk + '_ {
+    /// Counts files that are kept open until the result is dropped.
+    pub(crate) fn keep(&self, files: usize) -> Kept {
+        self.descriptors().map(|descriptors| descriptors.keep(files)).unwrap_or_default()
+    }
+
+    /// Waits for the lock on an open file until `limit` has passed, or says who holds it.
+    pub(crate) fn take_lock(&self, file: &dyn DiskFile, path: &Path, limit: Duration) -> Result<()> {
+        if file.lock_within(limit).map_err(|e| Error::io("lock", path, e))? {
+            return Ok(());
+        }
+        Err(held_error(path, self.holder(file).as_ref()))
+    }
+}
+
+/// Opens a file that is there to be locked, and nothing else, and takes its lock. The lock ends with the result.
+/// Blocks the thread, for 2 s at most.
+///
+/// # Errors
+/// `Unavailable`, after 2 s, with the process that holds the lock and what to do about it; `Unavailable` or
+/// `NotFound` if the file cannot be opened.
+pub fn lock_file(path: &Path) -> Result<Box<dyn DiskFile>> {
+    let disk: &dyn Disk = &RealDisk::new();
+    let file = disk.open(path, OpenMode::Create).map_err(|e| Error::io("open", path, e))?;
+    disk.take_lock(&*file, path, PATIENCE)?;
+    Ok(file)
 }
 
 /// Ends a [`Disk::watch`] when dropped.
@@ -108,7 +159,15 @@ pub trait DiskFile: fmt::Debug + Send + Sync {
 
     /// Waits in a fair queue for the exclusive lock on the file, and takes it. The lock belongs to this
     /// open file and ends with it, or with the process.
+    ///
+    /// Whoever holds it may be stopped, and then this waits for as long: see [`lock_within`](Self::lock_within).
     fn lock(&self) -> io::Result<()>;
+
+    /// As [`lock`](Self::lock), but gives up after `limit`; `false` then. Whoever has the lock says so at the
+    /// beginning of the file (see [`Disk::holder`]), so the file must be one that holds nothing else.
+    ///
+    /// On Windows those who wait are not in a queue, but try again and again.
+    fn lock_within(&self, limit: Duration) -> io::Result<bool>;
 
     /// Takes the lock if it is free; `false` if it is not.
     fn try_lock(&self) -> io::Result<bool>;

@@ -3,14 +3,15 @@
 //! It never buffers, never retries a failed sync (the kernel may have dropped the bytes), and never
 //! decides anything about the ledger.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::lock::{self, LockFile};
 use super::notifier::Notifier;
-use super::{Disk, DiskFile, OpenMode, Stat, WatchGuard};
+use super::{Descriptors, Disk, DiskFile, Holder, OpenMode, Stat, WatchGuard, process};
 
 /// The operating system.
 ///
@@ -21,6 +22,7 @@ use super::{Disk, DiskFile, OpenMode, Stat, WatchGuard};
 pub struct RealDisk {
     /// With the process that made it.
     notifier: Mutex<Option<(u32, Arc<Notifier>)>>,
+    descriptors: Arc<Descriptors>,
 }
 
 impl RealDisk {
@@ -28,6 +30,14 @@ impl RealDisk {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Lets ledgers keep at most so many files open that they do not use, instead of 128 or a quarter of what
+    /// the operating system allows this process, whichever is less.
+    #[must_use]
+    pub fn keep_open(mut self, files: usize) -> Self {
+        self.descriptors = Arc::new(Descriptors::new(files));
+        self
     }
 
     pub(super) fn notifier(&self) -> io::Result<Arc<Notifier>> {
@@ -60,7 +70,9 @@ impl Disk for RealDisk {
             }
         }
         platform::owner_only_file(&mut options);
-        Ok(Box::new(RealFile(options.open(path)?, None)))
+        let file = options.open(path)?;
+        check_regular(&file)?;
+        Ok(Box::new(RealFile(LockFile::new(file, None))))
     }
 
     fn open_lock(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
@@ -68,7 +80,8 @@ impl Disk for RealDisk {
         options.read(true).write(true).create(true);
         platform::owner_only_file(&mut options);
         let (registration, file) = cccc_fork::open(|| options.open(path))?.into_parts();
-        Ok(Box::new(RealFile(file, Some(registration))))
+        check_regular(&file)?;
+        Ok(Box::new(RealFile(LockFile::new(file, Some(registration)))))
     }
 
     fn stat(&self, path: &Path) -> io::Result<Stat> {
@@ -113,6 +126,14 @@ impl Disk for RealDisk {
         std::process::id()
     }
 
+    fn descriptors(&self) -> Option<&Arc<Descriptors>> {
+        Some(&self.descriptors)
+    }
+
+    fn holder(&self, file: &dyn DiskFile) -> Option<Holder> {
+        process::holder_of(file)
+    }
+
     #[expect(clippy::disallowed_methods, reason = "this is where the ledger's clock comes from")]
     fn monotonic(&self) -> Duration {
         static START: OnceLock<Instant> = OnceLock::new();
@@ -129,15 +150,28 @@ impl Disk for RealDisk {
     }
 }
 
+/// A named pipe, a device or a directory in a file's place would wait, or do something, at every call.
+fn check_regular(file: &File) -> io::Result<()> {
+    match file.metadata()?.is_file() {
+        true => Ok(()),
+        false => Err(io::Error::other("it is no regular file")),
+    }
+}
+
 /// An open file. Locks belong to the open file (`flock`, `LockFileEx`), so two handles in one process
 /// exclude each other as two processes do.
 #[derive(Debug)]
-struct RealFile(File, Option<cccc_fork::Registration>);
+struct RealFile(Arc<LockFile>);
 
 impl Drop for RealFile {
     fn drop(&mut self) {
-        // Before the file is closed, whose descriptor may be another file's at once.
-        self.1 = None;
+        self.0.close();
+    }
+}
+
+impl RealFile {
+    fn file(&self) -> &File {
+        &self.0.file
     }
 }
 
@@ -145,7 +179,7 @@ impl DiskFile for RealFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut done = 0;
         while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
-            match platform::read_at(&self.0, rest, offset + done as u64) {
+            match platform::read_at(self.file(), rest, offset + done as u64) {
                 Ok(0) => break,
                 Ok(n) => done += n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -158,7 +192,7 @@ impl DiskFile for RealFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let mut done = 0;
         while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) {
-            match platform::write_at(&self.0, rest, offset + done as u64) {
+            match platform::write_at(self.file(), rest, offset + done as u64) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(n) => done += n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -170,34 +204,33 @@ impl DiskFile for RealFile {
 
     fn sync(&self) -> io::Result<()> {
         // On Apple systems std issues F_FULLFSYNC, which is what reaches the medium there.
-        self.0.sync_data()
+        self.file().sync_data()
     }
 
     fn truncate(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
+        self.file().set_len(len)
     }
 
     fn stat(&self) -> io::Result<Stat> {
-        let metadata = self.0.metadata()?;
+        let metadata = self.file().metadata()?;
         Ok(Stat { identity: platform::identity(&metadata), len: metadata.len() })
     }
 
     fn lock(&self) -> io::Result<()> {
-        // A signal handler may interrupt the wait.
-        loop {
-            match self.0.lock() {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return result,
-            }
+        lock::lock(self.file())
+    }
+
+    fn lock_within(&self, limit: Duration) -> io::Result<bool> {
+        let locked = self.0.lock_within(limit)?;
+        if locked {
+            // Without it a message is poorer.
+            let _ = self.write_at(&process::signature(), 0);
         }
+        Ok(locked)
     }
 
     fn try_lock(&self) -> io::Result<bool> {
-        match self.0.try_lock() {
-            Ok(()) => Ok(true),
-            Err(TryLockError::WouldBlock) => Ok(false),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
+        self.0.try_lock()
     }
 
     fn unlock(&self) -> io::Result<()> {
@@ -221,8 +254,10 @@ mod platform {
     use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
     use std::path::Path;
 
+    /// And without waiting for whoever has the other end of a named pipe.
     pub(super) fn owner_only_file(options: &mut OpenOptions) {
-        options.mode(0o600);
+        let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+        options.mode(0o600).custom_flags(flags.bits().cast_signed());
     }
 
     pub(super) fn owner_only_dir(builder: &mut DirBuilder) {

@@ -19,6 +19,7 @@ mod handing;
 mod handle;
 mod home;
 mod life;
+mod limits;
 mod model;
 mod processes;
 mod read_only;

@@ -93,7 +93,7 @@ impl Shared {
             return Ok(None);
         }
         // A repair that replaced events has replaced the head, too: what this handle knows is of no use.
-        self.head.check(&*self.disk, &self.layout.head)?;
+        self.head.check(&*self.disk)?;
         let mut place = FilePlace { shared: self.clone(), schema, head, lock, newest: None, target: 'a' };
         // What is not of this history counts as not there: it is replaced first.
         let of = |generation| self.peek(schema, generation).filter(|(at, _)| place.is_durable(*at));

@@ -5,28 +5,45 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
 
 use super::Shared;
+use super::files::Access;
 use super::layout::shown;
 use super::lines::read_range;
 use super::page::{FENCED, Mark, PAGE_BYTES, REDACTING, Role, SEALING, State};
+use super::unlocked::is_read_only;
 use crate::blocking::blocking_section;
-use crate::disk::{DiskFile, OpenMode, Stat};
+use crate::disk::{DiskFile, Kept, OpenMode, PATIENCE, Stat};
 use crate::error::{Damage, Error, Result};
 use crate::id::Seq;
 
 /// How often others' syncs are looked for.
 const WAIT_STEP: Duration = Duration::from_micros(500);
 
+/// How long whoever has waited for others of this process waits for a lock that they did not get.
+const LAST_TRY: Duration = Duration::from_millis(50);
+
 /// What whoever appends keeps from turn to turn.
 #[derive(Debug, Default)]
 pub(super) struct Writer {
     active: Option<Active>,
+    /// Which file the active segment was when it was opened last.
+    known: Option<(u64, (u64, u64))>,
     /// The highest epoch seen.
     pub(super) epoch: u64,
+    /// Whether the last wait for the lock was in vain. The open file is then still in the queue for it.
+    pub(super) waits_for_lock: bool,
+}
+
+impl Writer {
+    /// Closes the active segment. What others write meanwhile is foreign to the handle that opens it again.
+    pub(super) fn close_active(&mut self) {
+        self.active = None;
+    }
 }
 
 /// The segment that is written to, open for writing.
@@ -36,6 +53,8 @@ pub(super) struct Active {
     pub(super) path: PathBuf,
     pub(super) file: Arc<dyn DiskFile>,
     pub(super) offsets: Option<Box<dyn DiskFile>>,
+    /// Counts both files.
+    _kept: Kept,
     identity: (u64, u64),
     /// How long it was when this handle was opened. A sync through a handle reports only failures since the
     /// handle was opened, so it cannot vouch for bytes before this place.
@@ -54,7 +73,8 @@ pub(super) struct Pages {
 pub(super) struct Locked {
     pub(super) shared: Arc<Shared>,
     pub(super) writer: OwnedMutexGuard<Writer>,
-    held: bool,
+    /// The lock file, while its lock is held.
+    held: Option<Arc<dyn DiskFile>>,
 }
 
 impl Drop for Locked {
@@ -65,26 +85,42 @@ impl Drop for Locked {
 
 impl Locked {
     /// Waits for the lock: first among the tasks of this process, then among processes.
+    ///
+    /// # Errors
+    /// `Unavailable` after 2 s, with the process that holds it and what to do about that.
     pub(super) async fn take(shared: &Arc<Shared>) -> Result<Self> {
         shared.check_process()?;
+        let since = shared.disk.monotonic();
         let writer = shared.writer.clone().lock_owned().await;
-        let mut locked = Self { shared: shared.clone(), writer, held: false };
-        locked.lock()?;
+        let waited = shared.disk.monotonic().saturating_sub(since);
+        let mut locked = Self { shared: shared.clone(), writer, held: None };
+        // Those who wait in line here wait for the same holder, so they do not wait one after the other.
+        let limit = match locked.writer.waits_for_lock {
+            true => PATIENCE.saturating_sub(waited).max(LAST_TRY),
+            false => PATIENCE,
+        };
+        locked.lock(limit)?;
         Ok(locked)
     }
 
-    fn lock(&mut self) -> Result<()> {
-        let lock = &self.shared.lock.file;
-        blocking_section(|| lock.lock()).map_err(|e| Error::io("lock", &self.shared.layout.lock, e))?;
-        self.held = true;
+    fn lock(&mut self, limit: Duration) -> Result<()> {
+        let shared = &self.shared;
+        let file = shared.lock.get(&*shared.disk, Access::Write).inspect_err(|error| {
+            if is_read_only(error) {
+                shared.read_only.store(true, Ordering::Relaxed);
+            }
+        })?;
+        let taken = blocking_section(|| shared.disk.take_lock(&*file, &shared.layout.lock, limit));
+        self.writer.waits_for_lock = taken.is_err();
+        taken?;
+        self.held = Some(file);
         Ok(())
     }
 
     fn unlock(&mut self) {
-        if self.held {
+        if let Some(file) = self.held.take() {
             // If it fails, closing the file or the end of the process gives the lock back.
-            let _ = self.shared.lock.file.unlock();
-            self.held = false;
+            let _ = file.unlock();
         }
     }
 
@@ -92,7 +128,7 @@ impl Locked {
     fn pause(&mut self) -> Result<()> {
         self.unlock();
         self.shared.disk.sleep(WAIT_STEP);
-        self.lock()
+        self.lock(PATIENCE)
     }
 
     /// Reads the pages and makes sure that they hold, recovering what has to be recovered.
@@ -108,11 +144,9 @@ impl Locked {
             let interrupted = head.boot != boot
                 || tip.boot != boot
                 || (head.flags | tip.flags) & FENCED != 0
-                || self.shared.failed_since().is_some()
+                || self.shared.failed().is_some()
                 || tip.flags & (SEALING | REDACTING) != 0
-                || head.mark.segment != tip.mark.segment
-                || head.mark.len > tip.mark.len
-                || head.mark.at.seq > tip.mark.at.seq;
+                || !leads_to(&head.mark, &tip.mark);
             if interrupted {
                 return self.recover(None);
             }
@@ -128,7 +162,9 @@ impl Locked {
                 return self.recover(None);
             }
             let pages = Pages { head, tip };
-            if head.mark.len >= foreign || head.mark.len == tip.mark.len {
+            // A segment that was just begun holds nothing durable yet.
+            let durable = if head.mark.segment == tip.mark.segment { head.mark.len } else { 0 };
+            if durable >= foreign || durable == tip.mark.len {
                 self.shared.note_head(&head);
                 return Ok(pages);
             }
@@ -145,14 +181,14 @@ impl Locked {
 
     /// A page; `None` if its content is not one.
     pub(super) fn page(&self, role: Role) -> Result<Option<State>> {
-        let (file, path) = self.page_file(role);
-        let bytes = read_range(file, 0, PAGE_BYTES).map_err(|e| Error::io("read", path, e))?;
+        let (file, path) = self.page_file(role)?;
+        let bytes = read_range(&*file, 0, PAGE_BYTES).map_err(|e| Error::io("read", path, e))?;
         Ok(State::decode(role, &bytes))
     }
 
     /// Rewrites a page.
     pub(super) fn write_page(&self, role: Role, state: &State) -> Result<()> {
-        let (file, path) = self.page_file(role);
+        let (file, path) = self.page_file(role)?;
         file.write_at(&state.encode(role), 0).map_err(|e| Error::io("write to", path, e))?;
         if role == Role::Head {
             self.shared.note_head(state);
@@ -160,11 +196,13 @@ impl Locked {
         Ok(())
     }
 
-    fn page_file(&self, role: Role) -> (&dyn DiskFile, &Path) {
-        match role {
-            Role::Head => (&*self.shared.head.file, &self.shared.layout.head),
-            Role::Tip => (&*self.shared.tip.file, &self.shared.layout.tip),
-        }
+    fn page_file(&self, role: Role) -> Result<(Arc<dyn DiskFile>, &Path)> {
+        let shared = &self.shared;
+        let (slot, path) = match role {
+            Role::Head => (&shared.head, &shared.layout.head),
+            Role::Tip => (&shared.tip, &shared.layout.tip),
+        };
+        Ok((slot.get(&*shared.disk, Access::Write)?, path))
     }
 
     /// The segment that `tip` is in, open for writing.
@@ -191,29 +229,38 @@ impl Locked {
         foreign: u64,
     ) -> Result<()> {
         let identity = file.stat().map_err(|e| Error::io("look at", &path, e))?.identity;
+        if self.writer.known.is_some_and(|(segment, known)| segment == first && known != identity) {
+            return Err(replaced(&path));
+        }
+        self.writer.known = Some((first, identity));
         // Without offsets readers are slower, and find out by themselves.
         let offsets = self.shared.disk.open(&self.shared.layout.offsets(first), OpenMode::Create).ok();
-        self.writer.active = Some(Active { first, path, file, offsets, identity, foreign });
+        let kept = self.shared.disk.keep(2);
+        self.writer.active = Some(Active { first, path, file, offsets, _kept: kept, identity, foreign });
         Ok(())
     }
 
-    /// Forgets the active segment's handle.
-    pub(super) fn close_active(&mut self) {
-        self.writer.active = None;
+    /// Forgets the active segment, because it is not the same any more.
+    pub(super) fn forget_active(&mut self) {
+        self.writer.close_active();
+        self.writer.known = None;
     }
 
     /// An editor or a restored copy puts another file under the same name; what is written to the old one
     /// would be lost, and its lock would exclude nobody.
     fn check_replaced(&self) -> Result<()> {
         let shared = &self.shared;
-        let layout = &shared.layout;
-        for (open, path) in
-            [(&shared.lock, &layout.lock), (&shared.head, &layout.head), (&shared.tip, &layout.tip)]
-        {
-            open.check(&*shared.disk, path)?;
-        }
-        Ok(())
+        [&shared.lock, &shared.head, &shared.tip].into_iter().try_for_each(|slot| slot.check(&*shared.disk))
     }
+}
+
+/// Whether the lines after `head` are those up to `tip`: in the same segment, or in the next one, which begins
+/// where nothing of the one before is missing from the disk.
+fn leads_to(head: &Mark, tip: &Mark) -> bool {
+    if head.segment == tip.segment {
+        return head.len <= tip.len && head.at.seq <= tip.at.seq;
+    }
+    head.segment < tip.segment && head.at.seq.next().0 == tip.segment
 }
 
 fn stat_of(shared: &Shared, tip: &Mark) -> Result<Stat> {

@@ -7,9 +7,9 @@
 //! replaced and ask to be opened again, since they may know events that nobody else can read any more.
 
 use std::path::PathBuf;
-use std::sync::PoisonError;
 
 use super::Shared;
+use super::files::Access;
 use super::lines::read_range;
 use super::locked::Locked;
 use super::page::{FENCED, Mark, PAGE_BYTES, Role, State};
@@ -29,9 +29,10 @@ impl Locked {
         let shared = self.shared.clone();
         let overwriting = Overwriting::take(&shared)?;
         overwriting.remove_drafts()?;
-        self.close_active();
+        self.forget_active();
         // From here on nobody goes on with what is to be replaced, or saves what was made of it.
-        let page = read_range(&*shared.head.file, 0, PAGE_BYTES);
+        let file = shared.head.get(&*shared.disk, Access::Read)?;
+        let page = read_range(&*file, 0, PAGE_BYTES);
         shared.replace_head(&page.map_err(|e| Error::io("read", &shared.layout.head, e))?)?;
         shared.remove_derived(report)?;
         for of_segment in runs.chunk_by(|a, b| a.segment == b.segment) {
@@ -48,7 +49,7 @@ impl Locked {
         self.write_page(Role::Tip, &state)?;
         self.write_page(Role::Head, &state)?;
         // Where it says that syncs failed is no place in the new file, which was synced.
-        *shared.failed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *shared.failed() = None;
         drop(overwriting);
         let pages = self.recover(None)?;
         shared.replace_head(&pages.head.encode(Role::Head))?;
@@ -154,7 +155,7 @@ impl Shared {
             }
             Part::Damaged(run) => Err(Error::corrupt(run.damage(self))),
         })?;
-        match found.filter(|mark| mark.segment == last && self.failed_since().is_none()) {
+        match found.filter(|mark| mark.segment == last && self.failed().is_none()) {
             Some(mark) => Ok(mark),
             // Every segment but the last was synced before the next one was made.
             None => Ok(Mark { segment: last, len: 0, at: survey.start(last)?.position }),

@@ -1,14 +1,24 @@
 //! The ledger in files: what SQLite's file format is to SQLite. `docs/ledger-format.md` describes the files.
 //!
 //! Any number of processes may have one ledger open. Whoever writes holds the lock on `lock` for the few
-//! microseconds of a write and never across a sync; whoever reads holds none. Two pages say how far
-//! the ledger is durable (`head`) and how far it is written (`tip`); what they do not cover does not
-//! exist for readers.
+//! microseconds of a write; whoever reads holds none. Two pages say how far the ledger is durable (`head`)
+//! and how far it is written (`tip`); what they do not cover does not exist for readers.
+//!
+//! The lock is not held across a sync, but for what is rare: making a ledger, a recovery of what somebody left
+//! behind, a redaction, a repair, and taking back a segment that could not be begun. Nobody waits for it longer than
+//! 2 s: whoever holds it may be stopped, so it says in the lock file who it is, and whoever has waited in vain
+//! names it. Nor does anybody wait for it on an executor's thread.
+//!
+//! A ledger whose directory cannot be written to is read without the lock. What its head page says is believed if
+//! the event that it names ends where it says, also if the page is from before a reboot: what is at or before a
+//! published head was on disk before it was published. If there is no whole page on a file system that is
+//! read-only, everything that is whole is shown: it came from the disk, and nobody can change it.
 //!
 //! Everything here reaches the operating system through [`Disk`]. Nothing here knows what events mean,
 //! except that index entries are made from them.
 
 mod checkpoint;
+mod files;
 mod layout;
 mod lines;
 mod locked;
@@ -25,20 +35,22 @@ mod survey;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod unlocked;
 mod verify;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::{Mutex as AsyncMutex, watch};
 
+use self::files::{Access, Slot};
 use self::layout::{Layout, segment_name};
 use self::lines::read_range;
-use self::locked::{Locked, Writer, missing, replaced};
+use self::locked::{Locked, Writer, missing};
 use self::page::{Mark, PAGE_BYTES, Role, State};
 use self::read::Reader;
 use self::redaction::Overwriting;
@@ -46,7 +58,8 @@ pub use self::repair::{Broken, Cut, RepairOptions, RepairReport, Stats};
 use self::runs::Indexes;
 use self::turn::FileTurn;
 use super::{Checkpoint, CheckpointPlace, Found, Ledger, Lookup, Page, Position, ReadLimit, Turn, Verdict};
-use crate::disk::{Disk, DiskFile, OpenMode, WatchGuard};
+use crate::blocking::{block_on, may_block, off_thread};
+use crate::disk::{Disk, Keeper, OpenMode, PATIENCE, WatchGuard};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{GroupId, Seq};
 use crate::index::TailIndex;
@@ -100,14 +113,16 @@ struct Shared {
     group_id: GroupId,
     options: Options,
     process_id: u32,
-    lock: OpenFile,
-    head: OpenFile,
-    tip: OpenFile,
+    lock: Slot,
+    head: Slot,
+    tip: Slot,
     reader: Reader,
     /// One turn at a time within this handle: a file lock does not exclude its own holder.
     writer: Arc<AsyncMutex<Writer>>,
-    /// Since where syncs through this handle have failed, until a recovery has put that right. Held during a
-    /// sync, because the operating system tells of a failure once, to whichever sync comes first.
+    /// One sync at a time within this handle: the operating system tells of a failure once, to whichever sync
+    /// comes first, and any other that it concerns must not end before that is known.
+    syncing: AsyncMutex<()>,
+    /// Since where syncs through this handle have failed, until a recovery has put that right.
     failed: Mutex<Option<Mark>>,
     /// The newest head page seen.
     seen: Mutex<Option<State>>,
@@ -116,40 +131,13 @@ struct Shared {
     watching: OnceLock<Box<dyn WatchGuard>>,
     /// Whether the pages were checked under the lock since this handle was opened.
     settled: AtomicBool,
+    /// Where what is whole ends, if it had to be found out where nothing can be written.
+    whole: OnceLock<Mark>,
+    /// Whether the lock could not be opened because nothing can be written.
+    read_only: AtomicBool,
     indexes: Indexes,
-}
-
-/// A file that stays open, and which one it is.
-#[derive(Debug)]
-struct OpenFile {
-    file: Box<dyn DiskFile>,
-    identity: (u64, u64),
-}
-
-impl OpenFile {
-    fn open(disk: &dyn Disk, path: &Path) -> Result<Self> {
-        Self::of(disk.open(path, OpenMode::Create), path)
-    }
-
-    /// One that is only there to be locked.
-    fn open_lock(disk: &dyn Disk, path: &Path) -> Result<Self> {
-        Self::of(disk.open_lock(path), path)
-    }
-
-    fn of(file: io::Result<Box<dyn DiskFile>>, path: &Path) -> Result<Self> {
-        let file = file.map_err(|e| Error::io("open", path, e))?;
-        let identity = file.stat().map_err(|e| Error::io("look at", path, e))?.identity;
-        Ok(Self { file, identity })
-    }
-
-    /// Fails if the path leads to another file by now.
-    fn check(&self, disk: &dyn Disk, path: &Path) -> Result<()> {
-        match disk.stat(path) {
-            Ok(stat) if stat.identity == self.identity => Ok(()),
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::io("look at", path, e)),
-            _ => Err(replaced(path)),
-        }
-    }
+    /// When this handle was used last, in uses of all handles of the process.
+    last_used: AtomicU64,
 }
 
 impl FileLedger {
@@ -194,32 +182,39 @@ impl FileLedger {
         }
         let options = Options { segment_bytes: options.segment_bytes.clamp(1, 1 << 30), ..options };
         let shared = Shared {
-            lock: OpenFile::open_lock(&*disk, &layout.lock)?,
-            head: OpenFile::open(&*disk, &layout.head)?,
-            tip: OpenFile::open(&*disk, &layout.tip)?,
+            lock: Slot::for_lock(layout.lock.clone()),
+            head: Slot::new(layout.head.clone()),
+            tip: Slot::new(layout.tip.clone()),
             reader: Reader::new(disk.clone(), layout.clone(), group_id.clone()),
             process_id: disk.process_id(),
             writer: Arc::default(),
+            syncing: AsyncMutex::default(),
             failed: Mutex::default(),
             seen: Mutex::default(),
             signal: Arc::new(watch::Sender::new(0)),
             watching: OnceLock::new(),
             settled: AtomicBool::new(false),
+            whole: OnceLock::new(),
+            read_only: AtomicBool::new(false),
             indexes: Indexes::default(),
+            last_used: AtomicU64::new(0),
             disk,
             layout,
             group_id,
             options,
         };
         let shared = Arc::new(shared);
+        if let Some(descriptors) = shared.disk.descriptors() {
+            let keeper: Arc<dyn Keeper> = shared.clone();
+            descriptors.register(Arc::downgrade(&keeper));
+        }
         shared.finish_abandoned();
         Ok(Self { shared })
     }
 
     /// Whether this handle still works: its files are where they were, and this is the process that opened it.
     pub(crate) fn is_usable(&self) -> bool {
-        let Shared { disk, head, layout, .. } = &*self.shared;
-        self.shared.check_process().is_ok() && head.check(&**disk, &layout.head).is_ok()
+        self.shared.check_process().is_ok() && self.shared.head.check(&*self.shared.disk).is_ok()
     }
 
     /// The directory.
@@ -239,8 +234,9 @@ fn began(disk: &dyn Disk, layout: &Layout) -> bool {
 /// Makes what is missing of an empty ledger. Whatever a creator that died has left is completed.
 fn create_files(disk: &dyn Disk, layout: &Layout, group_id: &GroupId) -> Result<()> {
     disk.create_dir(&layout.ledger).map_err(|e| Error::io("make", &layout.ledger, e))?;
-    let lock = OpenFile::open_lock(disk, &layout.lock)?;
-    lock.file.lock().map_err(|e| Error::io("lock", &layout.lock, e))?;
+    let open = |path| disk.open(path, OpenMode::Create).map_err(|e| Error::io("open", path, e));
+    let lock = disk.open_lock(&layout.lock).map_err(|e| Error::io("open", &layout.lock, e))?;
+    disk.take_lock(&*lock, &layout.lock, PATIENCE)?;
     let names = disk.list(&layout.ledger).map_err(|e| Error::io("list", &layout.ledger, e))?;
     if !names.iter().any(|name| segment_name(name).is_some()) {
         let path = layout.segment(1);
@@ -251,8 +247,8 @@ fn create_files(disk: &dyn Disk, layout: &Layout, group_id: &GroupId) -> Result<
         let mark = Mark { segment: 1, len: 0, at };
         let state = State { boot: disk.boot_id(), epoch: 1, flags: 0, mark };
         for (role, path) in [(Role::Head, &layout.head), (Role::Tip, &layout.tip)] {
-            let page = OpenFile::open(disk, path)?;
-            page.file.write_at(&state.encode(role), 0).map_err(|e| Error::io("write to", path, e))?;
+            let page = open(path)?;
+            page.write_at(&state.encode(role), 0).map_err(|e| Error::io("write to", path, e))?;
         }
         let file = disk.open(&path, OpenMode::Create).map_err(|e| Error::io("make", &path, e))?;
         file.sync().map_err(|e| Error::io("sync", &path, e))?;
@@ -266,13 +262,18 @@ fn create_files(disk: &dyn Disk, layout: &Layout, group_id: &GroupId) -> Result<
             break;
         }
     }
-    let _ = lock.file.unlock();
+    let _ = lock.unlock();
     Ok(())
 }
 
 impl Shared {
-    /// A forked child has let go of its parent's lock, and of the threads that would answer.
+    /// Begins every use. A forked child has let go of its parent's lock, and of the threads that would answer.
     fn check_process(&self) -> Result<()> {
+        if let Some(descriptors) = self.disk.descriptors() {
+            let now = descriptors.now();
+            self.last_used.store(now, Ordering::Relaxed);
+            descriptors.make_room(now);
+        }
         if self.disk.process_id() == self.process_id {
             return Ok(());
         }
@@ -280,21 +281,22 @@ impl Shared {
             .hint("open the group again in the child"))
     }
 
-    /// Syncs lines of which those up to `durable` are surely on disk. A failure is remembered until a
+    /// Runs a sync of lines of which those up to `durable` are surely on disk. A failure is remembered until a
     /// recovery has succeeded: whatever comes between, no later success may be taken for this one's.
-    fn sync(&self, file: &dyn DiskFile, durable: &Mark) -> io::Result<()> {
-        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        let synced = file.sync();
-        if synced.is_err() {
-            let earlier = failed.filter(|since| since.at.seq <= durable.at.seq);
-            *failed = Some(earlier.unwrap_or(*durable));
-        }
-        synced
+    async fn sync(&self, sync: impl FnOnce() -> Result<()>, durable: &Mark) -> Result<()> {
+        let _alone = self.syncing.lock().await;
+        sync().inspect_err(|_| self.remember_failed_sync(durable))
     }
 
-    /// See [`failed`](Self::failed).
-    fn failed_since(&self) -> Option<Mark> {
-        *self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    fn remember_failed_sync(&self, durable: &Mark) {
+        let mut failed = self.failed();
+        let earlier = failed.filter(|since| since.at.seq <= durable.at.seq);
+        *failed = Some(earlier.unwrap_or(*durable));
+    }
+
+    /// See [`failed`](Self::failed). Never held during a call to the disk.
+    fn failed(&self) -> MutexGuard<'_, Option<Mark>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes note of a head page, and wakes those who wait within this process.
@@ -311,24 +313,60 @@ impl Shared {
     /// The head as it is now.
     async fn fresh_head(self: &Arc<Self>) -> Result<Mark> {
         self.check_process()?;
-        self.head.check(&*self.disk, &self.layout.head)?;
-        for _ in 0..TORN_PAGE_READS {
-            let page = read_range(&*self.head.file, 0, PAGE_BYTES)
-                .map_err(|e| Error::io("read", &self.layout.head, e))?;
-            if let Some(head) = State::decode(Role::Head, &page) {
-                // Where boots cannot be told apart, every handle makes sure once.
-                let boot = self.disk.boot_id();
-                if head.boot == boot && (boot != [0; 16] || self.settled.load(Ordering::Relaxed)) {
-                    self.note_head(&head);
-                    return Ok(head.mark);
-                }
-                break;
+        self.head.check(&*self.disk)?;
+        let page = self.head_page()?;
+        if let Some(head) = page {
+            // Where boots cannot be told apart, every handle makes sure once.
+            let boot = self.disk.boot_id();
+            if head.boot == boot && (boot != [0; 16] || self.settled.load(Ordering::Relaxed)) {
+                self.note_head(&head);
+                return Ok(head.mark);
             }
         }
+        if self.read_only.load(Ordering::Relaxed)
+            && let Some(head) = self.believable(page)?
+        {
+            return Ok(head);
+        }
         // Broken, or from before a reboot: what it should say is found out under the lock.
-        let head = Locked::take(self).await?.settle()?.head.mark;
-        self.settled.store(true, Ordering::Relaxed);
-        Ok(head)
+        let settled = self.off_executor(|mut locked| locked.settle()).await;
+        match settled {
+            Ok(pages) => {
+                self.settled.store(true, Ordering::Relaxed);
+                Ok(pages.head.mark)
+            }
+            Err(error) => self.without_lock(page, error),
+        }
+    }
+
+    /// The head page; `None` if it is not there or stays torn.
+    fn head_page(&self) -> Result<Option<State>> {
+        let file = match self.head.get(&*self.disk, Access::Read) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            file => file?,
+        };
+        for _ in 0..TORN_PAGE_READS {
+            let page =
+                read_range(&*file, 0, PAGE_BYTES).map_err(|e| Error::io("read", &self.layout.head, e))?;
+            if let Some(head) = State::decode(Role::Head, &page) {
+                return Ok(Some(head));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Does something under the lock for a reader. Waiting for the lock and for others' syncs takes long, so it
+    /// happens on a thread that is no executor's.
+    async fn off_executor<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(Locked) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let shared = self.clone();
+        let work = async move { work(Locked::take(&shared).await?) };
+        if may_block() {
+            return work.await;
+        }
+        off_thread("cccc ledger", move || block_on(work)).await
     }
 
     /// A head that covers `seq`, if one does; old news are good enough.
@@ -353,7 +391,13 @@ impl Shared {
             }
             // Whoever is redacting holds a lock, so taking it also waits for that.
             if self.disk.stat(&self.layout.redacting).is_ok() {
-                Overwriting::take(self)?.finish()?;
+                let shared = self.clone();
+                let finish = move || Overwriting::take(&shared)?.finish();
+                match off_thread("cccc ledger", finish).await {
+                    // It cannot be finished where nothing can be written.
+                    Err(error) if unlocked::is_read_only(&error) => break,
+                    finished => drop(finished?),
+                }
             }
             result = read();
         }
@@ -390,6 +434,27 @@ impl Shared {
     }
 }
 
+impl Keeper for Shared {
+    fn last_used(&self) -> u64 {
+        self.last_used.load(Ordering::Relaxed)
+    }
+
+    fn close_idle(&self) {
+        self.head.close();
+        self.reader.forget();
+        self.indexes.forget();
+        // Whoever writes has the others open.
+        if let Ok(mut writer) = self.writer.try_lock() {
+            writer.close_active();
+            self.tip.close();
+            // Its thread still waits in the queue, and there must not be two.
+            if !writer.waits_for_lock {
+                self.lock.close();
+            }
+        }
+    }
+}
+
 #[async_trait]
 impl Ledger for FileLedger {
     fn group_id(&self) -> &GroupId {
@@ -397,9 +462,7 @@ impl Ledger for FileLedger {
     }
 
     async fn turn(&self) -> Result<Box<dyn Turn>> {
-        let mut locked = Locked::take(&self.shared).await?;
-        let pages = locked.settle()?;
-        Ok(Box::new(FileTurn { locked, pages }))
+        Ok(Box::new(FileTurn::begin(&self.shared).await?))
     }
 
     async fn head(&self) -> Result<Position> {

@@ -14,7 +14,7 @@ use crate::ledger::codec::{TRAILER, first_chain, stated_chain};
 use crate::ledger::{Chain, Page, Position, ReadLimit};
 
 /// Segments kept open.
-const MAX_OPEN: usize = 64;
+const MAX_OPEN: usize = 32;
 
 /// Reads lines of one group. Shared by all who read through one ledger handle.
 #[derive(Debug)]
@@ -69,7 +69,8 @@ impl Reader {
     /// the one after it.
     pub(super) fn locate(&self, seq: Seq, last: u64) -> Result<(Arc<Segment>, Option<u64>)> {
         let names = self.names(last)?;
-        let upper = names.partition_point(|first| *first <= seq.0);
+        // A segment after the last one may be gone again: whoever began it could not write to it.
+        let upper = names.partition_point(|first| *first <= seq.0.min(last));
         let Some(first) = upper.checked_sub(1).and_then(|i| names.get(i)).copied() else {
             return Err(self.missing(seq, 1));
         };
@@ -88,7 +89,8 @@ impl Reader {
             _ => Error::io("open", &path, e),
         })?;
         let before = self.chain_before(names, first)?;
-        let segment = Arc::new(Segment::new(first, path, self.layout.offsets(first), file, before));
+        let kept = self.disk.keep(2);
+        let segment = Arc::new(Segment::new(first, path, self.layout.offsets(first), (file, kept), before));
         let mut open = self.open();
         if open.segments.len() >= MAX_OPEN {
             open.segments.pop_first();

@@ -1,11 +1,11 @@
-//! What a dead writer, a failed sync, or a power cut left behind is put in order here, under the lock.
+//! What a dead writer, a failed sync, or a power cut left behind is put in order here, under the lock, which is
+//! held while the disk syncs. That is rare, and whoever waits in vain is told which process does it.
 //!
 //! Decides between *torn* (never acknowledged: set aside) and *damaged* (was durable: an error, and
 //! nothing is changed). Whole valid batches are kept: their bytes are written again in place and synced, so
 //! that no page of the operating system's cache that only seems to be on disk is relied upon.
 
 use std::path::PathBuf;
-use std::sync::PoisonError;
 
 use super::Shared;
 use super::layout::shown;
@@ -20,14 +20,17 @@ use crate::ledger::codec::{TRAILER, stated_chain};
 use crate::ledger::{Position, RawLine};
 
 /// Bytes copied at a time.
-const CHUNK: u64 = 1 << 20;
+const CHUNK: usize = 1 << 20;
+/// How often a recovery looks anew at what others' failing syncs take away meanwhile.
+const KEEP_TRIES: usize = 8;
 
 /// Valid lines that a scan found in one segment.
 struct Span {
     segment: u64,
     from: u64,
     to: u64,
-    first: Seq,
+    /// What the first line follows.
+    after: Position,
     offsets: Vec<u32>,
 }
 
@@ -58,19 +61,25 @@ impl Locked {
             Some(head) => (head.mark, head.mark.at.seq),
             None => (self.last_segment_start()?, Seq(0)),
         };
-        let failed = self.shared.failed_since();
+        let failed = *self.shared.failed();
         let since = since.into_iter().chain(failed).min_by_key(|since| since.at.seq);
         let base = since.filter(|since| since.at.seq < base.at.seq).unwrap_or(base);
         self.check_joint(&base)?;
-        let scan = self.scan(base, durable)?;
+        let mut scan = self.scan(base, durable)?;
         self.writer.epoch = epoch;
         if let Some(head) = head {
             self.write_page(Role::Head, &State { boot, epoch, flags: FENCED, mark: head.mark })?;
         }
         // After a reboot the bytes came from the disk; they need not be written again.
         let rewrite = head.is_none_or(|head| head.boot == boot);
-        for span in &scan.spans {
-            self.keep(span, rewrite)?;
+        let mut tries = 0;
+        while !self.keep_all(&scan.spans, rewrite)? {
+            tries += 1;
+            if tries >= KEEP_TRIES {
+                return Err(Error::unavailable("the disk keeps losing what was written and not synced")
+                    .hint("the disk fails to sync; see `cccc doctor`"));
+            }
+            scan = self.scan(base, durable)?;
         }
         let path = self.shared.layout.segment(scan.end.segment);
         let file = self.open_segment(scan.end.segment)?;
@@ -85,7 +94,7 @@ impl Locked {
         let state = State { boot, epoch, flags: 0, mark: scan.end };
         self.write_page(Role::Tip, &state)?;
         self.write_page(Role::Head, &state)?;
-        *self.shared.failed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.shared.failed() = None;
         drop(overwriting);
         Ok(Pages { head: state, tip: state })
     }
@@ -164,13 +173,8 @@ impl Locked {
         let file = self.open_segment(mark.segment)?;
         let len = file.stat().map_err(|e| Error::io("look at", &path, e))?.len;
         let mut lines = LineReader::new(&*file, mark.len, len);
-        let mut span = Span {
-            segment: mark.segment,
-            from: mark.len,
-            to: mark.len,
-            first: mark.at.seq.next(),
-            offsets: Vec::new(),
-        };
+        let mut span =
+            Span { segment: mark.segment, from: mark.len, to: mark.len, after: mark.at, offsets: Vec::new() };
         // Offsets of the lines of a batch that has not ended yet.
         let mut open = Vec::new();
         let mut left = 0;
@@ -227,25 +231,41 @@ impl Locked {
         Ok(())
     }
 
-    /// Makes sure that valid lines are on disk, and can be found.
-    fn keep(&self, span: &Span, rewrite: bool) -> Result<()> {
+    fn keep_all(&self, spans: &[Span], rewrite: bool) -> Result<bool> {
+        for span in spans {
+            if !self.keep(span, rewrite)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Makes sure that valid lines are on disk, and can be found. `false` if they are not there any more: a sync of
+    /// another process, which needs no lock for it, has failed since they were looked at.
+    fn keep(&self, span: &Span, rewrite: bool) -> Result<bool> {
         let path = self.shared.layout.segment(span.segment);
         let file = self.open_segment(span.segment)?;
-        let mut at = span.from;
+        let (mut at, mut position, mut bytes) = (span.from, span.after, Vec::new());
+        let mut lines = LineReader::new(&*file, span.from, span.to);
         while rewrite && at < span.to {
-            let len = usize::try_from((span.to - at).min(CHUNK)).unwrap_or(1);
-            let bytes = read_range(&*file, at, len).map_err(|e| Error::io("read", &path, e))?;
-            file.write_at(&bytes, at).map_err(|e| Error::io("write to", &path, e))?;
-            at += len as u64;
+            let line = lines.next_line().map_err(|e| Error::io("read", &path, e))?;
+            let Some(Ok((raw, next))) = line.map(|line| follow(line, position)) else { return Ok(false) };
+            bytes.extend_from_slice(raw.bytes());
+            position = next;
+            if bytes.len() >= CHUNK || at + bytes.len() as u64 >= span.to {
+                file.write_at(&bytes, at).map_err(|e| Error::io("write to", &path, e))?;
+                at += bytes.len() as u64;
+                bytes.clear();
+            }
         }
         file.sync().map_err(|e| Error::io("sync", &path, e))?;
         if let Ok(offsets) =
             self.shared.disk.open(&self.shared.layout.offsets(span.segment), OpenMode::Create)
         {
             let bytes: Vec<u8> = span.offsets.iter().flat_map(|offset| offset.to_le_bytes()).collect();
-            let _ = offsets.write_at(&bytes, (span.first.0 - span.segment) * 4);
+            let _ = offsets.write_at(&bytes, (span.after.seq.next().0 - span.segment) * 4);
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Copies everything from `from` on to a file of its own, durably. Returns the copy's path.

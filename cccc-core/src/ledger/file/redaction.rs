@@ -11,11 +11,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::Shared;
 use super::lines::{LineReader, read_range};
 use super::locked::Locked;
-use super::page::{FENCED, Mark, PAGE_BYTES, Role, State, number};
-use super::{Shared, TORN_PAGE_READS};
-use crate::disk::{DiskFile, OpenMode};
+use super::page::{FENCED, Mark, number};
+use crate::disk::{DiskFile, OpenMode, PATIENCE};
 use crate::error::{Error, Result};
 use crate::id::{EventId, Seq};
 use crate::ledger::codec::{TRAILER, is_redacted, redaction, stated_chain};
@@ -104,7 +104,7 @@ impl Shared {
                 Ok(false) => drop(Locked::take(self).await?.settle()?),
                 Err(error) => {
                     // A sync that failed may have failed for appended lines as well.
-                    if self.failed_since().is_some() {
+                    if self.failed().is_some() {
                         Locked::take(self).await?.settle()?;
                     }
                     return Err(error);
@@ -117,7 +117,7 @@ impl Shared {
     /// Finishes a redaction that nobody is at any more. What cannot be done now is done by whoever comes next.
     pub(super) fn finish_abandoned(self: &Arc<Self>) {
         if self.disk.stat(&self.layout.redacting).is_ok()
-            && let Ok(lock) = self.disk.open(&self.layout.redacting_lock, OpenMode::Create)
+            && let Ok(lock) = self.disk.open_lock(&self.layout.redacting_lock)
             && lock.try_lock().is_ok_and(|free| free)
         {
             let _ = Overwriting { shared: self.clone(), lock }.finish();
@@ -136,8 +136,8 @@ impl Overwriting {
     /// Waits until nobody else overwrites.
     pub(super) fn take(shared: &Arc<Shared>) -> Result<Self> {
         let path = &shared.layout.redacting_lock;
-        let lock = shared.disk.open(path, OpenMode::Create).map_err(|e| Error::io("open", path, e))?;
-        lock.lock().map_err(|e| Error::io("lock", path, e))?;
+        let lock = shared.disk.open_lock(path).map_err(|e| Error::io("open", path, e))?;
+        blocking_section(|| shared.disk.take_lock(&*lock, path, PATIENCE))?;
         Ok(Self { shared: shared.clone(), lock })
     }
 
@@ -192,16 +192,10 @@ impl Overwriting {
     /// What the head page says is durable; `None` if that has to be found out under the ledger's lock.
     fn durable(&self) -> Result<Option<Mark>> {
         let shared = &self.shared;
-        shared.head.check(&*shared.disk, &shared.layout.head)?;
-        for _ in 0..TORN_PAGE_READS {
-            let page = read_range(&*shared.head.file, 0, PAGE_BYTES)
-                .map_err(|e| Error::io("read", &shared.layout.head, e))?;
-            if let Some(head) = State::decode(Role::Head, &page) {
-                let holds = head.boot == shared.disk.boot_id() && head.flags & FENCED == 0;
-                return Ok(holds.then_some(head.mark));
-            }
-        }
-        Ok(None)
+        shared.head.check(&*shared.disk)?;
+        let Some(head) = shared.head_page()? else { return Ok(None) };
+        let holds = head.boot == shared.disk.boot_id() && head.flags & FENCED == 0;
+        Ok(holds.then_some(head.mark))
     }
 
     /// Where the line lies. The offsets file is only a hint, so what it says is compared with the line.
@@ -294,7 +288,8 @@ impl Overwriting {
         let Some(new) = self.fitting(note, &*file)? else { return Ok(false) };
         file.write_at(&new, note.line_at + note.data_at).map_err(|e| io("write to", e))?;
         // The file may hold appended lines, too, whose writers must learn of a failure.
-        shared.sync(&*file, durable).map_err(|e| io("sync", e))?;
+        // The file was opened for this, so it is told of failures of its own.
+        file.sync().inspect_err(|_| shared.remember_failed_sync(durable)).map_err(|e| io("sync", e))?;
         Ok(true)
     }
 

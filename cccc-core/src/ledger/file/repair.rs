@@ -13,7 +13,7 @@ use super::page::{Mark, Role, State};
 use super::redaction::{Finished, Overwriting};
 use super::survey::Run;
 use super::{FileLedger, Shared};
-use crate::blocking::{may_block, off_thread};
+use crate::blocking::off_thread;
 use crate::disk::OpenMode;
 use crate::error::{Damage, Error, ErrorKind, Result};
 use crate::id::Seq;
@@ -151,7 +151,7 @@ impl FileLedger {
         let shared = self.shared.clone();
         if options.dry_run {
             let work = move || shared.inspect(options.cut);
-            return if may_block() { work() } else { off_thread("cccc-inspect", work).await };
+            return off_thread("cccc inspect", work).await;
         }
         let mut report = RepairReport::default();
         let mut locked = Locked::take(&shared).await?;
@@ -299,7 +299,7 @@ impl Locked {
         }
         // A redaction that was interrupted within what is gone now has nothing left to do.
         let _ = shared.disk.remove(&layout.redacting);
-        self.close_active();
+        self.forget_active();
         shared.reader.forget();
         let state = State { boot: shared.disk.boot_id(), epoch, flags: 0, mark: *end };
         self.write_page(Role::Tip, &state)?;

@@ -11,9 +11,10 @@ use roaring::{RoaringBitmap, RoaringTreemap};
 use serde::{Deserialize, Serialize};
 
 use super::Shared;
+use super::files::Access;
 use super::lines::read_range;
 use super::page::{Mark, PAGE_BYTES, Role, State, number};
-use crate::disk::{DiskFile, OpenMode};
+use crate::disk::{DiskFile, Kept, OpenMode};
 use crate::error::{Error, Result};
 use crate::id::{Principal, Seq};
 use crate::index::TailIndex;
@@ -84,6 +85,7 @@ fn checksum(bytes: &[u8]) -> u64 {
 struct Run {
     directory: Directory,
     file: Box<dyn DiskFile>,
+    _kept: Kept,
     identity: (u64, u64),
 }
 
@@ -259,7 +261,7 @@ impl Shared {
         if !self.is_here(end) {
             return None;
         }
-        let run = Arc::new(Run { directory, file, identity: stat.identity });
+        let run = Arc::new(Run { directory, file, _kept: self.disk.keep(1), identity: stat.identity });
         let mut open = self.indexes.open();
         if open.len() >= MAX_OPEN {
             open.pop_first();
@@ -274,7 +276,8 @@ impl Shared {
         let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         // Another process may have indexed what this one has not seen yet.
         let head = seen.filter(|head| end.seq <= head.mark.at.seq).or_else(|| {
-            let page = read_range(&*self.head.file, 0, PAGE_BYTES).ok()?;
+            let file = self.head.get(&*self.disk, Access::Read).ok()?;
+            let page = read_range(&*file, 0, PAGE_BYTES).ok()?;
             State::decode(Role::Head, &page).filter(|head| end.seq <= head.mark.at.seq)
         });
         head.is_some_and(|head| self.reader.position(&head.mark, end.seq).is_ok_and(|actual| actual == end))

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use super::layout::shown;
-use super::lines::read_range;
-use super::page::{Mark, PAGE_BYTES, Role, State};
+use super::page::Mark;
 use super::survey::{Part, Survey};
-use super::{FileLedger, Shared, TORN_PAGE_READS};
-use crate::blocking::{may_block, off_thread};
+use super::{FileLedger, Shared};
+use crate::blocking::off_thread;
 use crate::error::{Damage, Error, ErrorKind, Result};
 use crate::id::Seq;
 use crate::ledger::{Page, Position, RawLine, ReadLimit};
@@ -25,7 +24,7 @@ impl FileLedger {
     pub async fn read_around(&self, from: Seq, limit: ReadLimit) -> Result<Page> {
         let shared = self.shared.clone();
         let work = move || shared.salvage(from, limit);
-        if may_block() { work() } else { off_thread("cccc-read", work).await }
+        off_thread("cccc read", work).await
     }
 }
 
@@ -42,12 +41,9 @@ impl Shared {
     /// The head as its page says, without the lock and without recovering anything.
     pub(super) fn glance(&self) -> Result<Mark> {
         let path = &self.layout.head;
-        self.head.check(&*self.disk, path)?;
-        for _ in 0..TORN_PAGE_READS {
-            let page = read_range(&*self.head.file, 0, PAGE_BYTES).map_err(|e| Error::io("read", path, e))?;
-            if let Some(head) = State::decode(Role::Head, &page) {
-                return Ok(head.mark);
-            }
+        self.head.check(&*self.disk)?;
+        if let Some(head) = self.head_page()? {
+            return Ok(head.mark);
         }
         Err(Error::corrupt(Damage {
             file: shown(path),

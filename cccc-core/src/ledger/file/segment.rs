@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::layout::shown;
 use super::lines::{LineReader, follow, read_range};
-use crate::disk::{Disk, DiskFile, OpenMode};
+use crate::disk::{Disk, DiskFile, Kept, OpenMode};
 use crate::error::{Damage, Error, Result};
 use crate::id::Seq;
 use crate::ledger::codec::{TRAILER, stated_chain};
@@ -26,6 +26,8 @@ pub(super) struct Segment {
     offsets_path: PathBuf,
     pub(super) file: Box<dyn DiskFile>,
     offsets: Mutex<Option<Arc<dyn DiskFile>>>,
+    /// Counts both files.
+    _kept: Kept,
     /// The chain before the first line.
     pub(super) before: Chain,
     sealed_len: OnceLock<u64>,
@@ -42,7 +44,7 @@ impl Segment {
         first: u64,
         path: PathBuf,
         offsets_path: PathBuf,
-        file: Box<dyn DiskFile>,
+        (file, kept): (Box<dyn DiskFile>, Kept),
         before: Chain,
     ) -> Self {
         Self {
@@ -51,6 +53,7 @@ impl Segment {
             offsets_path,
             file,
             offsets: Mutex::new(None),
+            _kept: kept,
             before,
             sealed_len: OnceLock::new(),
         }

@@ -8,7 +8,9 @@ use crate::time::Timestamp;
 mod basic;
 mod derived;
 mod faults;
+mod firm;
 mod gaps;
+mod layer;
 mod recovery;
 mod redaction;
 

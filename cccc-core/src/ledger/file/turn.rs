@@ -1,13 +1,17 @@
 //! The write path: append under the lock, sync without it, publish under it again.
+//!
+//! A new segment begins the same way: whoever finds one full syncs and publishes it, and then begins the next one with
+//! what it has to write. While nothing of the new one is published, the head stands at the end of the one before.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::Shared;
 use super::locked::{Locked, Pages, replaced};
 use super::page::{FENCED, Mark, Role, SEALING, State};
-use crate::disk::OpenMode;
+use crate::disk::{DiskFile, OpenMode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::Seq;
 use crate::ledger::{Appended, Batch, Durability, Page, Position, RawLine, ReadLimit, Turn};
@@ -17,6 +21,42 @@ use crate::ledger::{Appended, Batch, Durability, Page, Position, RawLine, ReadLi
 pub(super) struct FileTurn {
     pub(super) locked: Locked,
     pub(super) pages: Pages,
+}
+
+/// How often a turn makes a full segment durable before it writes to it all the same: others may go on writing to
+/// it that have a larger limit.
+const CLOSING_ROUNDS: usize = 4;
+
+impl FileTurn {
+    /// Takes the lock, with pages that hold. A segment that is full is made durable first, without the lock:
+    /// the next one begins only after that.
+    pub(super) async fn begin(shared: &Arc<Shared>) -> Result<Self> {
+        for _ in 0..CLOSING_ROUNDS {
+            let turn = Self::take(shared).await?;
+            if !turn.is_full() || turn.is_durable() {
+                return Ok(turn);
+            }
+            let end = turn.pages.tip.mark;
+            publish(turn.locked, &turn.pages, end).await?;
+        }
+        Self::take(shared).await
+    }
+
+    async fn take(shared: &Arc<Shared>) -> Result<Self> {
+        let mut locked = Locked::take(shared).await?;
+        let pages = locked.settle()?;
+        Ok(Self { locked, pages })
+    }
+
+    /// Whether the segment has as many bytes as it should.
+    fn is_full(&self) -> bool {
+        self.pages.tip.mark.len >= self.locked.shared.options.segment_bytes
+    }
+
+    /// Whether everything that was written is known to be durable.
+    fn is_durable(&self) -> bool {
+        self.pages.head.mark == self.pages.tip.mark
+    }
 }
 
 #[async_trait]
@@ -46,6 +86,7 @@ impl Turn for FileTurn {
     }
 
     async fn append(self: Box<Self>, batch: Batch, durability: Durability) -> Result<Appended> {
+        let begins = self.is_full() && self.is_durable();
         let Self { mut locked, pages } = *self;
         let outcome = if batch.after == pages.tip.mark.at {
             Appended::New
@@ -59,13 +100,16 @@ impl Turn for FileTurn {
             .hint("take another turn and decide again"));
         };
         let mut end = pages.tip.mark;
-        if outcome == Appended::New && !batch.bytes.is_empty() {
-            if end.len >= locked.shared.options.segment_bytes {
-                return seal(locked, pages, &batch);
-            }
-            end = write(&mut locked, &pages, &batch)?;
+        let writes = outcome == Appended::New && !batch.bytes.is_empty();
+        if writes {
+            end = match begins {
+                true => begin_segment(&mut locked, &pages, &batch)?,
+                false => write(&mut locked, &pages, &batch)?,
+            };
         }
-        if durability == Durability::Buffered || pages.head.mark.at.seq >= end.at.seq {
+        // Others can write to a new segment only once its beginning is durable, so that is not left to them.
+        let buffered = durability == Durability::Buffered && !(writes && begins);
+        if buffered || pages.head.mark.at.seq >= end.at.seq {
             return Ok(outcome);
         }
         confirm(locked, pages, end, &batch, outcome).await
@@ -130,44 +174,71 @@ fn offset_entries(start: u64, lens: &[u32]) -> Vec<u8> {
     bytes
 }
 
+/// How publishing ended.
+enum Published {
+    /// It is durable.
+    Durable,
+    /// A recovery has judged what was written.
+    Judged(Pages),
+}
+
 /// Gives the lock back, syncs, and publishes everything up to `end` as durable.
+async fn publish(mut locked: Locked, pages: &Pages, end: Mark) -> Result<Published> {
+    let shared = locked.shared.clone();
+    let active = locked.active(&end)?;
+    let (file, path) = (active.file.clone(), active.path.clone());
+    drop(locked);
+    let sync = || {
+        file.sync().map_err(|e| Error::io("sync", &path, e))?;
+        // A segment that was begun since has a name that is not on disk yet.
+        if pages.head.mark.segment != end.segment {
+            let dir = &shared.layout.ledger;
+            shared.disk.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
+        }
+        Ok(())
+    };
+    let synced = shared.sync(sync, &pages.head.mark).await;
+    let mut locked = Locked::take(&shared).await?;
+    let head = locked.page(Role::Head)?;
+    let same = head.filter(|head| head.epoch == pages.head.epoch && head.flags & FENCED == 0);
+    let failed = *shared.failed();
+    match (same, failed) {
+        (Some(head), None) => {
+            if head.mark.at.seq < end.at.seq {
+                // It is durable whether this succeeds or not; the next turn publishes it otherwise.
+                let _ = locked.write_page(Role::Head, &State { mark: end, ..head });
+            }
+            Ok(Published::Durable)
+        }
+        // Nothing else can be said of what was written.
+        (None, _) => locked.settle().map(Published::Judged),
+        (Some(head), Some(since)) => {
+            let error = match synced {
+                Err(error) => error,
+                Ok(()) => Error::unavailable(format!("an earlier sync of {} failed", path.display())),
+            };
+            locked
+                .fence(&head)
+                .and_then(|()| locked.recover(Some(since)))
+                .map(Published::Judged)
+                .map_err(|cause| if cause.kind() == ErrorKind::Corrupt { cause } else { error })
+        }
+    }
+}
+
+/// Publishes a batch, and says what has become of it.
 async fn confirm(
-    mut locked: Locked,
+    locked: Locked,
     pages: Pages,
     end: Mark,
     batch: &Batch,
     outcome: Appended,
 ) -> Result<Appended> {
     let shared = locked.shared.clone();
-    let active = locked.active(&pages.tip.mark)?;
-    let (file, path) = (active.file.clone(), active.path.clone());
-    drop(locked);
-    let synced = shared.sync(&*file, &pages.head.mark);
-    let mut locked = Locked::take(&shared).await.map_err(|error| doubtful(error, batch))?;
-    let head = locked.page(Role::Head).map_err(|error| doubtful(error, batch))?;
-    let same = head.filter(|head| head.epoch == pages.head.epoch && head.flags & FENCED == 0);
-    let now = match (same, shared.failed_since()) {
-        (Some(head), None) => {
-            if head.mark.at.seq < end.at.seq {
-                // It is durable whether this succeeds or not; the next turn publishes it otherwise.
-                let _ = locked.write_page(Role::Head, &State { mark: end, ..head });
-            }
-            return Ok(outcome);
-        }
-        // A recovery has judged what was written; nothing else can be said of this batch.
-        (None, _) => locked.settle(),
-        (Some(head), Some(since)) => {
-            let error = match synced {
-                Err(error) => Error::io("sync", &path, error),
-                Ok(()) => Error::unavailable(format!("an earlier sync of {} failed", path.display())),
-            };
-            locked
-                .fence(&head)
-                .and_then(|()| locked.recover(Some(since)))
-                .map_err(|cause| if cause.kind() == ErrorKind::Corrupt { cause } else { error })
-        }
+    let now = match publish(locked, &pages, end).await.map_err(|error| doubtful(error, batch))? {
+        Published::Durable => return Ok(outcome),
+        Published::Judged(now) => now,
     };
-    let now = now.map_err(|error| doubtful(error, batch))?;
     let stands = |at: Position| {
         let end = now.head.mark;
         Ok::<_, Error>(at.seq <= end.at.seq && shared.reader.position(&end, at.seq)? == at)
@@ -195,12 +266,13 @@ fn doubtful(error: Error, batch: &Batch) -> Error {
     if error.kind() != ErrorKind::Unavailable {
         return error;
     }
-    Error::unavailable(format!(
-        "{error}; whether event {} was written cannot be told now",
-        batch.after.seq.next()
-    ))
-    .hint("free or repair the disk; the same command with the same client id is then safe to repeat")
-    .source(error)
+    let seq = batch.after.seq.next();
+    let text = format!("{}; whether event {seq} was written cannot be told now", error.message_text());
+    let first = error.hint_text().unwrap_or("free or repair the disk");
+    let hint = format!("{first}; the same command with the same client id is then safe to repeat");
+    let after = error.retry_after_duration();
+    let doubt = Error::unavailable(text).hint(hint).source(error);
+    after.into_iter().fold(doubt, Error::retry_after)
 }
 
 impl Locked {
@@ -212,58 +284,42 @@ impl Locked {
     }
 }
 
-/// Begins a new segment with `batch`. The lock is kept meanwhile: this happens once in many megabytes.
-fn seal(mut locked: Locked, pages: Pages, batch: &Batch) -> Result<Appended> {
+/// Begins a new segment with `batch`; on a failure there is none. The segment before is durable to its end, and
+/// published so. The new one and its name are synced by whoever publishes it first.
+pub(super) fn begin_segment(locked: &mut Locked, pages: &Pages, batch: &Batch) -> Result<Mark> {
     let shared = locked.shared.clone();
-    let tip = pages.tip.mark;
-    let active = locked.active(&tip)?;
-    let synced = shared.sync(&*active.file, &pages.head.mark);
-    if let Err(error) = synced {
-        let error = Error::io("sync", &active.path, error);
-        locked.fence(&pages.head)?;
-        // Once everything written so far is in order again, the batch can be tried anew.
-        return locked.recover(Some(pages.head.mark)).map(|_| Appended::Lost).map_err(|_| error);
-    }
-    let durable = State { mark: tip, ..pages.head };
-    locked.write_page(Role::Head, &durable)?;
     // From here on whoever comes next looks for what this writer left, if it dies.
     locked.write_page(Role::Tip, &State { flags: SEALING, ..pages.tip })?;
     let first = batch.after.seq.next().0;
     let path = shared.layout.segment(first);
-    let dir = &shared.layout.ledger;
-    let begin = || {
-        let file = shared.disk.open(&path, OpenMode::CreateNew).map_err(|e| match e.kind() {
+    let file = shared.disk.open(&path, OpenMode::CreateNew).map_err(|e| {
+        let _ = locked.write_page(Role::Tip, &pages.tip);
+        match e.kind() {
             std::io::ErrorKind::AlreadyExists => replaced(&path),
             _ => Error::io("make", &path, e),
-        })?;
-        let io = |what, e| Error::io(what, &path, e);
-        file.write_at(&batch.bytes, 0).map_err(|e| io("write to", e))?;
-        file.sync().map_err(|e| io("sync", e))?;
-        shared.disk.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
-        Ok::<_, Error>(file)
-    };
-    let file = match begin() {
-        Ok(file) => file,
-        Err(error) => {
-            let undone = error.kind() == ErrorKind::Conflict
-                || shared.disk.remove(&path).and_then(|()| shared.disk.sync_dir(dir)).is_ok();
-            if undone {
-                let _ = locked.write_page(Role::Tip, &pages.tip);
-            }
-            return Err(error);
         }
+    })?;
+    let end = Mark { segment: first, len: batch.bytes.len() as u64, at: batch.end };
+    let Err(error) = fill(locked, file.into(), &State { mark: end, ..pages.tip }, batch) else {
+        return Ok(end);
     };
-    locked.adopt(first, path, Arc::from(file), 0)?;
-    if let Ok(active) = locked.active(&Mark { segment: first, ..tip })
-        && let Some(offsets) = &active.offsets
-    {
+    locked.forget_active();
+    // The name must not come back after a power cut, when others may have written on where it was not.
+    let dir = &shared.layout.ledger;
+    if shared.disk.remove(&path).and_then(|()| shared.disk.sync_dir(dir)).is_err() {
+        return Err(doubtful(error, batch));
+    }
+    let _ = locked.write_page(Role::Tip, &pages.tip);
+    Err(error)
+}
+
+/// Writes a new segment's first lines, and then the tip.
+fn fill(locked: &mut Locked, file: Arc<dyn DiskFile>, tip: &State, batch: &Batch) -> Result<()> {
+    let path = locked.shared.layout.segment(tip.mark.segment);
+    file.write_at(&batch.bytes, 0).map_err(|e| Error::io("write to", &path, e))?;
+    locked.adopt(tip.mark.segment, path, file, 0)?;
+    if let Some(offsets) = &locked.active(&tip.mark)?.offsets {
         let _ = offsets.write_at(&offset_entries(0, &batch.lens), 0);
     }
-    let mark = Mark { segment: first, len: batch.bytes.len() as u64, at: batch.end };
-    // If either page cannot be written, the next turn finds the batch durable and publishes it.
-    let published = locked.write_page(Role::Tip, &State { mark, ..pages.tip });
-    if published.is_ok() {
-        let _ = locked.write_page(Role::Head, &State { mark, ..durable });
-    }
-    Ok(Appended::New)
+    locked.write_page(Role::Tip, tip)
 }

@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::executor::{current, die, switch};
 use super::machine::{HandleId, Machine, Pid, State, TaskState};
 use super::storage::Inode;
-use crate::disk::{Disk, DiskFile, OpenMode, Stat, WatchGuard};
+use crate::disk::{Disk, DiskFile, Holder, OpenMode, Stat, WatchGuard};
+use crate::time::Timestamp;
 
 /// What a call takes at most, besides waiting.
 const CALL_TIME: Duration = Duration::from_micros(2);
@@ -22,7 +23,7 @@ const SPLIT_WRITES: u32 = 50_000;
 ///
 /// Clones are the same process. Used by a task, every call is a point where another task may go on, or
 /// this process may be killed. Used by any other thread, calls are carried out at once, and waiting for
-/// a lock that is taken is an error.
+/// a lock that is taken is an error, or in vain if the wait has a limit.
 #[derive(Clone)]
 pub struct SimDisk {
     machine: Arc<Machine>,
@@ -354,11 +355,43 @@ impl DiskFile for SimFile {
                 return Err(io::ErrorKind::Deadlock.into());
             };
             self.record(&mut state, "lock", 0, 0, "waits");
-            state.queue_for_lock(me, self.handle);
+            state.queue_for_lock(me, self.handle, None);
             state = self.disk.switch(state, me);
         }
         self.record(&mut state, "lock", 0, 0, "");
         Ok(())
+    }
+
+    fn lock_within(&self, limit: Duration) -> io::Result<bool> {
+        let mut state = self.disk.enter_fallible("lock", self.inode)?;
+        if !state.try_lock(self.handle) {
+            let until = state.now() + limit;
+            let taken = match current(&self.disk.machine).filter(|_| !std::thread::panicking()) {
+                Some(me) => {
+                    self.record(&mut state, "lock", 0, 0, "waits");
+                    state.queue_for_lock(me, self.handle, Some(until));
+                    state = self.disk.switch(state, me);
+                    state.leave_queue(me, self.handle)
+                }
+                None => {
+                    state.pass(limit);
+                    false
+                }
+            };
+            if !taken {
+                self.record(&mut state, "lock", 0, 0, "in vain");
+                return Ok(false);
+            }
+        }
+        self.record(&mut state, "lock", 0, 0, "");
+        if self.writable {
+            let now = i64::try_from(state.now().as_millis()).unwrap_or(i64::MAX);
+            let id = self.disk.process_id();
+            let holder = Holder::new(Some(Timestamp::from_millis(now)), id, "simulated", "simulation");
+            // A full disk leaves a shorter record.
+            let _ = self.write_now(&mut state, &holder.encode(), 0);
+        }
+        Ok(true)
     }
 
     fn try_lock(&self) -> io::Result<bool> {

@@ -160,6 +160,8 @@ pub fn timeout<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
     let waker = Waker::from(Arc::new(TaskWaker { machine: machine.clone(), task: me }));
     let mut future = pin!(future);
     let until = machine.lock().now() + limit;
+    // A simulated task is a thread of its own; work that went to a thread outside would not be simulated.
+    let _blocked = crate::blocking::Blocked::enter();
     loop {
         machine.lock().tasks[me].notified = false;
         if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {

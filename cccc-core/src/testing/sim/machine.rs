@@ -76,6 +76,10 @@ pub(super) enum TaskState {
         until: Duration,
     },
     WaitingForLock,
+    /// As that, but goes on without it at a time.
+    WaitingForLockUntil {
+        until: Duration,
+    },
     /// Waits for its future to be woken, for a callback to run, or for the time.
     Parked {
         until: Duration,
@@ -288,7 +292,7 @@ impl State {
         let task = &self.tasks[id];
         match task.state {
             TaskState::Ready | TaskState::WaitingForLock | TaskState::Done => None,
-            TaskState::Sleeping { until } => Some(until),
+            TaskState::Sleeping { until } | TaskState::WaitingForLockUntil { until } => Some(until),
             TaskState::Parked { .. } if task.notified => Some(self.clock),
             TaskState::Parked { until } => {
                 let watches = self.watches.iter().filter(|w| w.pid == task.pid && w.wake.is_some());
@@ -327,10 +331,18 @@ impl State {
         lock.owner == Some(handle)
     }
 
-    /// Waits in line. The task is ready again when the lock is its.
-    pub(super) fn queue_for_lock(&mut self, task: TaskId, handle: HandleId) {
+    /// Waits in line. The task is ready again when the lock is its, or when it is `until`.
+    pub(super) fn queue_for_lock(&mut self, task: TaskId, handle: HandleId, until: Option<Duration>) {
         self.locks.entry(self.handles[handle].inode).or_default().queue.push_back((task, handle));
-        self.tasks[task].state = TaskState::WaitingForLock;
+        self.tasks[task].state =
+            until.map_or(TaskState::WaitingForLock, |until| TaskState::WaitingForLockUntil { until });
+    }
+
+    /// Ends a wait: whether the lock has become the handle's. Else the task leaves the line.
+    pub(super) fn leave_queue(&mut self, task: TaskId, handle: HandleId) -> bool {
+        let Some(lock) = self.locks.get_mut(&self.handles[handle].inode) else { return false };
+        lock.queue.retain(|waiting| *waiting != (task, handle));
+        lock.owner == Some(handle)
     }
 
     pub(super) fn unlock(&mut self, handle: HandleId) {

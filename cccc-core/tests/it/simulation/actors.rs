@@ -29,7 +29,8 @@ impl Stage {
         self.world.note(format!("{who} could not {doing}: {error}"));
         let mut oracle = self.oracle.lock().unwrap();
         oracle.counts.errors += 1;
-        if !self.rules.errors || error.kind() == ErrorKind::Corrupt {
+        let in_vain = self.rules.lock_is_refused && error.to_string().contains("holds the lock");
+        if !(self.rules.errors || in_vain) || error.kind() == ErrorKind::Corrupt {
             oracle.violation(format!("{who} could not {doing}: {error}"));
         }
     }

@@ -77,6 +77,7 @@ impl Profile {
     pub(super) fn rules(self) -> Rules {
         Rules {
             errors: matches!(self, Self::FailedSync | Self::FullDisk | Self::Everything),
+            lock_is_refused: self == Self::Slow,
             // After a failed sync, or an error at an unlucky place, a recovery may yet find the batch.
             failed_is_gone: self == Self::FullDisk,
             bounded: matches!(self, Self::Healthy | Self::Kills),
@@ -90,6 +91,8 @@ impl Profile {
 pub(super) struct Rules {
     /// Operations may fail (but never for damage).
     pub(super) errors: bool,
+    /// Pauses may be so many that others give up waiting for the lock.
+    pub(super) lock_is_refused: bool,
     /// A batch whose append failed is not there and will not come back.
     pub(super) failed_is_gone: bool,
     /// Nobody waits longer than the dead justify.

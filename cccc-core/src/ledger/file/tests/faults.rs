@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicU32;
 
 use super::*;
-use crate::disk::Stat;
+use crate::disk::{DiskFile, Stat};
 use crate::testing::sim::World;
 
 const DIR: &str = "/home/g";

@@ -1,0 +1,85 @@
+//! Reading where nothing can be written: backup media, a disk that was remounted read-only, another's home.
+//!
+//! No lock can be taken there and nothing can be recovered, and nothing has to be: what was published as
+//! durable is on the disk.
+
+use std::io;
+use std::sync::atomic::Ordering;
+
+use super::Shared;
+use super::lines::{LineReader, follow, read_range};
+use super::page::{Mark, State};
+use crate::error::{Error, Result};
+use crate::id::Seq;
+use crate::ledger::codec::{TRAILER, stated_chain};
+
+/// The cause of an error, if it is the operating system's.
+fn cause(error: &Error) -> Option<io::ErrorKind> {
+    let source = std::error::Error::source(error)?;
+    source.downcast_ref::<io::Error>().map(io::Error::kind)
+}
+
+/// Whether an error says that nothing can be written.
+pub(super) fn is_read_only(error: &Error) -> bool {
+    matches!(cause(error), Some(io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied))
+}
+
+impl Shared {
+    /// The head for a reader who was refused the lock by `error`: as the page says, or where what is whole ends.
+    pub(super) fn without_lock(&self, page: Option<State>, error: Error) -> Result<Mark> {
+        if !is_read_only(&error) {
+            return Err(error);
+        }
+        self.read_only.store(true, Ordering::Relaxed);
+        if let Some(head) = self.believable(page)? {
+            return Ok(head);
+        }
+        // Where only this process may not write, another one may be about to.
+        if cause(&error) != Some(io::ErrorKind::ReadOnlyFilesystem) {
+            return Err(error);
+        }
+        if let Some(end) = self.whole.get() {
+            return Ok(*end);
+        }
+        let end = self.end_of_what_is_whole()?;
+        Ok(*self.whole.get_or_init(|| end))
+    }
+
+    /// What a head page says, if the event that it names ends where it says.
+    pub(super) fn believable(&self, page: Option<State>) -> Result<Option<Mark>> {
+        let Some(head) = page else { return Ok(None) };
+        let Mark { segment: first, len, at } = head.mark;
+        if at.seq.0 > 0 && len > 0 {
+            let (segment, _) = self.reader.locate(Seq(first), first)?;
+            let from = len.saturating_sub(TRAILER as u64);
+            let trailer =
+                read_range(&*segment.file, from, TRAILER).map_err(|e| Error::io("read", &segment.path, e))?;
+            if stated_chain(&trailer) != Some(at.chain) {
+                return Ok(None);
+            }
+        }
+        self.note_head(&head);
+        Ok(Some(head.mark))
+    }
+
+    /// The end of the last whole command. Every segment but the last was synced whole before the next one began.
+    fn end_of_what_is_whole(&self) -> Result<Mark> {
+        let last = self.reader.list()?.last().copied().unwrap_or(1);
+        let (segment, _) = self.reader.locate(Seq(last), last)?;
+        let mut end = Mark { segment: last, len: 0, at: segment.start() };
+        let mut position = end.at;
+        let mut lines = LineReader::new(&*segment.file, 0, u64::MAX);
+        loop {
+            let Some(line) = lines.next_line().map_err(|e| Error::io("read", &segment.path, e))? else {
+                break;
+            };
+            let Ok((raw, next)) = follow(line, position) else { break };
+            let ends_command = raw.envelope().is_ok_and(|envelope| envelope.b == 0);
+            position = next;
+            if ends_command {
+                end = Mark { len: lines.offset(), at: next, ..end };
+            }
+        }
+        Ok(end)
+    }
+}

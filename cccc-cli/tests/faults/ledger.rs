@@ -165,6 +165,8 @@ fn seal() {
         place: &place,
         command: &command,
         check: &|ended| {
+            // What the last writer left is recovered by the next.
+            place.user(&["actor", "add", "witness"]);
             let there = sealed();
             let said =
                 ended.done && ended.printed.contains("sealed\n") && !ended.printed.contains("not sealed");

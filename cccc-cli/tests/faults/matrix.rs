@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::afterwards;
 use crate::fault::{Call, Fault, calls};
-use crate::place::{Place, Running, objects, was_killed};
+use crate::place::{Place, Running, objects, signal, was_killed};
 
 /// How many calls of a command each fault is tried at, unless all are asked for.
 const SAMPLE: usize = 5;
@@ -65,7 +65,7 @@ impl Ended {
     /// It reported an error, and not that it cannot be known whether it was done.
     pub(crate) fn refused(&self) -> bool {
         let text = self.error.as_ref().map(ToString::to_string);
-        !self.killed && !self.done && text.is_none_or(|text| !text.contains("not known"))
+        !self.killed && !self.done && text.is_none_or(|text| !text.contains("cannot be told"))
     }
 }
 
@@ -133,9 +133,11 @@ impl Case<'_> {
 
     fn meet(&self, fault: Fault, at: usize) {
         let running = self.start(Some(fault), at);
-        if fault == Fault::Stop && running.stops() {
+        if fault == Fault::Stop
+            && let Some(stopped) = running.stops()
+        {
             let bystanders = catch_unwind(AssertUnwindSafe(|| afterwards::go_on_beside(self.place)));
-            running.signal(Signal::CONT);
+            signal(stopped, Signal::CONT);
             let output = running.end();
             if let Err(panic) = bystanders {
                 std::panic::resume_unwind(panic);

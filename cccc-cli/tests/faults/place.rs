@@ -9,6 +9,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// Nothing takes so long, on any machine: what does, hangs.
@@ -62,7 +63,9 @@ impl Place {
 
     /// Keeps the home as it is.
     pub(crate) fn keep(&self) {
-        copy(&self.home(), &self.path().join("kept"));
+        if self.home().exists() {
+            copy(&self.home(), &self.path().join("kept"));
+        }
     }
 
     /// Puts the home back as it was kept, and takes away what was written beside it.
@@ -180,34 +183,45 @@ impl Running {
             Ok(output) => output,
             Err(RecvTimeoutError::Timeout) => {
                 let stacks = stacks(self.pid);
-                self.signal(rustix::process::Signal::KILL);
+                signal(self.pid, Signal::KILL);
                 panic!("{} hangs{stacks}", self.what);
             }
             Err(RecvTimeoutError::Disconnected) => panic!("{}: its end is not known", self.what),
         }
     }
 
-    /// Waits until it is stopped; false if it ended instead.
-    pub(crate) fn stops(&self) -> bool {
+    /// Waits until it, or the program that it runs, is stopped, and says which; `None` if it ended instead.
+    pub(crate) fn stops(&self) -> Option<u32> {
         let started = Instant::now();
-        let stat = || fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
+        let children = format!("/proc/{0}/task/{0}/children", self.pid);
         loop {
-            match stat().rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()) {
-                Some('T') => return true,
-                None | Some('Z' | 'X') => return false,
+            match condition(self.pid) {
+                Some('T') => return Some(self.pid),
+                None | Some('Z' | 'X') => return None,
                 Some(_) => {}
+            }
+            let children = fs::read_to_string(&children).unwrap_or_default();
+            let mut children = children.split_whitespace().filter_map(|pid| pid.parse().ok());
+            if let Some(child) = children.find(|child| condition(*child) == Some('T')) {
+                return Some(child);
             }
             assert!(started.elapsed() < PATIENCE, "{} neither stops nor ends", self.what);
             std::thread::sleep(Duration::from_millis(1));
         }
     }
+}
 
-    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
-        // Its number is its own until its end was waited for, and then nobody asks for this.
-        if let Some(pid) = i32::try_from(self.pid).ok().and_then(rustix::process::Pid::from_raw) {
-            let _ = rustix::process::kill_process(pid, signal);
-        }
+/// Sends a signal to a process that has not ended, or whose end nobody has waited for.
+pub(crate) fn signal(pid: u32, signal: Signal) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        let _ = kill_process(pid, signal);
     }
+}
+
+/// `R` for a process that runs, `T` for one that is stopped, and so on.
+fn condition(pid: u32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
 }
 
 /// What each thread of a process waits for, as far as the kernel tells.

@@ -100,7 +100,10 @@ fn export() {
             assert!(import.status.success() || !ended.done, "{}", String::from_utf8_lossy(&import.stderr));
             if import.status.success() {
                 let copies = place.lines(&["--as", "user", "groups"]);
-                let copy = copies.iter().find(|group| group["group_id"] != id.as_str()).unwrap();
+                let copy = copies
+                    .iter()
+                    .find(|group| group["title"] == "project" && group["group_id"] != id.as_str())
+                    .unwrap();
                 let copy = copy["group_id"].as_str().unwrap();
                 let inbox = place.lines(&["--as", "alice", "--group", copy, "inbox"]);
                 assert_eq!(inbox[0]["text"], "see");
@@ -134,6 +137,9 @@ fn import() {
             assert!(left.is_empty(), "nothing removes {left:?}");
             assert_eq!(titled(&place, "project"), there + 1);
             for group in place.lines(&["--as", "user", "groups"]) {
+                if group["title"] != "project" {
+                    continue;
+                }
                 let id = group["group_id"].as_str().unwrap();
                 assert_eq!(place.lines(&["--as", "alice", "--group", id, "inbox"])[0]["text"], "see");
             }

@@ -17,7 +17,7 @@ use crate::fault::{Fault, calls};
 use crate::matrix::Case;
 use crate::place::{Place, Running};
 
-/// The directory of the only group.
+/// The directory of the project's group.
 fn directory(place: &Place) -> PathBuf {
     place.home().join("groups").join(place.group_id())
 }
@@ -69,14 +69,16 @@ fn repair_dry_run() {
 #[test]
 fn repair_cut() {
     let place = Place::with_group();
+    let dir = directory(&place);
     for text in ["first", "damaged", "after"] {
         place.user(&["send", text, "--to", "alice"]);
     }
-    let mut bytes = fs::read(segment(&place)).unwrap();
+    let segment = segment(&place);
+    let mut bytes = fs::read(&segment).unwrap();
     let at = bytes.windows(7).position(|window| window == b"damaged").unwrap();
     bytes[at] = b'D';
-    fs::write(segment(&place), bytes).unwrap();
-    for name in fs::read_dir(directory(&place)).unwrap() {
+    fs::write(segment, bytes).unwrap();
+    for name in fs::read_dir(&dir).unwrap() {
         let path = name.unwrap().path();
         if path.file_name().unwrap().to_string_lossy().starts_with("checkpoint") {
             fs::remove_file(path).unwrap();
@@ -95,7 +97,7 @@ fn repair_cut() {
             assert_eq!(inbox[0]["text"], "first");
             assert!(inbox.iter().all(|message| message["text"] != "Damaged"), "{inbox:?}");
             // What was set aside is kept.
-            let torn: Vec<u8> = fs::read_dir(directory(&place).join("torn"))
+            let torn: Vec<u8> = fs::read_dir(dir.join("torn"))
                 .unwrap()
                 .flat_map(|entry| fs::read(entry.unwrap().path()).unwrap())
                 .collect();

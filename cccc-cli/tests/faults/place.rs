@@ -56,9 +56,11 @@ impl Place {
         self.path().join("project")
     }
 
-    /// The only group's id.
+    /// The id of the project's group.
     pub(crate) fn group_id(&self) -> String {
-        self.lines(&["--as", "user", "groups"])[0]["group_id"].as_str().unwrap().to_owned()
+        let groups = self.lines(&["--as", "user", "groups"]);
+        let own = groups.iter().find(|group| group["title"] == "project").unwrap();
+        own["group_id"].as_str().unwrap().to_owned()
     }
 
     /// Keeps the home as it is.

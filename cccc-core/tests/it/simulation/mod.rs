@@ -23,7 +23,7 @@ use scenario::{Outcome, Profile, run, run_as};
 /// How many seeds a test run takes, unless told otherwise.
 const SEEDS: u64 = 4000;
 /// How many of the last calls are printed with a failure.
-const TRACE_LINES: usize = 2000;
+const TRACE_LINES: usize = 20_000;
 
 /// How many where one more thing is different.
 const VARIED_SEEDS: u64 = 400;

@@ -6,7 +6,7 @@ use std::panic::resume_unwind;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use cccc_core::ledger::{FileLedger, Verdict};
 use cccc_core::presence::Presence;
 use cccc_core::testing::Random;
 use cccc_core::testing::sim::{Faults, SimDisk, World, block_on, timeout};
-use cccc_core::{Blobs, Clock, Group, GroupId, Result, Seq, Timestamp};
+use cccc_core::{Blobs, Clock, Error, Group, GroupId, Result, Seq, Timestamp};
 
 use super::umpire;
 use super::worker::{self, Role};
@@ -120,7 +120,7 @@ impl Clock for Treacherous {
 
 impl Scene {
     pub(super) fn notes(&self) -> MutexGuard<'_, Notes> {
-        self.notes.lock().unwrap()
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn violation(&self, text: String) {
@@ -213,14 +213,11 @@ pub(super) fn run(seed: u64) -> Ended {
         .expect("a healthy disk");
     let (founder, disk) = (scene.clone(), setup.clone());
     world.spawn(&setup, "founder", move || {
-        let group = founder.open(&disk, &Arc::default()).expect("a healthy disk");
-        let create = GroupCreate { title: "g".into(), ..GroupCreate::default() };
-        here(group.execute(Command::CreateGroup(create))).expect("nobody waits").expect("a healthy disk");
-        for actor in ACTORS {
-            here(group.add_actor(actor).into_future()).expect("nobody waits").expect("a healthy disk");
+        if let Err(error) = found(&founder, &disk) {
+            founder.violation(format!("the group cannot be made: {error}"));
         }
     });
-    let mut failure = world.run().failure;
+    let mut failure = world.run().failure.or_else(|| scene.notes().violations.first().cloned());
     let mut boots = 0;
     if failure.is_none() {
         world.set_faults(faults(&mut random));
@@ -241,6 +238,18 @@ pub(super) fn run(seed: u64) -> Ended {
     notes.counts.deaths = world.deaths().len() as u64;
     notes.counts.boots = boots;
     Ended { world, counts: notes.counts, violations: notes.violations }
+}
+
+/// Makes the group with its actors.
+fn found(scene: &Scene, disk: &SimDisk) -> Result<()> {
+    let group = scene.open(disk, &Arc::default())?;
+    let hangs = || Error::unavailable("it hangs");
+    let create = GroupCreate { title: "g".into(), ..GroupCreate::default() };
+    here(group.execute(Command::CreateGroup(create))).ok_or_else(hangs)??;
+    for actor in ACTORS {
+        here(group.add_actor(actor).into_future()).ok_or_else(hangs)??;
+    }
+    Ok(())
 }
 
 /// Starts the workers, some of them late, and the umpire.

@@ -74,7 +74,7 @@ pub(super) fn work(scene: &Scene, disk: &SimDisk, name: &str, role: Role, seed: 
         let round = scene.notes().rounds.now;
         {
             let mut notes = scene.notes();
-            notes.rounds.busy -= 1;
+            notes.rounds.busy = notes.rounds.busy.saturating_sub(1);
             alive.finished = round + 1;
         }
         wait(disk, || scene.notes().rounds.calm);
@@ -128,9 +128,14 @@ impl Worker<'_> {
             Some(Err(error)) => {
                 self.scene.world.note(format!("{} could not {what}: {error}", self.name));
                 self.scene.notes().counts.errors += 1;
+                // It asks for what may not be there, or be no message.
                 let allowed = matches!(
                     error.kind(),
-                    ErrorKind::Unavailable | ErrorKind::NotFound | ErrorKind::Refused | ErrorKind::Conflict
+                    ErrorKind::Unavailable
+                        | ErrorKind::NotFound
+                        | ErrorKind::Refused
+                        | ErrorKind::Conflict
+                        | ErrorKind::Invalid
                 );
                 if !allowed {
                     self.scene.violation(format!("{} could not {what}: {error}", self.name));

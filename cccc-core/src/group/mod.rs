@@ -130,10 +130,22 @@ impl Group {
     /// A handle over any ledger, bound to the user. A new ledger needs [`Command::CreateGroup`] first.
     #[must_use]
     pub fn over(ledger: Arc<dyn Ledger>, blobs: Blobs, clock: Arc<dyn Clock>) -> Self {
+        Self::over_with(ledger, blobs, clock, Presence::in_memory())
+    }
+
+    /// As [`over`](Self::over), with a presence that others look at as well: the handles of other ledgers over the
+    /// same files, as simulated processes have them.
+    #[must_use]
+    pub fn over_with(
+        ledger: Arc<dyn Ledger>,
+        blobs: Blobs,
+        clock: Arc<dyn Clock>,
+        presence: Presence,
+    ) -> Self {
         Self::from_shared(Arc::new(Shared {
             engine: Engine::new(ledger, clock),
             blobs,
-            presence: Presence::in_memory(),
+            presence,
             files: None,
             home: None,
         }))

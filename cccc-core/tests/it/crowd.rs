@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use cccc_core::error::ErrorKind;
 use cccc_core::ledger::Verdict;
 use cccc_core::{EventId, Group, GroupId, Home, Seq, block_on};
 
@@ -15,13 +16,13 @@ const ROLE: &str = "CCCC_TEST_ROLE";
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Another process on the same group.
-struct Helper {
+pub(crate) struct Helper {
     child: Child,
     output: BufReader<ChildStdout>,
 }
 
 impl Helper {
-    fn start(group: &Group, home: &Home, role: &str, name: &str) -> Self {
+    pub(crate) fn start(group: &Group, home: &Home, role: &str, name: &str) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "crowd::helper", "--ignored", "--nocapture", "--test-threads=1", "--quiet"])
             .env(ROLE, role)
@@ -37,7 +38,7 @@ impl Helper {
     }
 
     /// The next line that the helper said; the test harness's own lines are passed over.
-    fn line(&mut self) -> Option<String> {
+    pub(crate) fn line(&mut self) -> Option<String> {
         loop {
             let mut line = String::new();
             if self.output.read_line(&mut line).unwrap() == 0 {
@@ -49,7 +50,16 @@ impl Helper {
         }
     }
 
-    fn rest(mut self) -> Vec<String> {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it has ended, however it does.
+    pub(crate) fn wait(&mut self) {
+        self.child.wait().unwrap();
+    }
+
+    pub(crate) fn rest(mut self) -> Vec<String> {
         let lines = std::iter::from_fn(|| self.line()).collect();
         assert!(self.child.wait().unwrap().success());
         lines
@@ -73,6 +83,7 @@ fn helper() {
         match role.as_str() {
             "sender" => send_many(&group.bind(&name).await.unwrap(), 200).await,
             "endless" => send_many(&group.bind(&name).await.unwrap(), u64::MAX).await,
+            "stubborn" => send_stubbornly(&group.bind(&name).await.unwrap()).await,
             "follower" => follow(&group).await,
             "reader" => read(&group.bind(&name).await.unwrap()).await,
             _ => panic!("unknown role {role}"),
@@ -88,6 +99,25 @@ async fn send_many(group: &Group, count: u64) {
         let sent = group.send(&text).to("@all").client_id(&text).await.unwrap();
         assert!(!sent.duplicate);
         say(format!("{} {text}", sent.event_id));
+    }
+}
+
+/// Sends, each message until it is acknowledged, and says its id and how many milliseconds that took.
+#[expect(clippy::disallowed_methods, reason = "how long real processes make each other wait")]
+async fn send_stubbornly(group: &Group) {
+    for i in 0.. {
+        let (text, begun) = (format!("{} {} {i}", group.by(), std::process::id()), Instant::now());
+        loop {
+            match group.send(&text).to("reader").client_id(&text).await {
+                Ok(sent) => {
+                    say(format!("{} {} {text}", sent.event_id, begun.elapsed().as_millis()));
+                    break;
+                }
+                // Somebody else holds the ledger up.
+                Err(error) if error.kind() == ErrorKind::Unavailable => say("refused for now"),
+                Err(error) => panic!("{text}: {error}"),
+            }
+        }
     }
 }
 
@@ -122,7 +152,7 @@ async fn read(group: &Group) {
 }
 
 /// A group with `count` actors `a0`, `a1`... and `reader`, in a home of its own.
-fn group(count: usize) -> (tempfile::TempDir, Home, Group) {
+pub(crate) fn group(count: usize) -> (tempfile::TempDir, Home, Group) {
     let dir = tempfile::tempdir().unwrap();
     let (home, group) = block_on(async {
         let home = Home::open(dir.path().join("home")).await.unwrap();
@@ -137,7 +167,7 @@ fn group(count: usize) -> (tempfile::TempDir, Home, Group) {
 }
 
 /// Everything on the ledger, checked to be sound and dense: text of each message by seq.
-fn messages(group: &Group) -> BTreeMap<Seq, (EventId, String)> {
+pub(crate) fn messages(group: &Group) -> BTreeMap<Seq, (EventId, String)> {
     block_on(async {
         assert!(matches!(group.ledger().verify().await.unwrap(), Verdict::Sound { .. }));
         let (mut found, mut at, mut expected) = (BTreeMap::new(), Some(Seq(1)), 1);

@@ -28,6 +28,7 @@ mod relay;
 mod scenario;
 mod sessions;
 mod simulation;
+mod stress;
 mod task;
 mod team_model;
 mod threads;

@@ -15,6 +15,7 @@ use super::Shared;
 use super::lines::{LineReader, read_range};
 use super::locked::Locked;
 use super::page::{FENCED, Mark, number};
+use crate::blocking::blocking_section;
 use crate::disk::{DiskFile, OpenMode, PATIENCE};
 use crate::error::{Error, Result};
 use crate::id::{EventId, Seq};

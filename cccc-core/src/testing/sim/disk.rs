@@ -63,6 +63,12 @@ impl SimDisk {
         self.machine.lock().is_alive(self.pid)
     }
 
+    /// How long this process was stopped in all.
+    #[must_use]
+    pub fn stopped(&self) -> Duration {
+        self.machine.lock().stopped(self.pid)
+    }
+
     /// Begins a call: others may go first, and the process may not live to make it.
     fn enter(&self, call: &'static str, inode: Inode) -> io::Result<Guard<'_>> {
         let mut state = self.machine.lock();
@@ -90,6 +96,11 @@ impl SimDisk {
             state.record(self.pid, call, (inode, 0, 0), "paused");
             let until = state.now() + state.random_time(faults.longest_pause);
             state.tasks[me].state = TaskState::Sleeping { until };
+        }
+        if state.random.chance(faults.stop) && state.holds_a_lock(self.pid) {
+            state.record(self.pid, call, (inode, 0, 0), "stopped");
+            let time = state.random_time(faults.longest_stop);
+            state.stop(self.pid, time);
         }
         let mut state = self.switch(state, me);
         if state.report.kills < faults.max_kills && state.random.chance(faults.kill) {

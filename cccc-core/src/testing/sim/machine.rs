@@ -47,6 +47,8 @@ pub(super) struct State {
     clock: Duration,
     full_until: Duration,
     boots: u64,
+    /// Whether the machine tells its boots apart.
+    pub(super) tells_boots: bool,
     /// Per million calls: the running task goes on. Differs by seed, because some bugs need many
     /// switches and others long runs.
     stay: u32,
@@ -55,6 +57,12 @@ pub(super) struct State {
 #[derive(Debug)]
 struct Process {
     alive: bool,
+    /// It has made a call. What has not begun when the power goes begins when it is back.
+    begun: bool,
+    /// Until then none of its tasks goes on.
+    stopped_until: Duration,
+    /// How long it was stopped in all.
+    stopped: Duration,
     /// How many more calls it may make.
     calls_left: Option<u64>,
 }
@@ -138,6 +146,7 @@ impl Machine {
             clock: Duration::ZERO,
             full_until: Duration::ZERO,
             boots: 1,
+            tells_boots: true,
             stay,
         };
         Self { state: Mutex::new(state), finished: Condvar::new() }
@@ -164,7 +173,7 @@ impl State {
     }
 
     pub(super) fn boot_id(&self) -> [u8; 16] {
-        u128::from(self.boots).to_be_bytes()
+        if self.tells_boots { u128::from(self.boots).to_be_bytes() } else { [0; 16] }
     }
 
     /// A duration up to `longest`.
@@ -175,7 +184,13 @@ impl State {
     // Processes.
 
     pub(super) fn start_process(&mut self) -> Pid {
-        self.processes.push(Process { alive: true, calls_left: None });
+        self.processes.push(Process {
+            alive: true,
+            begun: false,
+            stopped_until: Duration::ZERO,
+            stopped: Duration::ZERO,
+            calls_left: None,
+        });
         self.processes.len() - 1
     }
 
@@ -190,6 +205,7 @@ impl State {
     /// Counts a call of a process; false if it is the one the process does not live to make.
     pub(super) fn count_call(&mut self, pid: Pid) -> bool {
         self.report.calls += 1;
+        self.processes[pid].begun = true;
         match &mut self.processes[pid].calls_left {
             Some(0) => false,
             Some(left) => {
@@ -208,6 +224,23 @@ impl State {
         }
     }
 
+    /// Stops a process, as a debugger does: it keeps what it has, its locks among it.
+    pub(super) fn stop(&mut self, pid: Pid, time: Duration) {
+        let process = &mut self.processes[pid];
+        process.stopped_until = self.clock + time;
+        process.stopped += time;
+        self.report.stops += 1;
+    }
+
+    pub(super) fn stopped(&self, pid: Pid) -> Duration {
+        self.processes[pid].stopped
+    }
+
+    pub(super) fn holds_a_lock(&self, pid: Pid) -> bool {
+        let owners = self.locks.values().filter_map(|lock| lock.owner);
+        owners.into_iter().any(|owner| self.handles[owner].pid == pid)
+    }
+
     /// What the operating system does when a process ends, however it ends.
     pub(super) fn end_process(&mut self, pid: Pid) {
         self.processes[pid].alive = false;
@@ -223,7 +256,7 @@ impl State {
     }
 
     pub(super) fn power_cut(&mut self) {
-        for pid in 0..self.processes.len() {
+        for pid in (0..self.processes.len()).filter(|pid| self.processes[*pid].begun).collect::<Vec<_>>() {
             self.end_process(pid);
         }
         let Self { storage, random, .. } = self;
@@ -282,23 +315,30 @@ impl State {
             return false;
         }
         // The dead run once more, to unwind.
-        !self.is_alive(task.pid)
-            || task.state == TaskState::Ready
-            || self.next_time(id).is_some_and(|time| time <= self.clock)
+        if !self.is_alive(task.pid) {
+            return true;
+        }
+        match task.state {
+            TaskState::Ready => self.processes[task.pid].stopped_until <= self.clock,
+            _ => self.next_time(id).is_some_and(|time| time <= self.clock),
+        }
     }
 
     /// When a waiting task is to go on without anybody else's doing.
     fn next_time(&self, id: TaskId) -> Option<Duration> {
         let task = &self.tasks[id];
-        match task.state {
-            TaskState::Ready | TaskState::WaitingForLock | TaskState::Done => None,
+        let stopped_until = self.processes[task.pid].stopped_until;
+        let time = match task.state {
+            TaskState::Ready => Some(stopped_until),
+            TaskState::WaitingForLock | TaskState::Done => None,
             TaskState::Sleeping { until } | TaskState::WaitingForLockUntil { until } => Some(until),
             TaskState::Parked { .. } if task.notified => Some(self.clock),
             TaskState::Parked { until } => {
                 let watches = self.watches.iter().filter(|w| w.pid == task.pid && w.wake.is_some());
                 watches.map(|watch| watch.due).chain([until]).min()
             }
-        }
+        };
+        time.map(|time| time.max(stopped_until))
     }
 
     // Open files and their locks.

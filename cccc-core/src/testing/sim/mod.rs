@@ -64,6 +64,11 @@ pub struct Faults {
     pub pause: u32,
     /// How long a pause is at most.
     pub longest_pause: Duration,
+    /// Per million calls of a process that holds a lock: the whole process stands still, with its locks, for up
+    /// to [`longest_stop`](Self::longest_stop).
+    pub stop: u32,
+    /// How long a process is stopped at most.
+    pub longest_stop: Duration,
     /// Per million writes to a watched file: one watch is not told.
     pub lost_wake: u32,
 }
@@ -75,6 +80,8 @@ pub struct Report {
     pub kills: u32,
     /// Whether the power went.
     pub power_cut: bool,
+    /// How many processes were stopped.
+    pub stops: u32,
     /// How many syncs failed.
     pub failed_syncs: u32,
     /// How many writes found the disk full.
@@ -134,8 +141,18 @@ impl World {
         self.machine.lock().kill_after(process.pid(), calls);
     }
 
+    /// Stops a process for so long, with all that it holds.
+    pub fn stop(&self, process: &SimDisk, time: Duration) {
+        self.machine.lock().stop(process.pid(), time);
+    }
+
+    /// From now on nothing tells one start of the machine from another, as on some platforms.
+    pub fn hide_boots(&self) {
+        self.machine.lock().tells_boots = false;
+    }
+
     /// Cuts the power: all processes are dead, and of what was not synced chance decides what is left.
-    /// The machine has been started again when this returns.
+    /// The machine has been started again when this returns; processes that had made no call begin on it.
     pub fn power_cut(&self) {
         self.machine.lock().power_cut();
     }

@@ -18,6 +18,8 @@ use super::scenario::Stage;
 
 /// Nobody has to wait longer for each process that died.
 const WAIT_PER_DEATH: Duration = Duration::from_millis(300);
+/// Nobody has to wait longer for a process that is stopped, twice: for its turn, and to say that it was done.
+const WAIT_PER_STOP: Duration = Duration::from_millis(2 * 2250);
 /// Nobody has to wait longer for the living.
 const WAIT_FOR_THE_LIVING: Duration = Duration::from_millis(100);
 /// A follower that was not woken for so long, though there is something, is one that nobody wakes.
@@ -132,7 +134,7 @@ pub(super) fn write(stage: &Stage, disk: &SimDisk, who: &str, seed: u64, count: 
         if random.chance(200_000) {
             disk.sleep(Duration::from_micros(random.below(3000)));
         }
-        let (started, name) = (disk.monotonic(), format!("{who}-{tries}"));
+        let (started, name) = (disk.monotonic() - disk.stopped(), format!("{who}-{tries}"));
         match attempt(stage, &ledger, who, &name, &mut view, &mut random) {
             Ok(true) => done += 1,
             Ok(false) => {}
@@ -141,8 +143,13 @@ pub(super) fn write(stage: &Stage, disk: &SimDisk, who: &str, seed: u64, count: 
                 disk.sleep(Duration::from_millis(1 + random.below(5)));
             }
         }
-        let (took, deaths) = (disk.monotonic() - started, stage.world.deaths().len());
-        let limit = WAIT_FOR_THE_LIVING + WAIT_PER_DEATH * u32::try_from(deaths).unwrap_or(u32::MAX);
+        // It may have been stopped itself.
+        let took = (disk.monotonic() - disk.stopped()).saturating_sub(started);
+        let deaths = stage.world.deaths().len();
+        let mut limit = WAIT_FOR_THE_LIVING + WAIT_PER_DEATH * u32::try_from(deaths).unwrap_or(u32::MAX);
+        if stage.rules.stops {
+            limit += WAIT_PER_STOP;
+        }
         if stage.rules.bounded && took > limit {
             stage.violation(format!("{who} took {took:?} for an append after {deaths} deaths"));
         }

@@ -8,57 +8,31 @@
 //! To run more of them: `CCCC_SIM_SEEDS=100000`.
 
 mod actors;
+mod engine;
 mod failed_sync;
 mod housekeeper;
 mod oracle;
 mod scenario;
 
+use std::ops::AddAssign;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use scenario::{Outcome, Profile, run};
+use scenario::{Outcome, Profile, run, run_as};
 
 /// How many seeds a test run takes, unless told otherwise.
 const SEEDS: u64 = 4000;
 /// How many of the last calls are printed with a failure.
-const TRACE_LINES: usize = 2000;
+const TRACE_LINES: usize = 20_000;
+
+/// How many where one more thing is different.
+const VARIED_SEEDS: u64 = 400;
 
 #[test]
 fn the_promises_hold_whatever_fails() {
-    if let Some(seed) = number("CCCC_SIM_SEED") {
-        let outcome = run(seed);
-        println!("{}\n{:?}", outcome.world.trace_tail(TRACE_LINES), outcome.report);
-        assert!(outcome.violations.is_empty(), "{}", describe(seed, &outcome));
-        return;
-    }
-    let count = number("CCCC_SIM_SEEDS").unwrap_or(SEEDS);
-    let next = AtomicU64::new(0);
-    let failures = Mutex::new(Vec::new());
-    let totals = Mutex::new(Totals::default());
-    let threads = std::thread::available_parallelism().map_or(2, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= count || failures.lock().unwrap().len() >= 5 {
-                        return;
-                    }
-                    let outcome = run(seed);
-                    totals.lock().unwrap().add(&outcome);
-                    if !outcome.violations.is_empty() {
-                        failures.lock().unwrap().push(describe(seed, &outcome));
-                    }
-                }
-            });
-        }
-    });
-    let totals = totals.into_inner().unwrap();
-    println!("{totals:?}");
-    let failures = failures.into_inner().unwrap();
-    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    let Some(totals) = run_many(SEEDS, run) else { return };
     // A simulation in which nothing happens proves nothing.
-    if count >= SEEDS {
+    if totals.runs >= SEEDS {
         let Totals { appended, kills, power_cuts, failed_syncs, full_disk, lost, set_aside, .. } = totals;
         for (what, how_often) in [
             ("appends", appended),
@@ -72,6 +46,66 @@ fn the_promises_hold_whatever_fails() {
             assert!(how_often >= 20, "only {how_often} {what}");
         }
     }
+}
+
+#[test]
+fn the_promises_hold_where_boots_cannot_be_told_apart() {
+    if let Some(totals) = run_many(VARIED_SEEDS, |seed| run_as(seed, Profile::of(seed), false)) {
+        assert!(totals.power_cuts >= 20 && totals.kills >= 20, "{totals:?}");
+    }
+}
+
+#[test]
+fn who_is_stopped_with_the_lock_holds_nobody_up_for_long() {
+    if let Some(totals) = run_many(VARIED_SEEDS, |seed| run_as(seed, Profile::Stopped, true)) {
+        assert!(totals.stops >= 20 && totals.errors >= 20, "{totals:?}");
+    }
+}
+
+/// Runs the seeds that are asked for, and panics if a promise is not kept. `None` if it was one alone.
+fn run_many(seeds: u64, run: impl Fn(u64) -> Outcome + Sync) -> Option<Totals> {
+    if let Some(seed) = number("CCCC_SIM_SEED") {
+        let outcome = run(seed);
+        println!("{}\n{:?}", outcome.world.trace_tail(TRACE_LINES), outcome.report);
+        assert!(outcome.violations.is_empty(), "{}", describe(seed, &outcome));
+        return None;
+    }
+    let totals = run_seeds(seeds, |seed| {
+        let outcome = run(seed);
+        let described = (!outcome.violations.is_empty()).then(|| describe(seed, &outcome));
+        (Totals::of(&outcome), described.into_iter().collect())
+    });
+    println!("{totals:?}");
+    Some(totals)
+}
+
+/// Runs so many seeds, unless told otherwise, on all processors, and panics with what is wrong in them.
+fn run_seeds<T: Default + Send + AddAssign>(seeds: u64, run: impl Fn(u64) -> (T, Vec<String>) + Sync) -> T {
+    let count = number("CCCC_SIM_SEEDS").unwrap_or(seeds);
+    let next = AtomicU64::new(0);
+    let failures = Mutex::new(Vec::new());
+    let totals = Mutex::new(T::default());
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= count || failures.lock().unwrap().len() >= 5 {
+                        return;
+                    }
+                    let (happened, violations) = run(seed);
+                    *totals.lock().unwrap() += happened;
+                    if !violations.is_empty() {
+                        failures.lock().unwrap().push(format!("seed {seed}: {}", violations.join("\n  ")));
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    totals.into_inner().unwrap()
 }
 
 #[test]
@@ -89,8 +123,8 @@ fn number(variable: &str) -> Option<u64> {
 
 fn describe(seed: u64, outcome: &Outcome) -> String {
     format!(
-        "seed {seed} ({:?}): {}\n  replay: CCCC_SIM_SEED={seed} cargo test -p cccc-core --test it simulation -- --nocapture",
-        Profile::of(seed),
+        "{:?}: {}\n  replay: CCCC_SIM_SEED={seed} cargo test -p cccc-core --test it simulation -- --nocapture",
+        outcome.profile,
         outcome.violations.join("\n  ")
     )
 }
@@ -103,6 +137,7 @@ struct Totals {
     events: u64,
     appended: u64,
     kills: u64,
+    stops: u64,
     power_cuts: u64,
     failed_syncs: u64,
     full_disk: u64,
@@ -112,17 +147,37 @@ struct Totals {
 }
 
 impl Totals {
-    fn add(&mut self, outcome: &Outcome) {
-        self.runs += 1;
-        self.calls += outcome.report.calls;
-        self.kills += u64::from(outcome.report.kills);
-        self.power_cuts += outcome.power_cuts;
-        self.failed_syncs += u64::from(outcome.report.failed_syncs);
-        self.full_disk += u64::from(outcome.report.full_disk);
-        self.events += outcome.counts.events;
-        self.appended += outcome.counts.appended;
-        self.lost += outcome.counts.lost;
-        self.errors += outcome.counts.errors;
-        self.set_aside += outcome.counts.set_aside;
+    fn of(outcome: &Outcome) -> Self {
+        Self {
+            runs: 1,
+            calls: outcome.report.calls,
+            kills: u64::from(outcome.report.kills),
+            stops: u64::from(outcome.report.stops),
+            power_cuts: outcome.power_cuts,
+            failed_syncs: u64::from(outcome.report.failed_syncs),
+            full_disk: u64::from(outcome.report.full_disk),
+            events: outcome.counts.events,
+            appended: outcome.counts.appended,
+            lost: outcome.counts.lost,
+            errors: outcome.counts.errors,
+            set_aside: outcome.counts.set_aside,
+        }
+    }
+}
+
+impl AddAssign for Totals {
+    fn add_assign(&mut self, other: Self) {
+        self.runs += other.runs;
+        self.calls += other.calls;
+        self.kills += other.kills;
+        self.stops += other.stops;
+        self.power_cuts += other.power_cuts;
+        self.failed_syncs += other.failed_syncs;
+        self.full_disk += other.full_disk;
+        self.events += other.events;
+        self.appended += other.appended;
+        self.lost += other.lost;
+        self.errors += other.errors;
+        self.set_aside += other.set_aside;
     }
 }

@@ -29,6 +29,8 @@ pub(super) enum Profile {
     FullDisk,
     Slow,
     Everything,
+    /// Not among those that every run takes turns with: somebody stands still and holds the lock.
+    Stopped,
 }
 
 impl Profile {
@@ -68,6 +70,10 @@ impl Profile {
             faults.slow_sync = random.pick(&[0, 20_000, 100_000]);
             faults.lost_wake = random.pick(&[0, 100_000, 1_000_000]);
         }
+        if self == Self::Stopped {
+            faults.stop = random.pick(&[500, 2000, 10_000]);
+            faults.longest_stop = Duration::from_secs(60);
+        }
         if all {
             faults.error = random.pick(&[0, 500, 3000]);
         }
@@ -76,12 +82,13 @@ impl Profile {
 
     pub(super) fn rules(self) -> Rules {
         Rules {
-            errors: matches!(self, Self::FailedSync | Self::FullDisk | Self::Everything),
-            lock_is_refused: self == Self::Slow,
+            errors: matches!(self, Self::FailedSync | Self::FullDisk | Self::Everything | Self::Stopped),
+            lock_is_refused: matches!(self, Self::Slow | Self::Stopped),
             // After a failed sync, or an error at an unlucky place, a recovery may yet find the batch.
             failed_is_gone: self == Self::FullDisk,
-            bounded: matches!(self, Self::Healthy | Self::Kills),
-            nothing_vanishes: matches!(self, Self::Healthy | Self::Kills | Self::Slow),
+            stops: self == Self::Stopped,
+            bounded: matches!(self, Self::Healthy | Self::Kills | Self::Stopped),
+            nothing_vanishes: matches!(self, Self::Healthy | Self::Kills | Self::Slow | Self::Stopped),
         }
     }
 }
@@ -97,6 +104,8 @@ pub(super) struct Rules {
     pub(super) failed_is_gone: bool,
     /// Nobody waits longer than the dead justify.
     pub(super) bounded: bool,
+    /// Processes are stopped while they hold the lock.
+    pub(super) stops: bool,
     /// What was written is on the ledger or set aside.
     nothing_vanishes: bool,
 }
@@ -129,6 +138,7 @@ const DIR: &str = "/home/g";
 
 /// How a run ended.
 pub(super) struct Outcome {
+    pub(super) profile: Profile,
     pub(super) world: World,
     pub(super) violations: Vec<String>,
     pub(super) counts: Counts,
@@ -139,8 +149,15 @@ pub(super) struct Outcome {
 
 /// Runs a seed to its end and checks everything.
 pub(super) fn run(seed: u64) -> Outcome {
-    let profile = Profile::of(seed);
+    run_as(seed, Profile::of(seed), true)
+}
+
+/// As [`run`], with a choice of what fails, and of whether the machine tells its boots apart.
+pub(super) fn run_as(seed: u64, profile: Profile, tells_boots: bool) -> Outcome {
     let world = World::new(seed);
+    if !tells_boots {
+        world.hide_boots();
+    }
     world.keep_writes(".jsonl");
     let mut random = Random::new(seed ^ 0x5eed);
     let segment_bytes = random.pick(&[1, 2000, 20_000, 64 << 20]);
@@ -196,11 +213,19 @@ pub(super) fn run(seed: u64) -> Outcome {
     if let Some(failure) = total.failure.clone() {
         oracle.violation(failure);
     }
-    Outcome { world, violations: oracle.violations, counts: oracle.counts, report: total, power_cuts }
+    Outcome {
+        profile,
+        world,
+        violations: oracle.violations,
+        counts: oracle.counts,
+        report: total,
+        power_cuts,
+    }
 }
 
 fn add(total: &mut Report, report: Report) {
     total.kills += report.kills;
+    total.stops += report.stops;
     total.power_cut |= report.power_cut;
     total.failed_syncs += report.failed_syncs;
     total.full_disk += report.full_disk;

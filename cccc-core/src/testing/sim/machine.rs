@@ -47,6 +47,8 @@ pub(super) struct State {
     clock: Duration,
     full_until: Duration,
     boots: u64,
+    /// Whether processes that have made no call begin after a power cut.
+    pub(super) begins_after_cuts: bool,
     /// Whether the machine tells its boots apart.
     pub(super) tells_boots: bool,
     /// Per million calls: the running task goes on. Differs by seed, because some bugs need many
@@ -57,7 +59,7 @@ pub(super) struct State {
 #[derive(Debug)]
 struct Process {
     alive: bool,
-    /// It has made a call. What has not begun when the power goes begins when it is back.
+    /// It has made a call.
     begun: bool,
     /// Until then none of its tasks goes on.
     stopped_until: Duration,
@@ -146,6 +148,7 @@ impl Machine {
             clock: Duration::ZERO,
             full_until: Duration::ZERO,
             boots: 1,
+            begins_after_cuts: false,
             tells_boots: true,
             stay,
         };
@@ -256,8 +259,10 @@ impl State {
     }
 
     pub(super) fn power_cut(&mut self) {
-        for pid in (0..self.processes.len()).filter(|pid| self.processes[*pid].begun).collect::<Vec<_>>() {
-            self.end_process(pid);
+        for pid in 0..self.processes.len() {
+            if self.processes[pid].begun || !self.begins_after_cuts {
+                self.end_process(pid);
+            }
         }
         let Self { storage, random, .. } = self;
         storage.power_cut(random);

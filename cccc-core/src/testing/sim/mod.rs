@@ -151,8 +151,13 @@ impl World {
         self.machine.lock().tells_boots = false;
     }
 
+    /// From now on processes that have made no call when the power goes begin when it is back.
+    pub fn begin_after_cuts(&self) {
+        self.machine.lock().begins_after_cuts = true;
+    }
+
     /// Cuts the power: all processes are dead, and of what was not synced chance decides what is left.
-    /// The machine has been started again when this returns; processes that had made no call begin on it.
+    /// The machine has been started again when this returns.
     pub fn power_cut(&self) {
         self.machine.lock().power_cut();
     }

@@ -18,6 +18,7 @@ use std::ops::AddAssign;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use cccc_core::testing::sim::World;
 use scenario::{Outcome, Profile, run, run_as};
 
 /// How many seeds a test run takes, unless told otherwise.
@@ -50,14 +51,22 @@ fn the_promises_hold_whatever_fails() {
 
 #[test]
 fn the_promises_hold_where_boots_cannot_be_told_apart() {
-    if let Some(totals) = run_many(VARIED_SEEDS, |seed| run_as(seed, Profile::of(seed), false)) {
+    if let Some(totals) = run_many(VARIED_SEEDS, |seed| run_as(seed, Profile::of(seed), World::hide_boots)) {
         assert!(totals.power_cuts >= 20 && totals.kills >= 20, "{totals:?}");
     }
 }
 
 #[test]
+fn the_promises_hold_while_the_machine_is_started_again() {
+    let run = |seed| run_as(seed, Profile::of(seed), World::begin_after_cuts);
+    if let Some(totals) = run_many(VARIED_SEEDS, run) {
+        assert!(totals.power_cuts >= 20, "{totals:?}");
+    }
+}
+
+#[test]
 fn who_is_stopped_with_the_lock_holds_nobody_up_for_long() {
-    if let Some(totals) = run_many(VARIED_SEEDS, |seed| run_as(seed, Profile::Stopped, true)) {
+    if let Some(totals) = run_many(VARIED_SEEDS, |seed| run_as(seed, Profile::Stopped, |_| ())) {
         assert!(totals.stops >= 20 && totals.errors >= 20, "{totals:?}");
     }
 }

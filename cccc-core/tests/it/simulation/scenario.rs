@@ -149,15 +149,13 @@ pub(super) struct Outcome {
 
 /// Runs a seed to its end and checks everything.
 pub(super) fn run(seed: u64) -> Outcome {
-    run_as(seed, Profile::of(seed), true)
+    run_as(seed, Profile::of(seed), |_| ())
 }
 
-/// As [`run`], with a choice of what fails, and of whether the machine tells its boots apart.
-pub(super) fn run_as(seed: u64, profile: Profile, tells_boots: bool) -> Outcome {
+/// As [`run`], with a choice of what fails, and of the machine.
+pub(super) fn run_as(seed: u64, profile: Profile, prepare: impl FnOnce(&World)) -> Outcome {
     let world = World::new(seed);
-    if !tells_boots {
-        world.hide_boots();
-    }
+    prepare(&world);
     world.keep_writes(".jsonl");
     let mut random = Random::new(seed ^ 0x5eed);
     let segment_bytes = random.pick(&[1, 2000, 20_000, 64 << 20]);

@@ -193,6 +193,7 @@ pub(super) fn faults(random: &mut Random) -> Faults {
 /// Runs a seed to its end and checks everything.
 pub(super) fn run(seed: u64) -> Ended {
     let world = World::new(seed);
+    world.begin_after_cuts();
     let mut random = Random::new(seed ^ 0xe9_61_4e);
     if random.chance(250_000) {
         world.hide_boots();

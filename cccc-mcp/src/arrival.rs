@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) enum Shown {
     /// A page of an inbox.
-    Page(Taken),
+    Page(Box<Taken>),
     /// Notices, up to a place.
     Notices(Group, Seq),
 }

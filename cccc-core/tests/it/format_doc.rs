@@ -259,7 +259,7 @@ fn the_members_that_the_table_says_are_needed_are() {
                 Body::parse(kind, &serde_json::to_string(&data).unwrap())
             };
             for name in of(kind, 1).into_iter().filter(|name| !name.is_empty()) {
-                assert!(without(&[name.clone()]).is_err(), "{kind} without {name}");
+                assert!(without(std::slice::from_ref(&name)).is_err(), "{kind} without {name}");
             }
             // What a delivery's state needs besides is in the schema.
             if kind != "runtime.delivery" {

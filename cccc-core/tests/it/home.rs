@@ -139,6 +139,8 @@ fn a_group_whose_files_were_replaced_is_opened_anew() {
     block_on(async {
         let home = Home::open(dir.path().join("home")).await.unwrap();
         let group = home.create_group("g").await.unwrap();
+        // Which files they are is known from the first use on.
+        group.summary().await.unwrap();
         let path = home.group_path(group.id());
         fs::rename(&path, dir.path().join("away")).unwrap();
         assert_eq!(home.group(group.id()).await.unwrap_err().kind(), ErrorKind::NotFound);

@@ -83,7 +83,7 @@ async fn one(call: &Call, group: &Group, seq: &args::Event, from: usize) -> Resu
     let event = group.event(seq.reference()?).await?;
     let here = || group.inbox().after(Seq(event.seq.0.saturating_sub(1))).limit(1).without_notices();
     if here().peek().await?.messages.first().is_some_and(|message| message.seq == event.seq) {
-        call.shows(Shown::Page(here().take().await?)).await?;
+        call.shows(Shown::Page(Box::new(here().take().await?))).await?;
     }
     let voices = group.voices().await?;
     let view = View::from_place(&event, &voices, from, ITEMS_BYTES).ok_or_else(|| {
@@ -119,7 +119,7 @@ async fn page(call: &Call, group: &Group, after: Seq, limit: usize, wait: Durati
                 call.shows(Shown::Notices(group.clone(), newest.seq)).await?;
             }
             let listed = listed(inbox, room, &voices, notices);
-            call.shows(Shown::Page(taken)).await?;
+            call.shows(Shown::Page(Box::new(taken))).await?;
             return Ok(listed);
         }
         tokio::select! {

@@ -147,7 +147,11 @@ impl Locked {
                 || self.shared.failed().is_some()
                 || tip.flags & (SEALING | REDACTING) != 0
                 || !leads_to(&head.mark, &tip.mark);
-            if interrupted {
+            // A power cut took the name of a segment that was begun, where it is not known that there was one.
+            let vanished = head.mark.segment != tip.mark.segment
+                && matches!(self.shared.disk.stat(&self.shared.layout.segment(tip.mark.segment)),
+                    Err(e) if e.kind() == std::io::ErrorKind::NotFound);
+            if interrupted || vanished {
                 return self.recover(None);
             }
             let (foreign, stat) = {

@@ -389,7 +389,7 @@ fn restored(
     let mut line = bytes.to_vec();
     for at in 0..line.len().saturating_sub(TRAILER) {
         for bit in 0..8 {
-            let Some(byte) = line.get_mut(at) else { return None };
+            let byte = line.get_mut(at)?;
             *byte ^= 1 << bit;
             if sound(&line).is_some() {
                 return Some(line);

@@ -12,8 +12,8 @@ fn spoil(dir: &Path, lost: impl Fn(u64) -> bool) -> u64 {
             continue;
         }
         let mut all = Vec::new();
-        let mut seq: u64 = path.file_stem().unwrap().to_str().unwrap().parse().unwrap();
-        for line in fs::read(&path).unwrap().split_inclusive(|byte| *byte == b'\n') {
+        let first: u64 = path.file_stem().unwrap().to_str().unwrap().parse().unwrap();
+        for (seq, line) in (first..).zip(fs::read(&path).unwrap().split_inclusive(|byte| *byte == b'\n')) {
             let mut line = line.to_vec();
             if lost(seq) {
                 let at = line.len() - 40;
@@ -21,7 +21,6 @@ fn spoil(dir: &Path, lost: impl Fn(u64) -> bool) -> u64 {
                 count += 1;
             }
             all.extend(line);
-            seq += 1;
         }
         fs::write(&path, all).unwrap();
     }

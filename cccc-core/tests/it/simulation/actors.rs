@@ -18,8 +18,9 @@ use super::scenario::Stage;
 
 /// Nobody has to wait longer for each process that died.
 const WAIT_PER_DEATH: Duration = Duration::from_millis(300);
-/// Nobody has to wait longer for a process that is stopped, twice: for its turn, and to say that it was done.
-const WAIT_PER_STOP: Duration = Duration::from_millis(2 * 2250);
+/// Nobody has to wait longer for a process that is stopped: for its turn, to begin a segment, for what others have not
+/// synced, and to say that it was done; each time 2 s, and a quarter of a second more where others wait in line.
+const WAIT_PER_STOP: Duration = Duration::from_millis(4 * 2250);
 /// Nobody has to wait longer for the living.
 const WAIT_FOR_THE_LIVING: Duration = Duration::from_millis(100);
 /// A follower that was not woken for so long, though there is something, is one that nobody wakes.

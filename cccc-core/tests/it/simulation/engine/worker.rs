@@ -262,6 +262,15 @@ impl Worker<'_> {
     /// Says what the handle knows, now that all is calm.
     fn tell(&mut self) {
         self.clock.disarm();
+        // A repair that replaced events makes the handles of before useless, and they say so.
+        let replaced = here(self.group.position());
+        if matches!(replaced, Some(Err(error)) if error.kind() == ErrorKind::Conflict) {
+            match self.scene.open(self.disk, &self.clock) {
+                Ok(group) => self.group = group,
+                Err(error) => self.scene.violation(format!("{} could not open: {error}", self.name)),
+            }
+            self.seen.clear();
+        }
         if matches!(self.role, Role::Follower) {
             // Twice: the first may end with the news that the history is another one.
             self.follow(Duration::from_millis(1500));

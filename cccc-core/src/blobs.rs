@@ -65,7 +65,7 @@ impl Blobs {
     pub async fn put_file(&self, path: impl Into<PathBuf>) -> Result<Attachment> {
         self.1.check()?;
         let (path, blobs) = (path.into(), self.clone());
-        off_thread("cccc blob", move || {
+        off_thread("working on an attachment", move || {
             let file = open_source(&path)?;
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
             blobs.put(file, &path, &name.unwrap_or_else(|| "file".into()))
@@ -77,7 +77,10 @@ impl Blobs {
     pub async fn put_bytes(&self, name: impl Into<String>, bytes: Vec<u8>) -> Result<Attachment> {
         self.1.check()?;
         let (name, blobs) = (name.into(), self.clone());
-        off_thread("cccc blob", move || blobs.put(io::Cursor::new(bytes), Path::new(&name), &name)).await
+        off_thread("working on an attachment", move || {
+            blobs.put(io::Cursor::new(bytes), Path::new(&name), &name)
+        })
+        .await
     }
 
     /// Stores what a reader gives, which `source` names in errors.
@@ -102,7 +105,7 @@ impl Blobs {
     pub(crate) async fn copy_to(&self, other: &Self, attachment: &Attachment) -> Result<()> {
         self.1.check()?;
         let (from, to, attachment) = (self.clone(), other.clone(), attachment.clone());
-        off_thread("cccc blob", move || {
+        off_thread("working on an attachment", move || {
             let Attachment { sha256, name, .. } = attachment;
             to.put(from.open(&sha256)?, Path::new(&name), &name).map(drop)
         })
@@ -139,7 +142,7 @@ impl Blobs {
     /// `Invalid` for a malformed digest; `Unavailable` if the disk refuses.
     pub async fn examine(&self, sha256: &str) -> Result<BlobState> {
         let (blobs, digest) = (self.clone(), parse_digest(sha256)?);
-        off_thread("cccc blob", move || blobs.examine_here(&digest)).await
+        off_thread("working on an attachment", move || blobs.examine_here(&digest)).await
     }
 
     /// As [`examine`](Self::examine), for those who are off the executor already.
@@ -170,7 +173,7 @@ impl Blobs {
             return Err(too_large(Path::new(&attachment.name)));
         }
         let (blobs, digest) = (self.clone(), parse_digest(&attachment.sha256)?);
-        off_thread("cccc blob", move || {
+        off_thread("working on an attachment", move || {
             let state = blobs.examine_here(&digest)?;
             let there = match &blobs.0 {
                 Store::Directory(dir) if state == BlobState::Sound => collect::touch(dir, &hex(&digest))?,
@@ -189,13 +192,13 @@ impl Blobs {
     /// What lies here that is old enough to go.
     pub(crate) async fn lying(&self) -> Result<Lying> {
         let dir = self.directory()?;
-        off_thread("cccc blob", move || collect::list(&dir)).await
+        off_thread("working on an attachment", move || collect::list(&dir)).await
     }
 
     /// Removes those of these that nobody is about to name; answers which.
     pub(crate) async fn remove_untouched(&self, candidates: Vec<Candidate>) -> Result<Vec<Candidate>> {
         let dir = self.directory()?;
-        off_thread("cccc blob", move || collect::remove(&dir, candidates)).await
+        off_thread("working on an attachment", move || collect::remove(&dir, candidates)).await
     }
 
     fn directory(&self) -> Result<Arc<Path>> {
@@ -312,7 +315,7 @@ fn copy(mut from: impl Read, source: &Path, to: &mut impl Write, target: &Path) 
 /// As for [`Blobs::put_file`].
 pub(crate) async fn hash_file(path: impl Into<PathBuf>) -> Result<String> {
     let path = path.into();
-    off_thread("cccc hash", move || {
+    off_thread("hashing a file", move || {
         let file = open_source(&path)?;
         copy(file, &path, &mut io::sink(), Path::new("nowhere")).map(|(sha256, ..)| sha256)
     })

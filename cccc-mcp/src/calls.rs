@@ -278,10 +278,11 @@ mod tests {
     use super::*;
 
     /// What no tool does: it is outside of the group, or the user's.
-    const FOR_THE_USER: [&str; 11] = [
+    const FOR_THE_USER: [&str; 12] = [
         "--group",
         "attach",
         "doctor",
+        "group delete",
         "group export",
         "groups",
         "ledger repair",

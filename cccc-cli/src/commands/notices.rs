@@ -25,7 +25,7 @@ pub(crate) struct NoticesArgs {
 
 pub(crate) async fn cmd_notices(context: &Context, args: NoticesArgs) -> Outcome {
     let group = context.group().await?;
-    let notices = group.notices(false).await?;
+    let notices = if args.peek { group.notices(false).await? } else { group.notices_to_show().await? };
     let printed = context.out.answers(&notices, || match notices.as_slice() {
         [] => format!("no notices for {}", group.by()),
         notices => text(&context.out, notices),

@@ -164,10 +164,10 @@ fn tail_shows_the_latest_of_the_wanted_kinds() {
         let lines = place.lines(&[&["tail"], args].concat());
         lines.iter().map(|line| line["kind"].as_str().unwrap().to_owned()).collect()
     };
-    assert_eq!(kinds(&["-n", "2"]), ["chat.message", "runtime.delivery"]);
+    assert_eq!(kinds(&["-n", "3"]), ["chat.message", "runtime.delivery", "runtime.delivery"]);
     assert_eq!(kinds(&["-n", "2", "--kind", "actor"]), ["actor.add", "actor.add"]);
     assert_eq!(kinds(&["-n", "0"]), Vec::<String>::new());
-    assert_eq!(kinds(&["-n", "100"]).len(), 15);
+    assert_eq!(kinds(&["-n", "100"]).len(), 20);
     assert_eq!(kinds(&["--kind", "chat.message", "--kind", "group"]).len(), 7);
     assert_eq!(place.ok(&["tail", "-n", "3"]).lines().count(), 3);
 }

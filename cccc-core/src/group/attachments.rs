@@ -60,7 +60,7 @@ impl Group {
     /// `Corrupt` if the ledger is damaged, as then nobody knows what is named; `Unavailable` if the disk refuses.
     pub async fn check_attachments(&self) -> Result<AttachmentReport> {
         let (named, blobs) = (self.named_attachments(Seq(1)).await?, self.blobs().clone());
-        off_thread("cccc blobs", move || {
+        off_thread("checking attachments", move || {
             let mut report = AttachmentReport::default();
             for (digest, event) in named.iter() {
                 match judge(blobs.examine_here(digest)?, || named.is_redacted(digest)) {

@@ -19,7 +19,7 @@ impl Group {
     /// by then is no whole file, and an import refuses it.
     pub async fn export(&self, to: impl Write + Send + 'static) -> Result<Exported> {
         let (shared, now) = (self.shared.clone(), self.shared.engine.clock().now());
-        off_thread("cccc export", move || {
+        off_thread("exporting", move || {
             block_on(bundle::write(shared.engine.ledger().as_ref(), &shared.blobs, now, to))
         })
         .await

@@ -167,7 +167,7 @@ impl Drop for Claiming {
             deliverer.withdraw()
         };
         // Nobody waits for it: begun, it goes on by itself.
-        let begun = pin!(off_thread("cccc handing", lose));
+        let begun = pin!(off_thread("handing over", lose));
         let _ = begun.poll(&mut Context::from_waker(Waker::noop()));
     }
 }

@@ -120,6 +120,17 @@ impl Group {
         Ok(notices)
     }
 
+    /// As [`notices`](Self::notices), for a door that says with [`SeeNotices`](Command::SeeNotices) that they were
+    /// seen once it has shown them.
+    ///
+    /// # Errors
+    /// `Unavailable` while the group is paused: nothing is shown then that would have to be shown again.
+    pub async fn notices_to_show(&self) -> Result<Vec<NoticeView>> {
+        let is_user = self.by == Principal::User;
+        self.shared.engine.query(|state| delivery::open_group(state, !is_user)).await??;
+        self.notices(false).await
+    }
+
     /// The notices at these places.
     async fn notices_at(&self, seqs: Vec<Seq>) -> Result<Vec<NoticeView>> {
         let mut notices = Vec::with_capacity(seqs.len());

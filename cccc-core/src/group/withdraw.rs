@@ -93,7 +93,7 @@ impl Group {
                 let (ledger, seq) = (self.ledger().clone(), redact.event_id.seq);
                 let work = move || block_on(ledger.redact(seq, hash));
                 // It waits for the disk, and for others who redact.
-                if may_block() { work() } else { off_thread("cccc-redact", work).await }?;
+                if may_block() { work() } else { off_thread("redacting", work).await }?;
             }
             for blob in &redact.blobs {
                 self.blobs().remove(blob)?;

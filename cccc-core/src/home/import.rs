@@ -69,7 +69,7 @@ impl Home {
         name: impl Into<String>,
     ) -> Result<Imported> {
         let (home, name) = (self.clone(), name.into());
-        off_thread("cccc import", move || block_on(home.import(from, &name))).await
+        off_thread("importing", move || block_on(home.import(from, &name))).await
     }
 
     async fn import(&self, from: impl Read, name: &str) -> Result<Imported> {

@@ -45,7 +45,7 @@ impl Home {
             Some(found) => found,
             None => {
                 let home = self.clone();
-                off_thread("cccc attach", move || home.make_for(&scope, title)).await?
+                off_thread("attaching", move || home.make_for(&scope, title)).await?
             }
         };
         let group = self.group(&id).await?.in_scope(Scope::key_of(&path));
@@ -58,7 +58,7 @@ impl Home {
     /// `TooLarge` or `Invalid` for the title; `Unavailable` if the disk refuses. Then there is no new group.
     pub async fn create_group(&self, title: impl Into<String>) -> Result<Group> {
         let (home, title) = (self.clone(), title.into());
-        let made = off_thread("cccc create", move || {
+        let made = off_thread("making a group", move || {
             let aside = Aside::new(home.path(), NEW)?;
             let create = GroupCreate { title, ..GroupCreate::default() };
             let id = home.make(&aside, vec![Command::CreateGroup(create)])?;

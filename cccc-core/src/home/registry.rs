@@ -61,7 +61,7 @@ pub(super) async fn change<T: Send + 'static>(
     work: impl FnOnce(&mut Locked) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let home = home.clone();
-    off_thread("cccc registry", move || change_here(&home, work)).await
+    off_thread("changing the registry", move || change_here(&home, work)).await
 }
 
 /// As [`change`], for those who are off the executor already.

@@ -27,7 +27,7 @@ impl Home {
             }
         }
         let (home, id) = (self.clone(), id.clone());
-        off_thread("cccc delete", move || home.remove(&id)).await
+        off_thread("deleting a group", move || home.remove(&id)).await
     }
 
     /// What processes that died have left aside: groups half made, imported or removed. Nobody sees them, and

@@ -366,7 +366,7 @@ impl Shared {
         if may_block() {
             return work.await;
         }
-        off_thread("cccc ledger", move || block_on(work)).await
+        off_thread("putting the ledger in order", move || block_on(work)).await
     }
 
     /// A head that covers `seq`, if one does; old news are good enough.
@@ -393,7 +393,7 @@ impl Shared {
             if self.disk.stat(&self.layout.redacting).is_ok() {
                 let shared = self.clone();
                 let finish = move || Overwriting::take(&shared)?.finish();
-                match off_thread("cccc ledger", finish).await {
+                match off_thread("putting the ledger in order", finish).await {
                     // It cannot be finished where nothing can be written.
                     Err(error) if unlocked::is_read_only(&error) => break,
                     finished => drop(finished?),

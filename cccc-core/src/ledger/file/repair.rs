@@ -151,7 +151,7 @@ impl FileLedger {
         let shared = self.shared.clone();
         if options.dry_run {
             let work = move || shared.inspect(options.cut);
-            return off_thread("cccc inspect", work).await;
+            return off_thread("inspecting the ledger", work).await;
         }
         let mut report = RepairReport::default();
         let mut locked = Locked::take(&shared).await?;

@@ -24,7 +24,7 @@ impl FileLedger {
     pub async fn read_around(&self, from: Seq, limit: ReadLimit) -> Result<Page> {
         let shared = self.shared.clone();
         let work = move || shared.salvage(from, limit);
-        off_thread("cccc read", work).await
+        off_thread("reading around damage", work).await
     }
 }
 

@@ -205,8 +205,11 @@ async fn publish(mut locked: Locked, pages: &Pages, end: Mark) -> Result<Publish
     match (same, failed) {
         (Some(head), None) => {
             if head.mark.at.seq < end.at.seq {
-                // It is durable whether this succeeds or not; the next turn publishes it otherwise.
-                let _ = locked.write_page(Role::Head, &State { mark: end, ..head });
+                // It is durable whether this succeeds or not; the next turn publishes it otherwise. Until then
+                // nobody else sees it, so it is tried twice.
+                let state = State { mark: end, ..head };
+                let _ =
+                    locked.write_page(Role::Head, &state).or_else(|_| locked.write_page(Role::Head, &state));
             }
             Ok(Published::Durable)
         }

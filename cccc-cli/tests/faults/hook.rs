@@ -121,7 +121,7 @@ fn two_in_a_row() {
     place.keep();
     Running::start(first, &told(&place, "")).end();
     let calls = crate::fault::calls(&log);
-    let claimed = calls.iter().filter(|call| call.name == "fdatasync").nth(0).unwrap().at + 1;
+    let claimed = calls.iter().find(|call| call.name == "fdatasync").unwrap().at + 1;
     place.put_back();
     let mut first = hook(&place, "prompt");
     Fault::arm(&mut first, Some(Fault::Kill), claimed, &place.home(), &log);

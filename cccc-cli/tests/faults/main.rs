@@ -17,7 +17,6 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::print_stdout,
-    clippy::disallowed_methods,
     reason = "tests may panic, and real processes take real time"
 )]
 

@@ -184,7 +184,7 @@ impl<'a> InboxRequest<'a> {
     /// written.
     ///
     /// ```
-    /// # use cccc_core::{Group, Result, block_on};
+    /// # use cccc_core::{Group, block_on};
     /// # block_on(async {
     /// # let user = Group::in_memory("scratch").await?;
     /// # user.add_actor("lead").await?;
@@ -195,7 +195,7 @@ impl<'a> InboxRequest<'a> {
     ///     println!("{message}"); // and make sure that it went out
     /// }
     /// taken.settle().await?;
-    /// # Result::Ok(())
+    /// # Ok::<(), cccc_core::Error>(())
     /// # }).unwrap();
     /// ```
     ///

@@ -497,6 +497,13 @@ impl Page {
         self.previous.filter(|_| !self.is_empty())
     }
 
+    /// The position after the last line; `None` for an empty page.
+    #[must_use]
+    pub fn end(&self) -> Option<Position> {
+        let seq = Seq(self.previous()?.seq.0 + self.len() as u64);
+        Some(Position { seq, chain: stated_before(&self.bytes)? })
+    }
+
     /// How many events.
     #[must_use]
     pub fn len(&self) -> usize {

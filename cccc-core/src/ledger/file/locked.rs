@@ -146,12 +146,8 @@ impl Locked {
                 || (head.flags | tip.flags) & FENCED != 0
                 || self.shared.failed().is_some()
                 || tip.flags & (SEALING | REDACTING) != 0
-                || !leads_to(&head.mark, &tip.mark);
-            // A power cut took the name of a segment that was begun, where it is not known that there was one.
-            let vanished = head.mark.segment != tip.mark.segment
-                && matches!(self.shared.disk.stat(&self.shared.layout.segment(tip.mark.segment)),
-                    Err(e) if e.kind() == std::io::ErrorKind::NotFound);
-            if interrupted || vanished {
+                || !self.leads_to(&head.mark, &tip.mark, boot != [0; 16]);
+            if interrupted {
                 return self.recover(None);
             }
             let (foreign, stat) = {
@@ -183,6 +179,25 @@ impl Locked {
         }
     }
 
+    /// Whether the lines after `head` are those up to `tip`, in the same segment or in the next one, which begins
+    /// where nothing of the one before is missing from the disk; and whether the ledger ends there. Where boots
+    /// cannot be told apart, a power cut may have taken the name of a segment that was begun, or brought back pages
+    /// that are older than the newest segment. So may a restored copy, which shows when the next one is to begin.
+    fn leads_to(&self, head: &Mark, tip: &Mark, knows_boots: bool) -> bool {
+        let stat = |first| self.shared.disk.stat(&self.shared.layout.segment(first));
+        let is_gone = |first| matches!(stat(first), Err(e) if e.kind() == std::io::ErrorKind::NotFound);
+        let in_order = match head.segment == tip.segment {
+            true => head.len <= tip.len && head.at.seq <= tip.at.seq,
+            false => {
+                let begun = head.segment < tip.segment && head.at.seq.next().0 == tip.segment;
+                begun && !is_gone(tip.segment)
+            }
+        };
+        let next = tip.at.seq.next().0;
+        let may_be_old = !knows_boots || tip.len >= self.shared.options.segment_bytes;
+        in_order && (next == tip.segment || !may_be_old || is_gone(next))
+    }
+
     /// A page; `None` if its content is not one.
     pub(super) fn page(&self, role: Role) -> Result<Option<State>> {
         let (file, path) = self.page_file(role)?;
@@ -200,7 +215,7 @@ impl Locked {
         Ok(())
     }
 
-    fn page_file(&self, role: Role) -> Result<(Arc<dyn DiskFile>, &Path)> {
+    pub(super) fn page_file(&self, role: Role) -> Result<(Arc<dyn DiskFile>, &Path)> {
         let shared = &self.shared;
         let (slot, path) = match role {
             Role::Head => (&shared.head, &shared.layout.head),
@@ -258,15 +273,6 @@ impl Locked {
     }
 }
 
-/// Whether the lines after `head` are those up to `tip`: in the same segment, or in the next one, which begins
-/// where nothing of the one before is missing from the disk.
-fn leads_to(head: &Mark, tip: &Mark) -> bool {
-    if head.segment == tip.segment {
-        return head.len <= tip.len && head.at.seq <= tip.at.seq;
-    }
-    head.segment < tip.segment && head.at.seq.next().0 == tip.segment
-}
-
 fn stat_of(shared: &Shared, tip: &Mark) -> Result<Stat> {
     let path = shared.layout.segment(tip.segment);
     shared.disk.stat(&path).map_err(|e| match e.kind() {
@@ -275,10 +281,21 @@ fn stat_of(shared: &Shared, tip: &Mark) -> Result<Stat> {
     })
 }
 
+/// What marks the errors of [`replaced`].
+#[derive(Debug, thiserror::Error)]
+#[error("another file stands there")]
+struct Replaced;
+
 /// The error for a file that is another one than that which is open.
 pub(super) fn replaced(path: &Path) -> Error {
     Error::conflict(format!("{} was replaced by another file while it was in use", path.display()))
-        .hint("close this group and open it again; then run `cccc ledger verify`")
+        .hint("try again; if it stays so, run `cccc ledger verify`")
+        .source(Replaced)
+}
+
+/// Whether an error says that a file is another one than that which is open.
+pub(super) fn is_replaced(error: &Error) -> bool {
+    std::error::Error::source(error).is_some_and(|source| source.is::<Replaced>())
 }
 
 /// The error for a segment that is not there.

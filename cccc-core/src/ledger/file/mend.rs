@@ -4,7 +4,9 @@
 //! crash leaves it as it was or as it shall be. In between, pages and segment may disagree; nothing can be
 //! written then, and the repair is run again. What lay where the gaps are is copied under `torn/` and synced
 //! first. Before and after, the head page takes its place as another file: handles that were open find it
-//! replaced and ask to be opened again, since they may know events that nobody else can read any more.
+//! replaced and open the files anew, since they may know events that nobody else can read any more. A cut does
+//! the same. What the pages say afterwards is synced, unlike elsewhere: an older version of them, which a power cut may
+//! bring back, would name what is not there any more.
 
 use std::path::PathBuf;
 
@@ -31,9 +33,7 @@ impl Locked {
         overwriting.remove_drafts()?;
         self.forget_active();
         // From here on nobody goes on with what is to be replaced, or saves what was made of it.
-        let file = shared.head.get(&*shared.disk, Access::Read)?;
-        let page = read_range(&*file, 0, PAGE_BYTES);
-        shared.replace_head(&page.map_err(|e| Error::io("read", &shared.layout.head, e))?)?;
+        shared.renew_head()?;
         shared.remove_derived(report)?;
         for of_segment in runs.chunk_by(|a, b| a.segment == b.segment) {
             let aside = shared.set_runs_aside(of_segment)?;
@@ -52,9 +52,17 @@ impl Locked {
         *shared.failed() = None;
         drop(overwriting);
         let pages = self.recover(None)?;
-        shared.replace_head(&pages.head.encode(Role::Head))?;
+        self.end_at(&pages.head)?;
         report.head = Some(pages.head.mark.at);
         Ok(())
+    }
+
+    /// Has both pages say durably that the ledger ends as `state` says.
+    pub(super) fn end_at(&mut self, state: &State) -> Result<()> {
+        self.write_page(Role::Tip, state)?;
+        let (tip, path) = self.page_file(Role::Tip)?;
+        tip.sync().map_err(|e| Error::io("sync", path, e))?;
+        self.shared.replace_head(&state.encode(Role::Head))
     }
 }
 
@@ -160,6 +168,13 @@ impl Shared {
             // Every segment but the last was synced before the next one was made.
             None => Ok(Mark { segment: last, len: 0, at: survey.start(last)?.position }),
         }
+    }
+
+    /// Puts a copy in the place of the head page, so that whoever has the files open opens them anew.
+    pub(super) fn renew_head(&self) -> Result<()> {
+        let file = self.head.get(&*self.disk, Access::Read)?;
+        let page = read_range(&*file, 0, PAGE_BYTES);
+        self.replace_head(&page.map_err(|e| Error::io("read", &self.layout.head, e))?)
     }
 
     /// Puts another file in the place of the head page.

@@ -38,6 +38,7 @@ mod turn;
 mod unlocked;
 mod verify;
 
+use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -50,7 +51,7 @@ use tokio::sync::{Mutex as AsyncMutex, watch};
 use self::files::{Access, Slot};
 use self::layout::{Layout, segment_name};
 use self::lines::read_range;
-use self::locked::{Locked, Writer, missing};
+use self::locked::{Locked, Writer, is_replaced, missing};
 use self::page::{Mark, PAGE_BYTES, Role, State};
 use self::read::Reader;
 use self::redaction::Overwriting;
@@ -63,6 +64,9 @@ use crate::disk::{Disk, Keeper, OpenMode, PATIENCE, WatchGuard};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{GroupId, Seq};
 use crate::index::TailIndex;
+
+/// How often files that were replaced are opened anew before that counts as an error.
+const REOPENINGS: usize = 4;
 
 /// How often a torn head page is read again before it counts as broken.
 const TORN_PAGE_READS: usize = 64;
@@ -100,12 +104,17 @@ impl Options {
 }
 
 /// A group's ledger in a directory.
+///
+/// If its files are replaced while it is open, by a repair or by a copy that takes their place, it opens them anew.
+/// Whoever follows the ledger notices by the chain whether the history there is still the one it knows.
 #[derive(Debug)]
 pub struct FileLedger {
-    shared: Arc<Shared>,
+    layout: Arc<Layout>,
+    group_id: GroupId,
+    files: Mutex<Arc<Shared>>,
 }
 
-/// What turns and readers of one handle share.
+/// The files as they were opened: what turns and readers of one handle share until others take their place.
 #[derive(Debug)]
 struct Shared {
     disk: Arc<dyn Disk>,
@@ -167,7 +176,65 @@ impl FileLedger {
         group_id: GroupId,
         options: Options,
     ) -> Result<Self> {
+        let options = Options { segment_bytes: options.segment_bytes.clamp(1, 1 << 30), ..options };
         let layout = Arc::new(Layout::new(dir.into()));
+        let shared = Shared::open(disk, layout.clone(), group_id.clone(), options)?;
+        Ok(Self { layout, group_id, files: Mutex::new(shared) })
+    }
+
+    /// Whether this is the process that opened it, not a fork of that.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.files().check_process().is_ok()
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.layout.dir
+    }
+
+    /// The files as they are open now.
+    fn files(&self) -> Arc<Shared> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Does something with the files. If they turn out to have been replaced they are opened anew, as a program that
+    /// comes now would, and it is tried again.
+    async fn with_files<T, F: Future<Output = Result<T>>>(
+        &self,
+        work: impl Fn(Arc<Shared>) -> F,
+    ) -> Result<T> {
+        for _ in 0..REOPENINGS {
+            let files = self.files();
+            match work(files.clone()).await {
+                Err(error) if is_replaced(&error) => self.reopen(&files)?,
+                result => return result,
+            }
+        }
+        work(self.files()).await
+    }
+
+    /// Opens what stands in the place of `old`, unless somebody has done so.
+    fn reopen(&self, old: &Arc<Shared>) -> Result<()> {
+        let new = old.open_anew()?;
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&files, old) {
+            *files = new;
+        }
+        drop(files);
+        // Whoever waits for the old files is not told of anything any more.
+        old.signal.send_modify(|count| *count = count.wrapping_add(1));
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn open(
+        disk: Arc<dyn Disk>,
+        layout: Arc<Layout>,
+        group_id: GroupId,
+        options: Options,
+    ) -> Result<Arc<Self>> {
         let none = || {
             Error::not_found(format!("there is no ledger in {}", layout.dir.display()))
                 .hint("`cccc groups` lists the groups of this home")
@@ -180,8 +247,7 @@ impl FileLedger {
         if !names.iter().any(|name| segment_name(name).is_some()) && !began(&*disk, &layout) {
             return Err(none());
         }
-        let options = Options { segment_bytes: options.segment_bytes.clamp(1, 1 << 30), ..options };
-        let shared = Shared {
+        let shared = Self {
             lock: Slot::for_lock(layout.lock.clone()),
             head: Slot::new(layout.head.clone()),
             tip: Slot::new(layout.tip.clone()),
@@ -209,18 +275,12 @@ impl FileLedger {
             descriptors.register(Arc::downgrade(&keeper));
         }
         shared.finish_abandoned();
-        Ok(Self { shared })
+        Ok(shared)
     }
 
-    /// Whether this handle still works: its files are where they were, and this is the process that opened it.
-    pub(crate) fn is_usable(&self) -> bool {
-        self.shared.check_process().is_ok() && self.shared.head.check(&*self.shared.disk).is_ok()
-    }
-
-    /// The directory.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.shared.layout.dir
+    /// The files that have taken the place of these.
+    fn open_anew(&self) -> Result<Arc<Self>> {
+        Self::open(self.disk.clone(), self.layout.clone(), self.group_id.clone(), self.options)
     }
 }
 
@@ -381,27 +441,38 @@ impl Shared {
         }
     }
 
-    /// Runs a read; if it meets damage, finishes an interrupted redaction and tries again.
-    async fn reading<T>(self: &Arc<Self>, read: impl Fn() -> Result<T>) -> Result<T> {
-        let mut result = read();
+    /// Runs a read up to `end`. Damage may be what a redaction is just doing, or the ledger may have been cut or
+    /// restored since this handle looked; so before it is told it is looked at anew.
+    async fn reading<T>(self: &Arc<Self>, end: Mark, read: impl Fn(&Mark) -> Result<T>) -> Result<T> {
+        let mut result = read(&end);
         for _ in 0..2 {
-            match &result {
-                Err(error) if error.kind() == ErrorKind::Corrupt => {}
-                _ => break,
+            if !matches!(&result, Err(error) if error.kind() == ErrorKind::Corrupt) {
+                break;
             }
-            // Whoever is redacting holds a lock, so taking it also waits for that.
-            if self.disk.stat(&self.layout.redacting).is_ok() {
-                let shared = self.clone();
-                let finish = move || Overwriting::take(&shared)?.finish();
-                match off_thread("putting the ledger in order", finish).await {
-                    // It cannot be finished where nothing can be written.
-                    Err(error) if unlocked::is_read_only(&error) => break,
-                    finished => drop(finished?),
-                }
+            match self.look_anew().await {
+                Ok(end) => result = read(&end),
+                Err(error) if is_replaced(&error) => return Err(error),
+                // It cannot be told now, or there is damage elsewhere, too.
+                Err(_) => break,
             }
-            result = read();
         }
         result
+    }
+
+    /// Forgets what is known of the files, finishes an interrupted redaction, and returns the head as it is now.
+    async fn look_anew(self: &Arc<Self>) -> Result<Mark> {
+        // Whoever is redacting holds a lock, so taking it also waits for that.
+        if self.disk.stat(&self.layout.redacting).is_ok() {
+            let shared = self.clone();
+            let finish = move || Overwriting::take(&shared)?.finish();
+            match off_thread("putting the ledger in order", finish).await {
+                // It cannot be finished where nothing can be written.
+                Err(error) if unlocked::is_read_only(&error) => {}
+                finished => drop(finished?),
+            }
+        }
+        self.reader.forget();
+        self.fresh_head().await
     }
 
     /// The head, as soon as it is one that is waited for.
@@ -458,58 +529,71 @@ impl Keeper for Shared {
 #[async_trait]
 impl Ledger for FileLedger {
     fn group_id(&self) -> &GroupId {
-        &self.shared.group_id
+        &self.group_id
     }
 
     async fn turn(&self) -> Result<Box<dyn Turn>> {
-        Ok(Box::new(FileTurn::begin(&self.shared).await?))
+        let turn = self.with_files(|files| async move { FileTurn::begin(&files).await }).await?;
+        Ok(Box::new(turn))
     }
 
     async fn head(&self) -> Result<Position> {
-        Ok(self.shared.head_to_read().await?.at)
+        self.with_files(|files| async move { Ok(files.head_to_read().await?.at) }).await
     }
 
     async fn read(&self, from: Seq, limit: ReadLimit) -> Result<Page> {
         let last = from.0.saturating_add(limit.events as u64).saturating_sub(1);
-        let end = self.shared.head_for(last).await?;
-        self.shared.reading(|| self.shared.reader.read(&end, from, limit)).await
+        let read = |files: Arc<Shared>| async move {
+            let end = files.head_for(last).await?;
+            files.reading(end, |end| files.reader.read(end, from, limit)).await
+        };
+        self.with_files(read).await
     }
 
     async fn find(&self, lookup: Lookup) -> Result<Found> {
-        self.shared.check_process()?;
-        self.shared.find(&lookup)
+        let files = self.files();
+        files.check_process()?;
+        files.find(&lookup)
     }
 
     async fn wait(&self, past: Seq) -> Result<Position> {
-        self.shared.head_once(|head| head.seq > past).await
+        self.with_files(|files| async move { files.head_once(|head| head.seq > past).await }).await
     }
 
     async fn changed(&self, seen: Position) -> Result<Position> {
-        self.shared.head_once(|head| head != seen).await
+        self.with_files(|files| async move { files.head_once(|head| head != seen).await }).await
     }
 
     async fn load_checkpoint(&self, schema: u32) -> Result<Option<Checkpoint>> {
-        let head = self.shared.fresh_head().await?;
-        self.shared.load_checkpoint(schema, &head)
+        let load = |files: Arc<Shared>| async move {
+            let head = files.fresh_head().await?;
+            files.load_checkpoint(schema, &head)
+        };
+        self.with_files(load).await
     }
 
     async fn checkpoint_place(&self, schema: u32) -> Result<Option<Box<dyn CheckpointPlace>>> {
-        let head = self.shared.fresh_head().await?;
-        let place = self.shared.checkpoint_place(schema, head)?;
+        let place = |files: Arc<Shared>| async move {
+            let head = files.fresh_head().await?;
+            files.checkpoint_place(schema, head)
+        };
+        let place = self.with_files(place).await?;
         Ok(place.map(|place| Box::new(place) as Box<dyn CheckpointPlace>))
     }
 
     async fn extend_index(&self, tail: &TailIndex, through: Position) -> Result<Seq> {
-        let head = self.shared.head_for(through.seq.0).await?;
-        self.shared.extend_index(tail, through, &head)
+        let extend = |files: Arc<Shared>| async move {
+            let head = files.head_for(through.seq.0).await?;
+            files.extend_index(tail, through, &head)
+        };
+        self.with_files(extend).await
     }
 
     async fn redact(&self, seq: Seq, data_hash: [u8; 32]) -> Result<()> {
-        self.shared.redact(seq, data_hash).await
+        self.with_files(|files| async move { files.redact(seq, data_hash).await }).await
     }
 
     async fn verify(&self) -> Result<Verdict> {
-        let head = self.shared.fresh_head().await;
-        self.shared.reading(|| self.shared.verify(&head)).await
+        self.with_files(|files| async move { files.check_all().await }).await
     }
 }

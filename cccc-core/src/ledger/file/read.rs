@@ -152,6 +152,10 @@ impl Reader {
             }
             let size = fetched.1;
             seq = Seq(seq.0 + count as u64);
+            // These may be lines of a file that is not there any more.
+            if seq > end.at.seq && checked.end() != Some(end.at) {
+                return Err(segment.damage(len, end.at.seq, "the head names another history"));
+            }
             let full = seq <= end.at.seq && rest.bytes <= size;
             rest = ReadLimit {
                 events: rest.events.saturating_sub(count),

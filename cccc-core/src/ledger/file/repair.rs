@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::layout::{segment_name, shown};
 use super::lines::{LineReader, follow};
-use super::locked::Locked;
+use super::locked::{Locked, is_replaced};
 use super::page::{Mark, Role, State};
 use super::redaction::{Finished, Overwriting};
 use super::survey::Run;
@@ -17,7 +17,7 @@ use crate::blocking::off_thread;
 use crate::disk::OpenMode;
 use crate::error::{Damage, Error, ErrorKind, Result};
 use crate::id::Seq;
-use crate::ledger::{Position, ReadLimit, Verdict};
+use crate::ledger::{Ledger, Position, ReadLimit, Verdict};
 
 /// How large a ledger is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
@@ -99,12 +99,11 @@ pub struct RepairReport {
 impl FileLedger {
     /// How large the ledger is.
     pub async fn stats(&self) -> Result<Stats> {
-        let shared = &self.shared;
-        let head = shared.fresh_head().await?;
-        let mut stats = Stats { events: head.at.seq.0, ..Stats::default() };
-        let len = |path: PathBuf| shared.disk.stat(&path).map_or(0, |stat| stat.len);
-        let layout = &shared.layout;
-        let list = |dir| shared.disk.list(dir).unwrap_or_default();
+        let events = self.head().await?.seq.0;
+        let mut stats = Stats { events, ..Stats::default() };
+        let (disk, layout) = (&self.files().disk, &self.layout);
+        let len = |path: PathBuf| disk.stat(&path).map_or(0, |stat| stat.len);
+        let list = |dir| disk.list(dir).unwrap_or_default();
         for name in list(&layout.ledger) {
             let size = len(layout.ledger.join(&name));
             if segment_name(&name).is_some() {
@@ -125,52 +124,69 @@ impl FileLedger {
     }
 
     /// Copies all durable lines, as they are stored, and returns where they end.
+    ///
+    /// # Errors
+    /// `Diverged` if the ledger is cut or replaced meanwhile: then what was written is of no use.
     pub async fn export(&self, out: &mut (dyn Write + Send)) -> Result<Position> {
-        let shared = &self.shared;
-        let end = shared.fresh_head().await?;
-        let mut seq = Seq(1);
-        while seq <= end.at.seq {
-            let page = shared.reading(|| shared.reader.read(&end, seq, ReadLimit::CHUNK)).await?;
+        let end = self.head().await?;
+        let mut at = Position::start(&self.group_id);
+        while at.seq < end.seq {
+            let events = usize::try_from(end.seq.0 - at.seq.0).unwrap_or(usize::MAX);
+            let page = self.read(at.seq.next(), ReadLimit { events, ..ReadLimit::CHUNK }).await?;
+            let Some(next) = page.end().filter(|_| page.previous() == Some(at)) else {
+                return Err(Error::diverged("the ledger was cut or replaced while it was copied")
+                    .hint("copy it again"));
+            };
             out.write_all(page.bytes())
                 .map_err(|e| Error::unavailable(format!("cannot write the copy: {e}")).source(e))?;
-            seq = Seq(seq.0 + (page.len() as u64).max(1));
+            at = next;
         }
-        Ok(end.at)
+        Ok(end)
     }
 
     /// Finishes what was interrupted, removes derived files, and puts a damaged ledger in order: an event that
     /// cannot be restored is set aside, and a `ledger.gap` stands in its place, so that every other one stays
     /// where it is. With `cut` the ledger ends before the command with the first damaged event instead. If
-    /// there was damage, handles that are open, this one too, must be opened again.
+    /// there was damage, handles that are open, this one too, open the files anew with their next use.
     ///
     /// A dry run takes no lock.
     ///
     /// # Errors
     /// `Unavailable` if the disk does not do its part. Damage is no error; it is in the report.
     pub async fn repair(&self, options: RepairOptions) -> Result<RepairReport> {
-        let shared = self.shared.clone();
-        if options.dry_run {
-            let work = move || shared.inspect(options.cut);
-            return off_thread("inspecting the ledger", work).await;
-        }
+        let repair = |files: Arc<Shared>| async move {
+            if options.dry_run {
+                return off_thread("inspecting the ledger", move || files.inspect(options.cut)).await;
+            }
+            files.repair(options.cut).await
+        };
+        self.with_files(repair).await
+    }
+}
+
+impl Shared {
+    async fn repair(self: &Arc<Self>, cut: bool) -> Result<RepairReport> {
         let mut report = RepairReport::default();
-        let mut locked = Locked::take(&shared).await?;
-        if let Finished::SetAside(note) = Overwriting::take(&shared)?.finish()? {
+        let mut locked = Locked::take(self).await?;
+        if let Finished::SetAside(note) = Overwriting::take(self)?.finish()? {
             report.set_aside.push(note);
         }
-        let head = locked.settle().map(|pages| pages.head.mark);
-        match shared.verify(&head)? {
+        let head = match locked.settle() {
+            Err(error) if is_replaced(&error) => return Err(error),
+            settled => settled.map(|pages| pages.head.mark),
+        };
+        match self.verify(&head)? {
             Verdict::Sound { head, .. } => report.head = Some(head),
             Verdict::Damaged(damage) => {
                 report.damage = Some(damage);
-                let head = head.ok().or_else(|| shared.glance().ok());
-                shared.begin_anew()?;
-                let (runs, last) = shared.broken(head)?;
-                report.broken = runs.iter().map(|run| Broken::of(&shared, run)).collect();
+                let head = head.ok().or_else(|| self.glance().ok());
+                self.begin_anew()?;
+                let (runs, last) = self.broken(head)?;
+                report.broken = runs.iter().map(|run| Broken::of(self, run)).collect();
                 match runs.first() {
-                    Some(run) if options.cut => {
-                        let end = shared.last_good(run.before.position.seq.next())?;
-                        report.cut = Some(shared.cut_after(&end, last)?);
+                    Some(run) if cut => {
+                        let end = self.last_good(run.before.position.seq.next())?;
+                        report.cut = Some(self.cut_after(&end, last)?);
                         locked.cut(&end, &mut report)?;
                     }
                     // Where no line is damaged, nothing is cut.
@@ -178,7 +194,7 @@ impl FileLedger {
                 }
             }
         }
-        shared.remove_derived(&mut report)?;
+        self.remove_derived(&mut report)?;
         Ok(report)
     }
 }
@@ -275,6 +291,7 @@ impl Locked {
         let shared = self.shared.clone();
         let layout = &shared.layout;
         let _overwriting = Overwriting::take(&shared)?;
+        shared.renew_head()?;
         let epoch = self.next_epoch(&[self.page(Role::Head)?, self.page(Role::Tip)?]);
         self.writer.epoch = epoch;
         let names = shared.reader.list()?;
@@ -301,9 +318,7 @@ impl Locked {
         let _ = shared.disk.remove(&layout.redacting);
         self.forget_active();
         shared.reader.forget();
-        let state = State { boot: shared.disk.boot_id(), epoch, flags: 0, mark: *end };
-        self.write_page(Role::Tip, &state)?;
-        self.write_page(Role::Head, &state)?;
+        self.end_at(&State { boot: shared.disk.boot_id(), epoch, flags: 0, mark: *end })?;
         report.head = Some(end.at);
         Ok(())
     }

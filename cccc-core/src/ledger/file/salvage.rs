@@ -22,9 +22,10 @@ impl FileLedger {
     /// # Errors
     /// `Corrupt` where not even the place of the damage can be told.
     pub async fn read_around(&self, from: Seq, limit: ReadLimit) -> Result<Page> {
-        let shared = self.shared.clone();
-        let work = move || shared.salvage(from, limit);
-        off_thread("reading around damage", work).await
+        let read = |files: Arc<Shared>| async move {
+            off_thread("reading around damage", move || files.salvage(from, limit)).await
+        };
+        self.with_files(read).await
     }
 }
 

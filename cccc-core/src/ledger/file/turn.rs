@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::Shared;
-use super::locked::{Locked, Pages, replaced};
+use super::locked::{Locked, Pages, is_replaced, replaced};
 use super::page::{FENCED, Mark, Role, SEALING, State};
 use crate::disk::{DiskFile, OpenMode};
 use crate::error::{Error, ErrorKind, Result};
@@ -178,12 +178,25 @@ fn offset_entries(start: u64, lens: &[u32]) -> Vec<u8> {
 enum Published {
     /// It is durable.
     Durable,
-    /// A recovery has judged what was written.
-    Judged(Pages),
+    /// A recovery or a repair has judged what was written: up to the head of these files, that is durable.
+    Judged(Arc<Shared>, Mark),
 }
 
 /// Gives the lock back, syncs, and publishes everything up to `end` as durable.
-async fn publish(mut locked: Locked, pages: &Pages, end: Mark) -> Result<Published> {
+async fn publish(locked: Locked, pages: &Pages, end: Mark) -> Result<Published> {
+    let shared = locked.shared.clone();
+    match publish_here(locked, pages, end).await {
+        Err(error) if is_replaced(&error) => {
+            let shared = shared.open_anew()?;
+            let pages = Locked::take(&shared).await?.settle()?;
+            Ok(Published::Judged(shared, pages.head.mark))
+        }
+        published => published,
+    }
+}
+
+/// As [`publish`], if no other files have taken the place of these.
+async fn publish_here(mut locked: Locked, pages: &Pages, end: Mark) -> Result<Published> {
     let shared = locked.shared.clone();
     let active = locked.active(&end)?;
     let (file, path) = (active.file.clone(), active.path.clone());
@@ -199,7 +212,13 @@ async fn publish(mut locked: Locked, pages: &Pages, end: Mark) -> Result<Publish
     };
     let synced = shared.sync(sync, &pages.head.mark).await;
     let mut locked = Locked::take(&shared).await?;
+    if let Err(error) = shared.head.check(&*shared.disk)
+        && is_replaced(&error)
+    {
+        return Err(error);
+    }
     let head = locked.page(Role::Head)?;
+    let judged = |pages: Pages| Published::Judged(shared.clone(), pages.head.mark);
     let same = head.filter(|head| head.epoch == pages.head.epoch && head.flags & FENCED == 0);
     let failed = *shared.failed();
     match (same, failed) {
@@ -214,7 +233,7 @@ async fn publish(mut locked: Locked, pages: &Pages, end: Mark) -> Result<Publish
             Ok(Published::Durable)
         }
         // Nothing else can be said of what was written.
-        (None, _) => locked.settle().map(Published::Judged),
+        (None, _) => locked.settle().map(judged),
         (Some(head), Some(since)) => {
             let error = match synced {
                 Err(error) => error,
@@ -223,7 +242,7 @@ async fn publish(mut locked: Locked, pages: &Pages, end: Mark) -> Result<Publish
             locked
                 .fence(&head)
                 .and_then(|()| locked.recover(Some(since)))
-                .map(Published::Judged)
+                .map(judged)
                 .map_err(|cause| if cause.kind() == ErrorKind::Corrupt { cause } else { error })
         }
     }
@@ -237,13 +256,11 @@ async fn confirm(
     batch: &Batch,
     outcome: Appended,
 ) -> Result<Appended> {
-    let shared = locked.shared.clone();
-    let now = match publish(locked, &pages, end).await.map_err(|error| doubtful(error, batch))? {
+    let (shared, end) = match publish(locked, &pages, end).await.map_err(|error| doubtful(error, batch))? {
         Published::Durable => return Ok(outcome),
-        Published::Judged(now) => now,
+        Published::Judged(shared, end) => (shared, end),
     };
     let stands = |at: Position| {
-        let end = now.head.mark;
         Ok::<_, Error>(at.seq <= end.at.seq && shared.reader.position(&end, at.seq)? == at)
     };
     if stands(batch.end)? {

@@ -20,7 +20,6 @@ use super::{number, run_seeds};
 const SEEDS: u64 = 200;
 
 #[test]
-#[ignore = "it has not passed yet: after gaps and cuts under open handles some seeds end with damage, which is not understood"]
 fn every_handle_knows_what_the_ledger_says() {
     if let Some(seed) = number("CCCC_SIM_SEED") {
         let ended = scene::run(seed);

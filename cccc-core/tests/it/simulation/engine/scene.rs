@@ -21,7 +21,7 @@ use cccc_core::testing::sim::{Faults, SimDisk, World, block_on, timeout};
 use cccc_core::{Blobs, Clock, Error, Group, GroupId, Result, Seq, Timestamp};
 
 use super::umpire;
-use super::worker::{self, Role};
+use super::worker::{self, Alive, Role};
 
 pub(super) const DIR: &str = "/home/g";
 pub(super) const ACTORS: [&str; 3] = ["ann", "bob", "cem"];
@@ -264,9 +264,10 @@ fn cast(scene: &Scene, random: &mut Random) {
             let role = random.pick(&[Role::Speaker, Role::Speaker, Role::Deliverer, Role::Follower]);
             let name = format!("{role:?}{i}.{task}");
             names.push(name.clone());
-            let (scene, disk, seed) = (scene.clone(), process.clone(), random.next_u64());
-            scene.clone().world.spawn(&process, name.clone(), move || {
-                worker::work(&scene, &disk, &name, role, seed, delay);
+            let (alive, disk, seed) = (Alive::new(scene), process.clone(), random.next_u64());
+            scene.world.spawn(&process, name.clone(), move || {
+                disk.sleep(delay);
+                worker::work(alive, &disk, &name, role, seed);
             });
         }
     }

@@ -41,14 +41,20 @@ struct Worker<'a> {
     sent: u64,
 }
 
-/// Counts a worker as long as it lives, however it ends.
-struct Alive<'a> {
-    scene: &'a Scene,
+/// Counts a worker as long as it lives, however it ends, and be it before it has begun.
+pub(super) struct Alive {
+    scene: Scene,
     /// The rounds that it has come to the end of.
     finished: u64,
 }
 
-impl Drop for Alive<'_> {
+impl Alive {
+    pub(super) fn new(scene: &Scene) -> Self {
+        Self { scene: scene.clone(), finished: 0 }
+    }
+}
+
+impl Drop for Alive {
     fn drop(&mut self) {
         let mut notes = self.scene.notes();
         notes.rounds.alive -= 1;
@@ -59,9 +65,8 @@ impl Drop for Alive<'_> {
 }
 
 /// Works round after round until the last is over.
-pub(super) fn work(scene: &Scene, disk: &SimDisk, name: &str, role: Role, seed: u64, delay: Duration) {
-    let mut alive = Alive { scene, finished: 0 };
-    disk.sleep(delay);
+pub(super) fn work(mut alive: Alive, disk: &SimDisk, name: &str, role: Role, seed: u64) {
+    let scene = &alive.scene.clone();
     let clock = Arc::default();
     let group = match scene.open(disk, &clock) {
         Ok(group) => group,
@@ -246,7 +251,7 @@ impl Worker<'_> {
                     self.seen.insert(event.seq, event);
                 }
                 // Another history stands there now: it begins anew.
-                Some(Err(error)) if self.scene.notes().changed => {
+                Some(Err(error)) if error.kind() == ErrorKind::Diverged && self.scene.notes().changed => {
                     self.scene.world.note(format!("{} is told: {error}", self.name));
                     self.seen.clear();
                     return;
@@ -262,15 +267,6 @@ impl Worker<'_> {
     /// Says what the handle knows, now that all is calm.
     fn tell(&mut self) {
         self.clock.disarm();
-        // A repair that replaced events makes the handles of before useless, and they say so.
-        let replaced = here(self.group.position());
-        if matches!(replaced, Some(Err(error)) if error.kind() == ErrorKind::Conflict) {
-            match self.scene.open(self.disk, &self.clock) {
-                Ok(group) => self.group = group,
-                Err(error) => self.scene.violation(format!("{} could not open: {error}", self.name)),
-            }
-            self.seen.clear();
-        }
         if matches!(self.role, Role::Follower) {
             // Twice: the first may end with the news that the history is another one.
             self.follow(Duration::from_millis(1500));

@@ -39,6 +39,8 @@ const INDEX_EVERY_BYTES: u64 = 4 << 20;
 impl View {
     /// The newest view that can be had without reading the whole ledger: the checkpoint, if there is one.
     pub(super) async fn load(ledger: &dyn Ledger) -> Result<Self> {
+        // Perhaps what was there before had another history.
+        ledger.forget();
         let saved = ledger.load_checkpoint(GroupState::SCHEMA).await?;
         let usable = saved.and_then(|Checkpoint { position, bytes }| {
             let state = GroupState::from_bytes(&bytes).ok()?;

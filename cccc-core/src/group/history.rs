@@ -297,7 +297,10 @@ impl Watch {
                     self.fetch = None;
                     match result {
                         Ok(ready) => (self.checked, self.ready) = (true, ready),
-                        Err(error) if error.kind() == ErrorKind::Diverged => self.diverged = Some(error),
+                        Err(error) if error.kind() == ErrorKind::Diverged => {
+                            self.ledger.forget();
+                            self.diverged = Some(error);
+                        }
                         Err(error) => return Poll::Ready(Err(error)),
                     }
                 }

@@ -234,8 +234,11 @@ pub trait Ledger: fmt::Debug + Send + Sync {
         self.wait(seen.seq).await
     }
 
-    /// The newest whole checkpoint of this schema, if there is one. Whoever loads begins anew: what was kept in
-    /// memory of the ledger's files is looked at anew, too.
+    /// Forgets what is kept in memory of the store, because another history stands there than before. By default there
+    /// is nothing to forget.
+    fn forget(&self) {}
+
+    /// The newest whole checkpoint of this schema, if there is one.
     async fn load_checkpoint(&self, schema: u32) -> Result<Option<Checkpoint>>;
 
     /// The right to save a checkpoint of this schema; `None` while somebody else is saving one. To be asked for before

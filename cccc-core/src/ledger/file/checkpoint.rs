@@ -66,9 +66,6 @@ impl Shared {
 
     /// The newest generation that is whole, not beyond the head, and of this ledger's history.
     pub(super) fn load_checkpoint(&self, schema: u32, head: &Mark) -> Result<Option<Checkpoint>> {
-        // Files may have been replaced under this handle.
-        self.reader.forget();
-        self.indexes.forget();
         let mut found: Vec<(Seq, char)> = GENERATIONS
             .into_iter()
             .filter_map(|generation| Some((self.peek(schema, generation)?.0.seq, generation)))

@@ -362,12 +362,21 @@ impl Shared {
     /// Takes note of a head page, and wakes those who wait within this process.
     fn note_head(&self, head: &State) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        // It goes back, too, where the ledger was cut or replaced.
         if seen.as_ref() != Some(head) {
-            *seen = Some(*head);
+            let before = seen.replace(*head);
             drop(seen);
+            // It goes back where the ledger was cut or restored; then files that are open may be there no more.
+            if before.is_some_and(|before| before.mark.at.seq > head.mark.at.seq || before.epoch > head.epoch) {
+                self.forget();
+            }
             self.signal.send_modify(|count| *count = count.wrapping_add(1));
         }
+    }
+
+    /// Forgets what is known of segments and their index.
+    fn forget(&self) {
+        self.reader.forget();
+        self.indexes.forget();
     }
 
     /// The head as it is now.
@@ -471,7 +480,7 @@ impl Shared {
                 finished => drop(finished?),
             }
         }
-        self.reader.forget();
+        self.forget();
         self.fresh_head().await
     }
 
@@ -512,8 +521,7 @@ impl Keeper for Shared {
 
     fn close_idle(&self) {
         self.head.close();
-        self.reader.forget();
-        self.indexes.forget();
+        self.forget();
         // Whoever writes has the others open.
         if let Ok(mut writer) = self.writer.try_lock() {
             writer.close_active();
@@ -562,6 +570,10 @@ impl Ledger for FileLedger {
 
     async fn changed(&self, seen: Position) -> Result<Position> {
         self.with_files(|files| async move { files.head_once(|head| head != seen).await }).await
+    }
+
+    fn forget(&self) {
+        self.files().forget();
     }
 
     async fn load_checkpoint(&self, schema: u32) -> Result<Option<Checkpoint>> {

@@ -278,8 +278,7 @@ impl Shared {
             self.disk.remove(&path).map_err(|e| Error::io("remove", &path, e))?;
             report.removed.push(path);
         }
-        self.reader.forget();
-        self.indexes.forget();
+        self.forget();
         let _ = saving.unlock();
         Ok(())
     }

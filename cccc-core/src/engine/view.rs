@@ -14,6 +14,8 @@ use super::resolve::Source;
 #[derive(Clone, Debug)]
 pub(super) struct View {
     pub(super) state: GroupState,
+    /// How often the store had been replaced when this was begun.
+    replacements: u64,
     tail: TailIndex,
     /// `tail` covers the events after this one.
     tail_from: Seq,
@@ -41,6 +43,7 @@ impl View {
     pub(super) async fn load(ledger: &dyn Ledger) -> Result<Self> {
         // Perhaps what was there before had another history.
         ledger.forget();
+        let replacements = ledger.replacements();
         let saved = ledger.load_checkpoint(GroupState::SCHEMA).await?;
         let usable = saved.and_then(|Checkpoint { position, bytes }| {
             let state = GroupState::from_bytes(&bytes).ok()?;
@@ -51,6 +54,7 @@ impl View {
         let tail = TailIndex::default();
         Ok(Self {
             state,
+            replacements,
             tail,
             tail_from,
             is_joined: false,
@@ -77,17 +81,28 @@ impl View {
         }
     }
 
+    /// Whether this was derived from what stands in the ledger's place now.
+    pub(super) fn is_of(&self, ledger: &dyn Ledger) -> bool {
+        self.replacements == ledger.replacements()
+    }
+
     /// Applies the next page of durable events.
     pub(super) async fn step(&mut self, ledger: &dyn Ledger) -> Result<Step> {
         let (head, own) = (ledger.head().await?, self.position());
-        if head.seq <= own.seq {
+        let page = match head.seq > own.seq {
+            true => Some(ledger.read(own.seq.next(), ReadLimit::CHUNK).await?),
+            false => None,
+        };
+        if !self.is_of(ledger) {
+            return Ok(Step::Diverged);
+        }
+        let Some(page) = page else {
             return Ok(match head {
                 _ if head == own => Step::AtHead,
                 _ if head.seq < own.seq => Step::Beyond,
                 _ => Step::Diverged,
             });
-        }
-        let page = ledger.read(own.seq.next(), ReadLimit::CHUNK).await?;
+        };
         Ok(match self.apply_page(&page)? {
             true if self.position().seq >= head.seq => Step::AtHead,
             true => Step::Behind,
@@ -204,7 +219,8 @@ impl View {
     async fn save(&mut self, ledger: &dyn Ledger) -> Result<()> {
         let unsaved = std::mem::take(&mut self.unsaved);
         // Who else is at it saves what this would.
-        let Some(place) = ledger.checkpoint_place(GroupState::SCHEMA).await? else { return Ok(()) };
+        let place = ledger.checkpoint_place(GroupState::SCHEMA).await?;
+        let Some(place) = place.filter(|_| self.is_of(ledger)) else { return Ok(()) };
         if let Some((saved, len)) = place.newest() {
             self.checkpoint_len = len;
             self.unsaved = share_after(saved.seq, self.saved, self.position().seq, unsaved);

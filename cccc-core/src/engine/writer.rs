@@ -213,7 +213,9 @@ impl Writer {
                     return Err(error);
                 }
             };
-            if let Some(view) = tip.catch_up(turn.as_mut()).await? {
+            if tip.view.is_of(self.ledger.as_ref())
+                && let Some(view) = tip.catch_up(turn.as_mut()).await?
+            {
                 return Ok((turn, view));
             }
         }

@@ -234,6 +234,12 @@ pub trait Ledger: fmt::Debug + Send + Sync {
         self.wait(seen.seq).await
     }
 
+    /// How often the store was replaced by another under this handle, as by a repair: what was derived from it before
+    /// holds no more, even if the chain is the same. By default that does not happen.
+    fn replacements(&self) -> u64 {
+        0
+    }
+
     /// Forgets what is kept in memory of the store, because another history stands there than before. By default there
     /// is nothing to forget.
     fn forget(&self) {}

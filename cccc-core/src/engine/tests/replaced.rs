@@ -82,6 +82,26 @@ fn a_writer_decides_on_the_history_that_is_there() {
     }
 }
 
+/// A lost event leaves a gap, and the chain is as it was; but nobody else knows any more what the event said.
+#[test]
+fn what_a_handle_knew_before_a_repair_is_not_what_it_goes_on_with() {
+    for cut in [false, true] {
+        let Stage { dir, old, .. } = stage();
+        let path = dir.path().join("g/ledger/00000000000000000001.jsonl");
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replace("\"a7\"", "\"XX\"")).unwrap();
+        let other = file_ledger(Arc::new(RealDisk::new()), dir.path());
+        let options = crate::ledger::file::RepairOptions { cut, ..Default::default() };
+        assert_eq!(block_on(other.repair(options)).unwrap().broken.len(), 1);
+        let left = if cut { 7 } else { 9 };
+        assert_eq!(block_on(actors(&open(dir.path()))).unwrap().len(), left);
+        assert_eq!(block_on(actors(&old)).unwrap().len(), left);
+        // Both are free to have what was lost anew.
+        block_on(add(&old, "a7")).unwrap();
+        assert_eq!(block_on(actors(&open(dir.path()))).unwrap().len(), left + 1);
+    }
+}
+
 fn group(stage: &Stage) -> Group {
     Group::over(stage.old.ledger().clone(), Blobs::in_memory(), Arc::new(ManualClock::default()))
 }

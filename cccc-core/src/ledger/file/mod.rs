@@ -112,6 +112,7 @@ pub struct FileLedger {
     layout: Arc<Layout>,
     group_id: GroupId,
     files: Mutex<Arc<Shared>>,
+    replacements: AtomicU64,
 }
 
 /// The files as they were opened: what turns and readers of one handle share until others take their place.
@@ -179,7 +180,7 @@ impl FileLedger {
         let options = Options { segment_bytes: options.segment_bytes.clamp(1, 1 << 30), ..options };
         let layout = Arc::new(Layout::new(dir.into()));
         let shared = Shared::open(disk, layout.clone(), group_id.clone(), options)?;
-        Ok(Self { layout, group_id, files: Mutex::new(shared) })
+        Ok(Self { layout, group_id, files: Mutex::new(shared), replacements: AtomicU64::new(0) })
     }
 
     /// Whether this is the process that opened it, not a fork of that.
@@ -220,6 +221,7 @@ impl FileLedger {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&files, old) {
             *files = new;
+            self.replacements.fetch_add(1, Ordering::Relaxed);
         }
         drop(files);
         // Whoever waits for the old files is not told of anything any more.
@@ -570,6 +572,10 @@ impl Ledger for FileLedger {
 
     async fn changed(&self, seen: Position) -> Result<Position> {
         self.with_files(|files| async move { files.head_once(|head| head != seen).await }).await
+    }
+
+    fn replacements(&self) -> u64 {
+        self.replacements.load(Ordering::Relaxed)
     }
 
     fn forget(&self) {

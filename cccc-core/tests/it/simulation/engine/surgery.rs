@@ -18,9 +18,9 @@ use super::worker::messages;
 pub(super) enum Change {
     /// None.
     Nothing,
-    /// A bit flips, and the ledger is cut before it.
+    /// A character is spoilt, and the ledger is cut before it.
     Cut,
-    /// A bit flips, and a repair keeps all that is sound.
+    /// A character is spoilt, and a repair keeps all that is sound.
     Gap,
     /// An old copy is written over the files that are there.
     Restore,
@@ -112,7 +112,7 @@ impl Change {
     }
 }
 
-/// Changes one character of a message that somebody wrote.
+/// Changes one character of a message that somebody wrote, by one bit or by more.
 fn flip(disk: &SimDisk, random: &mut Random) -> io::Result<()> {
     let dir = Path::new(DIR).join("ledger");
     let names = disk.list(&dir)?;
@@ -129,6 +129,6 @@ fn flip(disk: &SimDisk, random: &mut Random) -> io::Result<()> {
     let file = disk.open(&dir.join(name), OpenMode::Write)?;
     let mut byte = [0];
     file.read_at(&mut byte, at)?;
-    file.write_at(&[byte[0] ^ 1], at)?;
+    file.write_at(&[byte[0] ^ random.pick(&[1, 3])], at)?;
     file.sync()
 }

@@ -12,6 +12,7 @@ use cccc_core::error::ErrorKind;
 use cccc_core::event::Transport;
 use cccc_core::testing::Random;
 use cccc_core::testing::sim::SimDisk;
+use cccc_core::ledger::Chain;
 use cccc_core::{Error, Event, Group, Position, Result, Seq};
 
 use super::scene::{ACTORS, Scene, Treacherous, here, here_for};
@@ -271,7 +272,8 @@ impl Worker<'_> {
             // Twice: the first may end with the news that the history is another one.
             self.follow(Duration::from_millis(1500));
             self.follow(Duration::from_millis(1500));
-            let seen = self.seen.values().map(|event| (event.seq, event.id));
+            // By the chain: where an event was lost since it was seen, a gap has that.
+            let seen = self.seen.values().map(|event| (event.seq, event.chain));
             let seen: Vec<_> = seen.collect();
             match here(all_events(&self.group)) {
                 Some(Ok(events)) if events == seen => {}
@@ -290,13 +292,13 @@ impl Worker<'_> {
     }
 }
 
-/// Every event with its id.
-async fn all_events(group: &Group) -> Result<Vec<(Seq, cccc_core::EventId)>> {
+/// Every event with its chain.
+async fn all_events(group: &Group) -> Result<Vec<(Seq, Chain)>> {
     let mut events = Vec::new();
     let mut at = Some(Seq(1));
     while let Some(from) = at {
         let history = group.history().from(from).limit(1000).await?;
-        events.extend(history.events.iter().map(|event| (event.seq, event.id)));
+        events.extend(history.events.iter().map(|event| (event.seq, event.chain)));
         at = history.next;
     }
     Ok(events)

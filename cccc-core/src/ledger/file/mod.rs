@@ -368,7 +368,8 @@ impl Shared {
             let before = seen.replace(*head);
             drop(seen);
             // It goes back where the ledger was cut or restored; then files that are open may be there no more.
-            if before.is_some_and(|before| before.mark.at.seq > head.mark.at.seq || before.epoch > head.epoch) {
+            if before.is_some_and(|before| before.mark.at.seq > head.mark.at.seq || before.epoch > head.epoch)
+            {
                 self.forget();
             }
             self.signal.send_modify(|count| *count = count.wrapping_add(1));

@@ -260,9 +260,8 @@ async fn confirm(
         Published::Durable => return Ok(outcome),
         Published::Judged(shared, end) => (shared, end),
     };
-    let stands = |at: Position| {
-        Ok::<_, Error>(at.seq <= end.at.seq && shared.reader.position(&end, at.seq)? == at)
-    };
+    let stands =
+        |at: Position| Ok::<_, Error>(at.seq <= end.at.seq && shared.reader.position(&end, at.seq)? == at);
     if stands(batch.end)? {
         return Ok(outcome);
     }

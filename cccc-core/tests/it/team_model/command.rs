@@ -88,6 +88,20 @@ impl World {
                     self.model.unread_of(&who(&by)).map(|row| self.model.id(row.seq)).take(1_000).collect();
                 (by.clone(), Command::Pull { events, mark_read: one_in(2, x) })
             }
+            What::Take => {
+                let events = self.model.unread_of(&who(&by)).map(|row| self.model.id(row.seq)).collect();
+                (by.clone(), Command::Take { events })
+            }
+            What::LoseClaims => {
+                let sessions = self.model.claims().filter_map(|(_, session)| session.clone());
+                let sessions = sessions
+                    .filter(|session| (session.bytes().map(usize::from).sum::<usize>() + x).is_multiple_of(2))
+                    .collect();
+                (
+                    ["system".to_owned(), by][usize::from(one_in(5, y))].clone(),
+                    Command::LoseClaims { sessions },
+                )
+            }
             What::AddTask => (by, Command::AddTask(self.adding(x, y, z, true))),
             What::TrackedSend => {
                 let to = somebody(z);

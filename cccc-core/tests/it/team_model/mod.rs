@@ -28,13 +28,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use cccc_core::command::{OpenSession, Outcome};
-use cccc_core::event::{Body, Event};
+use cccc_core::event::{Body, DeliveryState, Event};
 use cccc_core::rule::desk::{Desk, Done, event, message};
 use cccc_core::rule::policy::{self, Effect};
 use cccc_core::rule::presence::{self, Condition, Facts};
 use cccc_core::rule::wait;
 use cccc_core::state::GroupState;
-use cccc_core::{Command, Result, Timestamp};
+use cccc_core::{Command, Principal, Result, Seq, Timestamp};
 use proptest::prelude::*;
 
 use model::Model;
@@ -131,11 +131,60 @@ impl World {
                     drop(self.run(&by, Command::Settle { delivery: claim.id, outcome }));
                 }
             }
+            What::Take => self.take(op),
+            What::LoseClaims => {
+                let Some((by, command)) = self.command(op) else { return };
+                let Command::LoseClaims { sessions } = &command else { return };
+                let dead = sessions.clone();
+                if self.run(&by, command).is_ok() {
+                    let is_of_dead =
+                        |session: &Option<String>| session.as_ref().is_some_and(|one| dead.contains(one));
+                    assert!(!self.model.claims().any(|(_, session)| is_of_dead(session)), "{dead:?}");
+                }
+            }
             _ => {
                 if let Some((by, command)) = self.command(op) {
                     drop(self.run(&by, command));
                 }
             }
+        }
+    }
+
+    /// Somebody takes what waits for it, at times in the name of a session, and says that it has it, that it does not
+    /// know, or nothing.
+    fn take(&mut self, op: &Op) {
+        let [x, y, z] = op.n;
+        let Some((by, command)) = self.command(op) else { return };
+        let me: Principal = by.parse().unwrap();
+        let rows =
+            |world: &Self| world.model.unread_of(&me).map(|row| (row.seq, row.claim.is_some())).collect();
+        let before: Vec<(Seq, bool)> = rows(self);
+        self.desk.session = x.is_multiple_of(2).then(|| format!("reader-{}", z % 3));
+        let done = self.run(&by, command);
+        self.desk.session = None;
+        let Ok(done) = done else { return };
+        let claimed = done.events.iter().find_map(|event| match &event.body {
+            Body::RuntimeDelivery(claim) if claim.state == DeliveryState::Claimed => {
+                Some((event.id, claim.event_ids.clone()))
+            }
+            _ => None,
+        });
+        let Some((delivery, events)) = claimed else { return };
+        for id in &events {
+            assert!(before.contains(&(id.seq, false)), "{id} was unread, and nobody's: {before:?}");
+        }
+        let read: Vec<_> = events.iter().copied().filter(|_| y.is_multiple_of(2)).collect();
+        let settled = match z % 4 {
+            0 => self.run(&by, Command::Settle { delivery, outcome: Outcome::Ambiguous("perhaps".into()) }),
+            1 => return,
+            _ => self.run(
+                &by,
+                Command::SettleTaken { delivery: Some(delivery), read: read.clone(), notices: None },
+            ),
+        };
+        if settled.is_ok() && z % 4 > 1 {
+            let left: Vec<(Seq, bool)> = rows(self);
+            assert!(read.iter().all(|id| left.iter().all(|(seq, _)| *seq != id.seq)), "{read:?}: {left:?}");
         }
     }
 

@@ -35,7 +35,11 @@ pub(super) enum What {
     Retract,
     Redact,
     Pull,
+    /// Somebody takes its inbox, and then says that it has it, or not.
+    Take,
     Claim,
+    /// Some of those who deliver turn out to be dead.
+    LoseClaims,
     AddTask,
     TrackedSend,
     Task,
@@ -74,7 +78,7 @@ pub(super) enum What {
 }
 
 /// Steps with how often each is taken.
-const WEIGHTS: [(usize, What); 43] = [
+const WEIGHTS: [(usize, What); 45] = [
     (8, What::Send),
     (1, What::Burst),
     (1, What::Chat),
@@ -85,7 +89,9 @@ const WEIGHTS: [(usize, What); 43] = [
     (1, What::Retract),
     (1, What::Redact),
     (3, What::Pull),
+    (3, What::Take),
     (4, What::Claim),
+    (2, What::LoseClaims),
     (5, What::AddTask),
     (3, What::TrackedSend),
     (22, What::Task),

@@ -10,9 +10,9 @@ use cccc_core::command::Outcome;
 use cccc_core::disk::Disk;
 use cccc_core::error::ErrorKind;
 use cccc_core::event::Transport;
+use cccc_core::ledger::Chain;
 use cccc_core::testing::Random;
 use cccc_core::testing::sim::SimDisk;
-use cccc_core::ledger::Chain;
 use cccc_core::{Error, Event, Group, Position, Result, Seq};
 
 use super::scene::{ACTORS, Scene, Treacherous, here, here_for};
@@ -187,7 +187,14 @@ impl Worker<'_> {
                 }
             }
             4 => {
-                self.attempt("read the inbox", group.inbox().limit(3).mark_read().into_future());
+                let take = group.inbox().limit(3).mark_read().take();
+                let Some(taken) = self.attempt("take the inbox", take) else { return };
+                if self.random.chance(200_000) {
+                    // As one that is killed here leaves it.
+                    self.scene.notes().counts.abandoned += 1;
+                    return;
+                }
+                self.attempt("settle the inbox", taken.settle());
             }
             5 => {
                 let seq = Seq(1 + self.random.below(40));

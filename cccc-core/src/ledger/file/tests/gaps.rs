@@ -283,6 +283,37 @@ fn a_cut_says_before_what_it_takes() {
     assert_eq!((done.cut, done.head.unwrap().seq), (dry.cut, Seq(6)));
 }
 
+/// A power cut may bring back pages from before the newest segments, and so may a copy that is put over the files.
+#[test]
+fn older_pages_do_not_hide_newer_segments() {
+    for knows_boots in [false, true] {
+        let world = World::new(9);
+        if !knows_boots {
+            world.hide_boots();
+        }
+        let ledger = on(&world);
+        let pages = ["head", "tip"].map(|name| Path::new(DIR).join(name));
+        let mut words = Vec::new();
+        let mut append_next = |ledger: &FileLedger| {
+            words.push(format!("word{}", words.len()));
+            append(ledger, &[words.last().unwrap()]);
+            words.clone()
+        };
+        while content(&world, &path(1)).len() < usize::try_from(SEGMENT_BYTES).unwrap() {
+            append_next(&ledger);
+        }
+        let old = pages.each_ref().map(|page| content(&world, page));
+        while segments(&world).len() < 3 {
+            append_next(&ledger);
+        }
+        pages.iter().zip(&old).for_each(|(page, content)| replace(&world, page, content));
+        let fresh = on(&world);
+        let written = append_next(&fresh);
+        assert_eq!(texts(&fresh), written, "{knows_boots}");
+        assert_eq!(texts(&ledger), written, "{knows_boots}");
+    }
+}
+
 #[test]
 fn a_dry_run_waits_for_nobody() {
     let world = World::new(7);

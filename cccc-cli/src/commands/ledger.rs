@@ -49,7 +49,7 @@ enum LedgerCommand {
     /// A damaged event is restored where that is certain: where a single bit or the end of its line is wrong.
     /// Otherwise its bytes are copied to the directory `torn`, and an event of the kind ledger.gap stands in its
     /// place. All others keep their numbers and ids. With --cut the ledger ends before the first damaged event
-    /// instead, and what follows is copied to `torn`. Programs that have the group open must open it again.
+    /// instead, and what follows is copied to `torn`. Programs that have the group open notice and go on.
     /// Exits with 1 if the ledger is damaged afterwards.
     #[command(after_help = "Examples:
   cccc ledger repair --dry-run         what is damaged, and what would be lost

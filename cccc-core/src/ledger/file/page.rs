@@ -1,6 +1,6 @@
 //! The pages `head` and `tip`: how far the ledger is durable, and how far it is written.
 //!
-//! A page is rewritten in place and never synced, so a reader may meet half of two versions, and a power
+//! A page is rewritten in place and, but for a repair, not synced, so a reader may meet half of two versions, and a power
 //! cut may bring an old one back. It says what it is by a checksum, and from when by the boot id; what
 //! follows from that is decided elsewhere.
 

@@ -67,6 +67,11 @@ impl Holder {
         }
     }
 
+    /// Whether it runs and has not had the lock for long enough to count as stuck.
+    pub(super) fn is_new(&self, now: Timestamp) -> bool {
+        self.condition != Condition::Stopped && self.since.is_some_and(|since| now.since(since) < PATIENCE)
+    }
+
     /// Reads the record in a lock file.
     pub(super) fn read(file: &dyn DiskFile) -> Option<Self> {
         let mut record = [0; RECORD_BYTES];

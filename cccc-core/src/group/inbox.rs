@@ -262,7 +262,7 @@ impl<'a> InboxRequest<'a> {
         if self.peek || !found.0.messages.iter().any(held_up) {
             return Ok(found);
         }
-        let facts = self.group.shared.presence.facts()?;
+        let facts = self.group.presence_facts().await?;
         let dead = |state: &GroupState| {
             let flights = state.mailbox(&self.group.by).into_iter().flat_map(|m| m.flights.values());
             let claimed = flights.filter(|flight| flight.state == FlightState::Claimed);

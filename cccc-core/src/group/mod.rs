@@ -167,6 +167,12 @@ impl Group {
         off_thread("looking who is present", move || presence.facts()).await
     }
 
+    /// Removes what is left of a session: as [`sightings`](Self::sightings), by reading many files.
+    async fn forget_session(&self, session: String) -> Result<()> {
+        let presence = self.shared.presence.clone();
+        off_thread("forgetting a session", move || presence.forget(&session)).await
+    }
+
     /// The group's id.
     #[must_use]
     pub fn id(&self) -> &GroupId {

@@ -26,6 +26,8 @@ mod relay;
 #[cfg(unix)]
 mod setup;
 mod setup_hooks;
+#[path = "../shared/place.rs"]
+mod shared;
 mod speaking;
 mod statusline;
 mod support;

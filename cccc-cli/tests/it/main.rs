@@ -22,6 +22,7 @@ mod mcp;
 mod memory;
 mod message;
 mod outside;
+mod read_only;
 mod relay;
 #[cfg(unix)]
 mod setup;

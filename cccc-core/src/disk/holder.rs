@@ -171,6 +171,19 @@ mod tests {
     }
 
     #[test]
+    fn who_has_had_the_lock_for_long_or_is_stopped_counts_as_stuck() {
+        let (now, patience) = (Timestamp::from_millis(1_795_250_301_120), 2000);
+        let since = |millis: i64| Some(Timestamp::from_millis(now.as_millis() - millis));
+        let mut holder = Holder::new(since(patience - 1), 77, "cccc-mcp", "box");
+        assert!(holder.is_new(now));
+        holder.since = since(patience);
+        assert!(!holder.is_new(now));
+        (holder.since, holder.condition) = (since(1), Condition::Stopped);
+        assert!(!holder.is_new(now));
+        assert!(!Holder::new(None, 77, "cccc-mcp", "box").is_new(now), "nobody knows since when");
+    }
+
+    #[test]
     fn the_error_says_who_and_what_to_do() {
         let mut holder = Holder::new(Some(Timestamp::from_millis(0)), 77, "cccc-mcp", "box");
         holder.condition = Condition::Stopped;

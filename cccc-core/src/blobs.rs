@@ -240,7 +240,7 @@ fn put_in_directory(dir: &Path, from: impl Read, source: &Path) -> Result<Copied
         let path = dir.join(&sha256);
         {
             // Not between a look at what lay there and its removal.
-            let _lock = collect::lock_shared(dir)?;
+            let _lock = collect::lock(dir)?;
             fs::rename(&temporary, &path).map_err(|e| Error::io("rename to", &path, e))?;
         }
         sync_directory(dir)?;

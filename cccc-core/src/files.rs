@@ -2,19 +2,13 @@
 //!
 //! To open a pipe for reading waits for whoever writes to it, and a link leads to whatever file its maker likes.
 //! So files that others can replace are opened here: nothing is waited for, and nothing but a regular file is
-//! read. Locks on such files are waited for here, too, for a time that is bounded; never on an executor's thread.
+//! read.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::path::Path;
-use std::time::{Duration, Instant};
-
-use cccc_fork::LockFile;
 
 use crate::error::{Error, Result};
-
-/// How long a look at a lock that is held waits before the next, at first and at last.
-const LOOK_AGAIN: [Duration; 2] = [Duration::from_micros(200), Duration::from_millis(10)];
 
 /// Whether a link at the end of a path is followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,16 +24,6 @@ pub(crate) fn open(path: &Path, links: Links) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
     open_with(path, links, options)
-}
-
-/// Opens a file that is there only to be locked, and makes it if it is not there, its owner's alone. A forked
-/// child does not keep the lock.
-pub(crate) fn open_lock(path: &Path) -> io::Result<LockFile> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    cccc_fork::open(|| open_with(path, Links::Refused, options.clone()))
 }
 
 /// Opens a regular file in this way.
@@ -102,34 +86,6 @@ fn check(meta: &std::fs::Metadata) -> io::Result<()> {
         "a pipe, a socket or a device"
     };
     Err(io::Error::new(io::ErrorKind::InvalidInput, format!("it is {what}, not a file")))
-}
-
-/// How a file is locked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lock {
-    /// By one only.
-    Exclusive,
-    /// By any number, as long as nobody has it exclusively.
-    Shared,
-}
-
-/// Waits for the lock on a file until the bound; says whether it was to be had.
-#[expect(clippy::disallowed_methods, reason = "the operating system has no lock to wait for with a bound")]
-pub(crate) fn lock_within(file: &File, lock: Lock, bound: Duration) -> io::Result<bool> {
-    let (started, [mut pause, longest]) = (Instant::now(), LOOK_AGAIN);
-    loop {
-        let tried = match lock {
-            Lock::Exclusive => file.try_lock(),
-            Lock::Shared => file.try_lock_shared(),
-        };
-        match tried {
-            Ok(()) => return Ok(true),
-            Err(TryLockError::Error(e)) if e.kind() != io::ErrorKind::Interrupted => return Err(e),
-            Err(_) if started.elapsed() >= bound => return Ok(false),
-            Err(_) => std::thread::sleep(pause),
-        }
-        pause = (pause * 2).min(longest);
-    }
 }
 
 #[cfg(unix)]
@@ -196,18 +152,5 @@ mod tests {
         rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
         let error = read(&pipe, Links::Followed, 5).unwrap_err();
         assert!(error.to_string().contains("a pipe"), "{error}");
-    }
-
-    #[test]
-    fn a_lock_that_is_held_is_waited_for_for_so_long() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("lock");
-        let open =
-            || OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).unwrap();
-        let (one, two) = (open(), open());
-        assert!(lock_within(&one, Lock::Exclusive, Duration::ZERO).unwrap());
-        assert!(!lock_within(&two, Lock::Shared, Duration::from_millis(5)).unwrap());
-        drop(one);
-        assert!(lock_within(&two, Lock::Shared, Duration::from_secs(60)).unwrap());
     }
 }

@@ -120,6 +120,7 @@ pub use group::{
     OpenVoteRequest, ReserveRequest, SetContextRequest,
 };
 pub use group::{AttachmentFault, AttachmentReport, AttachmentState};
+pub use group::{NoticesRequest, TakenNotices};
 pub use group::{ScheduleRequest, ScheduleView};
 pub use group::{Standing, Voices};
 pub use home::{Attached, FileSystem, GroupEntry, HOME_VARIABLE, Home, HomeOptions, Imported, Scope};

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cccc_core::{Command, Group, Result, Seq, Taken};
+use cccc_core::{Result, Taken, TakenNotices};
 use rmcp::RoleServer;
 use rmcp::model::{JsonRpcMessage, RequestId};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
@@ -26,22 +26,23 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(crate) enum Shown {
     /// A page of an inbox.
     Page(Box<Taken>),
-    /// Notices, up to a place.
-    Notices(Group, Seq),
+    /// Notices.
+    Notices(TakenNotices),
 }
 
 impl Shown {
     async fn settle(self) -> Result<()> {
         match self {
             Self::Page(taken) => taken.settle().await,
-            Self::Notices(group, through) => group.execute(Command::SeeNotices { through }).await.map(drop),
+            Self::Notices(taken) => taken.settle().await,
         }
     }
 
     async fn abandon(self) -> Result<()> {
         match self {
             Self::Page(taken) => taken.abandon("the answer that showed it did not go out").await,
-            Self::Notices(..) => Ok(()),
+            // Shown again.
+            Self::Notices(_) => Ok(()),
         }
     }
 }

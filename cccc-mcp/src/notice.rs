@@ -2,7 +2,7 @@
 //!
 //! They are shown once, so none is counted as seen that was not shown.
 
-use cccc_core::{Group, NoticeView, Result};
+use cccc_core::NoticeView;
 
 use crate::bounds::{fitting, head};
 use crate::calls::calls;
@@ -12,12 +12,12 @@ const WRITTEN: &str = "schedule";
 /// The longest notice.
 const WORDS_BYTES: usize = 1000;
 
-/// The oldest notices that were not shown yet, as many as fit into so many bytes, and at least one.
-pub(crate) async fn fit(group: &Group, max_bytes: usize) -> Result<Vec<NoticeView>> {
-    let mut notices: Vec<NoticeView> = group.notices(false).await?.into_iter().map(shown).collect();
+/// The first of these notices, as many as fit into so many bytes, and at least one.
+pub(crate) fn fit(notices: impl IntoIterator<Item = NoticeView>, max_bytes: usize) -> Vec<NoticeView> {
+    let mut notices: Vec<NoticeView> = notices.into_iter().map(shown).collect();
     let most = fitting(&notices, max_bytes).max(1);
     notices.truncate(most);
-    Ok(notices)
+    notices
 }
 
 fn shown(mut notice: NoticeView) -> NoticeView {

@@ -39,7 +39,7 @@ pub(crate) async fn read(server: &Server, uri: &str) -> Result<ReadResourceResul
         let voices = group.voices().await?;
         let mut views: Vec<View> =
             inbox.messages.iter().map(|one| View::unread(one, &voices, MAX_TEXT_BYTES)).collect();
-        let notices = notice::fit(group, NOTICES_BYTES).await?;
+        let notices = notice::fit(group.notices().peek().await?, NOTICES_BYTES);
         views.truncate(fitting(&views, ITEMS_BYTES - NOTICES_BYTES).max(1));
         Ok(json!({"actor": seated.actor(), "unread": inbox.unread, "messages": views, "notices": notices}))
     };

@@ -16,20 +16,27 @@ use super::runtime::{self, RuntimeLine};
 use super::version::VersionAnswer;
 use crate::context::Context;
 use crate::output::{Failure, Outcome, Style, clean};
+use crate::progress::Progress;
 use crate::render::attachment_faults;
 use crate::table::{Table, plain};
 
 /// Check the home, the file system under it, every group, and the agents that are installed
 ///
 /// Checks that the home is yours alone, that locks exclude and writes wake other processes where it
-/// lies, that each group can be read with the files of its messages, and that what `cccc setup` registered with agents really starts.
-/// Exits with 1 if something is wrong. `cccc ledger verify` checks
-/// a ledger line by line.
+/// lies, that each group can be read with the files of its messages, and that what `cccc setup` registered with
+/// agents really starts. Exits with 1 if something is wrong. `cccc ledger verify` checks a ledger line by line.
+///
+/// Every message and every file is read for this, which takes long where there are many; `--quick` leaves that out.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cccc doctor
+  cccc doctor --quick
   cccc doctor --json | jq '.checks[] | select(.ok | not)'")]
-pub(crate) struct DoctorArgs {}
+pub(crate) struct DoctorArgs {
+    /// Do not read all messages and their files: only look whether each group can be opened
+    #[arg(long)]
+    quick: bool,
+}
 
 /// Writes one byte to a file: the other process that `doctor` needs.
 #[derive(Args, Debug)]
@@ -69,7 +76,7 @@ struct GroupCheck {
     segments: usize,
     /// How often an unfinished write was set aside.
     torn: usize,
-    /// What was found of its attachments; absent if the ledger cannot be read.
+    /// What was found of its attachments; absent if the ledger cannot be read, and with `--quick`.
     attachments: Option<AttachmentReport>,
     detail: String,
 }
@@ -80,13 +87,13 @@ const WAKE_BOUND: Duration = Duration::from_secs(2);
 /// From here on it was a poll rather than a notification.
 const NOTIFIED_WITHIN: Duration = Duration::from_millis(10);
 
-pub(crate) async fn cmd_doctor(context: &Context, _: DoctorArgs) -> Outcome {
-    let answer = examine(context).await?;
+pub(crate) async fn cmd_doctor(context: &Context, args: DoctorArgs) -> Outcome {
+    let answer = examine(context, args.quick).await?;
     context.out.answer(&answer, || text(context, &answer))?;
     if answer.ok { Ok(()) } else { Err(Failure::Answered) }
 }
 
-async fn examine(context: &Context) -> Result<DoctorAnswer> {
+async fn examine(context: &Context, quick: bool) -> Result<DoctorAnswer> {
     let mut answer = DoctorAnswer {
         ok: true,
         version: VersionAnswer::of_this_program(),
@@ -110,8 +117,10 @@ async fn examine(context: &Context) -> Result<DoctorAnswer> {
             match home.groups().await {
                 Ok(groups) => {
                     answer.checks.push(check("registry", Ok(format!("{} groups", groups.len()))));
-                    for entry in groups {
-                        answer.groups.push(group(&home, entry).await);
+                    let many = groups.len();
+                    for (entry, n) in groups.into_iter().zip(1..) {
+                        let _progress = Progress::start(format!("group {n} of {many}"));
+                        answer.groups.push(group(&home, entry, quick).await);
                     }
                 }
                 Err(error) => answer.checks.push(check("registry", Err(error))),
@@ -239,7 +248,7 @@ pub(crate) fn cmd_doctor_touch(args: &DoctorTouchArgs) -> Outcome {
     Ok(file.write_at(b"x", 0).map_err(failed)?)
 }
 
-async fn group(home: &Home, entry: GroupEntry) -> GroupCheck {
+async fn group(home: &Home, entry: GroupEntry, quick: bool) -> GroupCheck {
     let dir = home.group_path(&entry.group_id);
     let count = |name: &str, ending: &str| {
         let names = std::fs::read_dir(dir.join(name)).into_iter().flatten().flatten();
@@ -248,7 +257,8 @@ async fn group(home: &Home, entry: GroupEntry) -> GroupCheck {
     let (segments, torn) = (count("ledger", ".jsonl"), count("torn", ".bin"));
     let look = async {
         let group = home.group(&entry.group_id).await?;
-        Ok::<_, Error>((group.summary().await?, group.check_attachments().await?))
+        let attachments = if quick { None } else { Some(group.check_attachments().await?) };
+        Ok::<_, Error>((group.summary().await?, attachments))
     };
     let (ok, events, attachments, detail) = match look.await {
         Ok((summary, attachments)) => {
@@ -258,8 +268,9 @@ async fn group(home: &Home, entry: GroupEntry) -> GroupCheck {
                 paths => format!("; {} of its directories are gone", paths.len()),
             };
             let mut detail = format!("{}, head {}{gone}", clean(&summary.title), summary.head);
-            attachment_faults(&attachments).iter().for_each(|fault| detail += &format!("; {fault}"));
-            (attachments.faults.is_empty(), summary.events, Some(attachments), detail)
+            let faults = attachments.as_ref().map(attachment_faults).unwrap_or_default();
+            faults.iter().for_each(|fault| detail += &format!("; {fault}"));
+            (faults.is_empty(), summary.events, attachments, detail)
         }
         Err(error) => (false, 0, None, error.to_string()),
     };

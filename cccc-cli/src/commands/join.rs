@@ -93,7 +93,7 @@ pub(crate) async fn cmd_join(context: &Context, args: JoinArgs) -> Outcome {
         )
     })?;
     if !args.hold {
-        return Ok(joined.session.hand_over()?);
+        return Ok(joined.session.hand_over().await?);
     }
     context.out.flush()?;
     let mut ignored = [0; 256];

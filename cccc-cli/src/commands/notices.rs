@@ -1,6 +1,6 @@
 //! `cccc notices`
 
-use cccc_core::{Command, NoticeView};
+use cccc_core::NoticeView;
 use clap::Args;
 use schemars::schema_for;
 
@@ -25,8 +25,9 @@ pub(crate) struct NoticesArgs {
 
 pub(crate) async fn cmd_notices(context: &Context, args: NoticesArgs) -> Outcome {
     let group = context.group().await?;
-    let notices = if args.peek { group.notices(false).await? } else { group.notices_to_show().await? };
-    let printed = context.out.answers(&notices, || match notices.as_slice() {
+    let request = if args.peek { group.notices().peek() } else { group.notices() };
+    let taken = request.take().await?;
+    let printed = context.out.answers(taken.notices(), || match taken.notices() {
         [] => format!("no notices for {}", group.by()),
         notices => text(&context.out, notices),
     });
@@ -34,10 +35,7 @@ pub(crate) async fn cmd_notices(context: &Context, args: NoticesArgs) -> Outcome
     printed
         .and_then(|()| context.out.flush())
         .map_err(|failure| failure.of_what_is_shown_once("the notices are kept: look again"))?;
-    if let Some(newest) = notices.last().filter(|_| !args.peek) {
-        group.execute(Command::SeeNotices { through: newest.seq }).await?;
-    }
-    Ok(())
+    Ok(taken.settle().await?)
 }
 
 /// Notices, one a line.

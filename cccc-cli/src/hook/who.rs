@@ -100,7 +100,7 @@ pub(crate) async fn find(ask: &Ask, input: &Input, group: &Group, moment: Option
             let session = joined.session;
             let found = seat(group, &joined.actor_id, session.id());
             // It lasts as long as the agent's process, and this program is gone in a moment.
-            session.hand_over()?;
+            session.hand_over().await?;
             Ok(found)
         }
         Err(error) if !starts && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Conflict) => {

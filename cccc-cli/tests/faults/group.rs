@@ -12,7 +12,7 @@ fn titled(place: &Place, title: &str) -> usize {
 
 #[test]
 fn create() {
-    let place = Place::new();
+    let place = Place::bare();
     let command =
         || (place.command(&["--as", "user", "--json", "group", "create", "--title", "Made"]), vec![]);
     Case {
@@ -29,7 +29,7 @@ fn create() {
 
 #[test]
 fn attach() {
-    let place = Place::new();
+    let place = Place::bare();
     let command = || (place.command(&["--as", "user", "--json", "attach"]), vec![]);
     Case {
         name: "attach",

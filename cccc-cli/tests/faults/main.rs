@@ -28,3 +28,5 @@ mod ledger;
 mod matrix;
 mod message;
 mod place;
+#[path = "../shared/place.rs"]
+mod shared;

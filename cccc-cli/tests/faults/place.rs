@@ -12,13 +12,10 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+pub(crate) use crate::shared::Place;
+
 /// Nothing takes so long, on any machine: what does, hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A directory with a home, a project, and a copy of the home.
-pub(crate) struct Place {
-    dir: tempfile::TempDir,
-}
 
 /// A program that runs, and what it has said when it ends.
 pub(crate) struct Running {
@@ -28,32 +25,14 @@ pub(crate) struct Running {
 }
 
 impl Place {
-    pub(crate) fn new() -> Self {
-        let place = Self { dir: tempfile::tempdir().unwrap() };
-        fs::create_dir(place.project()).unwrap();
-        place
-    }
-
     /// With a group of the project, its foreman `lead` and its peer `alice`.
     pub(crate) fn with_group() -> Self {
-        let place = Self::new();
+        let place = Self::bare();
         place.user(&["attach"]);
         for name in ["lead", "alice"] {
             place.user(&["actor", "add", name]);
         }
         place
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        self.dir.path()
-    }
-
-    pub(crate) fn home(&self) -> PathBuf {
-        self.path().join("home")
-    }
-
-    pub(crate) fn project(&self) -> PathBuf {
-        self.path().join("project")
     }
 
     /// The id of the project's group.
@@ -87,15 +66,6 @@ impl Place {
     /// A directory for what programs write elsewhere than in the home.
     pub(crate) fn out(&self) -> PathBuf {
         self.path().join("out")
-    }
-
-    /// A program in the project, with no environment but the home and the search path.
-    pub(crate) fn program(&self, program: impl AsRef<Path>) -> Command {
-        let mut command = Command::new(program.as_ref());
-        command.env_clear().env("CCCC_HOME", self.home()).env("HOME", self.path());
-        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.current_dir(self.project());
-        command
     }
 
     pub(crate) fn command(&self, args: &[&str]) -> Command {

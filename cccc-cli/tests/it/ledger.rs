@@ -1,10 +1,11 @@
 //! `ledger`, `tail` and `schema`.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::Stdio;
 
+use cccc_core::testing;
 use serde_json::{Value, json};
 
 use crate::support::{Place, fields, has, refusal};
@@ -215,39 +216,12 @@ fn the_schemas_describe_what_is_printed() {
     }
 }
 
-/// Puts a copy of a group's directory back in place under whoever has it open: the lines first, then what says how far
-/// they go, each written over what is there.
-fn restore(from: &Path, to: &Path) {
-    for name in ["ledger", "."] {
-        let mut files: Vec<PathBuf> =
-            fs::read_dir(from.join(name)).unwrap().map(|entry| entry.unwrap().path()).collect();
-        // `head`, which wakes whoever follows, comes after `tip`.
-        files.sort();
-        for from in files.into_iter().rev() {
-            if from.is_file() {
-                let bytes = fs::read(&from).unwrap();
-                let to = to.join(name).join(from.file_name().unwrap());
-                let mut file =
-                    fs::OpenOptions::new().create(true).truncate(false).write(true).open(to).unwrap();
-                file.write_all(&bytes).unwrap();
-                file.set_len(bytes.len() as u64).unwrap();
-            }
-        }
-    }
-}
-
-/// A copy of a group's directory.
-fn copied(from: &Path, to: PathBuf) -> PathBuf {
-    fs::create_dir_all(to.join("ledger")).unwrap();
-    restore(from, &to);
-    to
-}
-
 #[test]
 fn a_follower_says_that_the_ledger_was_replaced_and_stops() {
     let place = Place::with_actors();
     let path = PathBuf::from(place.json(&["ledger", "path"])["path"].as_str().unwrap());
-    let saved = copied(&path, place.path().join("saved"));
+    let saved = place.path().join("saved");
+    testing::save(&path, &saved).unwrap();
     place.ok(&["send", "soon gone", "--to", "bob"]);
     let mut command = place.command(&["tail", "-f", "-n", "1", "--json"]);
     let mut following = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -255,7 +229,7 @@ fn a_follower_says_that_the_ledger_was_replaced_and_stops() {
     assert!(lines.next().unwrap().unwrap().contains("soon gone"));
     place.ok(&["send", "as well", "--to", "bob"]);
     assert!(lines.next().unwrap().unwrap().contains("as well"), "it follows");
-    restore(&saved, &path);
+    testing::restore(&saved, &path).unwrap();
     let output = following.wait_with_output().unwrap();
     assert_eq!(refusal(&output, &["tail"])["kind"], "diverged");
     assert_eq!(output.status.code(), Some(1));

@@ -22,10 +22,13 @@ mod mcp;
 mod memory;
 mod message;
 mod outside;
+mod read_only;
 mod relay;
 #[cfg(unix)]
 mod setup;
 mod setup_hooks;
+#[path = "../shared/place.rs"]
+mod shared;
 mod speaking;
 mod statusline;
 mod support;

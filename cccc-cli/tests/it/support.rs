@@ -1,24 +1,15 @@
-//! A throwaway home with a project directory, and the program run in it with an environment of its own.
+//! The program run in a throwaway home, and what it says.
 
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-pub(crate) struct Place {
-    dir: tempfile::TempDir,
-}
+pub(crate) use crate::shared::Place;
 
 impl Place {
-    /// Nothing made yet.
-    pub(crate) fn bare() -> Self {
-        let place = Self { dir: tempfile::tempdir().unwrap() };
-        fs::create_dir(place.project()).unwrap();
-        place
-    }
-
     /// A group with the foreman `lead` and the peers `alice` (#reviewer) and `bob`.
     pub(crate) fn with_actors() -> Self {
         let place = Self::bare();
@@ -29,24 +20,10 @@ impl Place {
         place
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        self.dir.path()
-    }
-
-    pub(crate) fn home(&self) -> PathBuf {
-        self.path().join("home")
-    }
-
-    pub(crate) fn project(&self) -> PathBuf {
-        self.path().join("project")
-    }
-
     /// The program in the project directory, with no environment but the home and the search path.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cccc"));
-        command.args(args).env_clear().env("CCCC_HOME", self.home()).env("HOME", self.path());
-        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.current_dir(self.project()).stdin(Stdio::null());
+        let mut command = self.program(env!("CARGO_BIN_EXE_cccc"));
+        command.args(args).stdin(Stdio::null());
         command
     }
 

@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 use std::sync::Arc;
 
 use cccc_core::testing::scenario::{Answer, Call, Door, Shape, host};
 use cccc_core::{Home, HomeOptions, ManualClock, Timestamp, block_on};
 use serde_json::{Map, Value, json};
+
+use crate::shared::Place;
 
 /// The variable that makes this test the program, with the time that it is.
 pub(crate) const AS_PROGRAM: &str = "CCCC_TEST_AS_PROGRAM_AT";
@@ -23,29 +24,18 @@ const NOBODY: &str = "nobody";
 /// A throwaway home and a directory to work in.
 #[derive(Debug)]
 pub(crate) struct CommandDoor {
-    dir: tempfile::TempDir,
+    place: Place,
 }
 
 impl CommandDoor {
     pub(crate) fn new() -> Self {
-        let door = Self { dir: tempfile::tempdir().unwrap() };
-        fs::create_dir(door.project()).unwrap();
-        door
+        Self { place: Place::bare() }
     }
 
-    fn project(&self) -> PathBuf {
-        self.dir.path().join("project")
-    }
-
-    fn home(&self) -> PathBuf {
-        self.dir.path().join("home")
-    }
-
-    /// Runs the program at a time, with no environment but the home.
+    /// Runs the program at a time.
     fn run(&self, now: Timestamp, arguments: &[String], input: &[u8]) -> Output {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(arguments).current_dir(self.project()).env_clear();
-        command.env(AS_PROGRAM, now.to_string()).env("CCCC_HOME", self.home()).env("HOME", self.dir.path());
+        let mut command = self.place.program(std::env::current_exe().unwrap());
+        command.args(arguments).env(AS_PROGRAM, now.to_string());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
@@ -86,7 +76,7 @@ impl CommandDoor {
         let mut options = HomeOptions::default();
         options.clock = Arc::new(ManualClock::at(call.now));
         block_on(async {
-            let home = Home::open_with(self.home(), options).await?;
+            let home = Home::open_with(self.place.home(), options).await?;
             let group = home.group(&call.group.parse()?).await?.bind(call.by).await?;
             host::perform(&group, call).await
         })
@@ -105,7 +95,7 @@ impl Door for CommandDoor {
     }
 
     fn write_file(&mut self, name: &str, text: &str) {
-        let path = self.project().join(name);
+        let path = self.place.project().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }

@@ -8,6 +8,8 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
 
 mod door;
+#[path = "../shared/place.rs"]
+mod shared;
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -10,20 +10,17 @@ use std::fs::{self, OpenOptions};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use cccc_fork::LockFile;
-
 use super::Digest;
+use crate::disk::{DiskFile, lock_file};
 use crate::error::{Error, Result};
-use crate::files::{self, Links, Lock};
+use crate::files::{self, Links};
 use crate::ledger::codec::parse_hex;
 
 /// For how long a blob stays that no message names: whoever stored it may be about to send it.
 pub(super) const GRACE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// For how long the lock is waited for. It is held for the time that one file takes to be removed or renamed.
-const WAIT: Duration = Duration::from_secs(10);
-
-/// The name of the lock in a directory of blobs.
+/// The name of the lock in a directory of blobs. It is held for the time that one file takes to be removed or
+/// renamed.
 const LOCK: &str = ".lock";
 
 /// A file in a directory of blobs that may go.
@@ -81,7 +78,7 @@ pub(super) fn remove(dir: &Path, candidates: Vec<Candidate>) -> Result<Vec<Candi
     for candidate in candidates {
         let path = dir.join(&candidate.name);
         // One lock a file, so that nobody who sends waits for all of them.
-        let _lock = take_lock(dir, Lock::Exclusive)?;
+        let _lock = lock(dir)?;
         match fs::symlink_metadata(&path) {
             Ok(meta) if meta.is_file() && is_old(&meta) => {}
             _ => continue,
@@ -102,7 +99,7 @@ pub(super) fn touch(dir: &Path, name: &str) -> Result<bool> {
     if fs::symlink_metadata(&path).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
         return Ok(false);
     }
-    let _lock = lock_shared(dir)?;
+    let _lock = lock(dir)?;
     let mut options = OpenOptions::new();
     options.write(true);
     match files::open_with(&path, Links::Refused, options) {
@@ -113,19 +110,8 @@ pub(super) fn touch(dir: &Path, name: &str) -> Result<bool> {
 }
 
 /// Keeps [`remove`] from removing anything, until dropped.
-pub(super) fn lock_shared(dir: &Path) -> Result<LockFile> {
-    take_lock(dir, Lock::Shared)
-}
-
-fn take_lock(dir: &Path, how: Lock) -> Result<LockFile> {
-    let path = dir.join(LOCK);
-    let lock = files::open_lock(&path).map_err(|e| Error::io("open", &path, e))?;
-    match files::lock_within(&lock, how, WAIT).map_err(|e| Error::io("lock", &path, e))? {
-        true => Ok(lock),
-        false => Err(Error::unavailable(format!("another process has held {} for {WAIT:?}", path.display()))
-            .hint("if it is stopped, let it go on or end it, then repeat")
-            .retry_after(WAIT)),
-    }
+pub(super) fn lock(dir: &Path) -> Result<Box<dyn DiskFile>> {
+    lock_file(&dir.join(LOCK))
 }
 
 /// What was touched in the future was touched before the clock was set back: young.

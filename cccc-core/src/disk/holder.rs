@@ -67,6 +67,11 @@ impl Holder {
         }
     }
 
+    /// Whether it runs and has not had the lock for long enough to count as stuck.
+    pub(super) fn is_new(&self, now: Timestamp) -> bool {
+        self.condition != Condition::Stopped && self.since.is_some_and(|since| now.since(since) < PATIENCE)
+    }
+
     /// Reads the record in a lock file.
     pub(super) fn read(file: &dyn DiskFile) -> Option<Self> {
         let mut record = [0; RECORD_BYTES];
@@ -163,6 +168,19 @@ mod tests {
             let read: Holder = serde_json::from_slice(&bytes).unwrap();
             assert_eq!(read, holder);
         }
+    }
+
+    #[test]
+    fn who_has_had_the_lock_for_long_or_is_stopped_counts_as_stuck() {
+        let (now, patience) = (Timestamp::from_millis(1_795_250_301_120), 2000);
+        let since = |millis: i64| Some(Timestamp::from_millis(now.as_millis() - millis));
+        let mut holder = Holder::new(since(patience - 1), 77, "cccc-mcp", "box");
+        assert!(holder.is_new(now));
+        holder.since = since(patience);
+        assert!(!holder.is_new(now));
+        (holder.since, holder.condition) = (since(1), Condition::Stopped);
+        assert!(!holder.is_new(now));
+        assert!(!Holder::new(None, 77, "cccc-mcp", "box").is_new(now), "nobody knows since when");
     }
 
     #[test]

@@ -25,7 +25,12 @@ pub use real::RealDisk;
 
 use holder::held_error;
 
+use crate::blocking::blocking_section;
+use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
+
+/// How many times as long a lock is waited for that passes from one to the next.
+const PATIENCES: usize = 5;
 
 /// How [`Disk::open`] treats a file that is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,8 +61,8 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// Opens a file. What is no regular file is an error, and never waited for.
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn DiskFile>>;
 
-    /// Opens a file that is only there to be locked, making it if need be. A forked child does not keep the
-    /// lock, where there are such children.
+    /// Opens a file that is only there to be locked, making it if need be. A link is an error. A forked child
+    /// does not keep the lock, where there are such children.
     fn open_lock(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         self.open(path, OpenMode::Create)
     }
@@ -124,15 +129,26 @@ impl dyn Disk + '_ {
 }
 
 /// Opens a file that is there to be locked, and nothing else, and takes its lock. The lock ends with the result.
-/// Blocks the thread, for 2 s at most.
+/// For locks under which files are synced: a lock that passes from one to the next is waited for, 10 s at most,
+/// and one that stays with the same process for 2 s. Blocks the thread.
 ///
 /// # Errors
-/// `Unavailable`, after 2 s, with the process that holds the lock and what to do about it; `Unavailable` or
-/// `NotFound` if the file cannot be opened.
-pub fn lock_file(path: &Path) -> Result<Box<dyn DiskFile>> {
+/// `Unavailable` with the process that holds the lock and what to do about it; `Unavailable` or `NotFound` if the
+/// file cannot be opened.
+pub(crate) fn lock_file(path: &Path) -> Result<Box<dyn DiskFile>> {
     let disk: &dyn Disk = &RealDisk::new();
-    let file = disk.open(path, OpenMode::Create).map_err(|e| Error::io("open", path, e))?;
-    disk.take_lock(&*file, path, PATIENCE)?;
+    let file = disk.open_lock(path).map_err(|e| Error::io("open", path, e))?;
+    blocking_section(|| {
+        for _ in 0..PATIENCES {
+            match file.lock_within(PATIENCE) {
+                Ok(true) => return Ok(()),
+                Ok(false) if disk.holder(&*file).is_some_and(|holder| holder.is_new(SystemClock.now())) => {}
+                Ok(false) => break,
+                Err(e) => return Err(Error::io("lock", path, e)),
+            }
+        }
+        Err(held_error(path, disk.holder(&*file).as_ref()))
+    })?;
     Ok(file)
 }
 

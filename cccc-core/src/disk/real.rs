@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::lock::{self, LockFile};
 use super::notifier::Notifier;
 use super::{Descriptors, Disk, DiskFile, Holder, OpenMode, Stat, WatchGuard, process};
+use crate::files::{self, Links};
 
 /// The operating system.
 ///
@@ -79,8 +80,8 @@ impl Disk for RealDisk {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true);
         platform::owner_only_file(&mut options);
-        let (registration, file) = cccc_fork::open(|| options.open(path))?.into_parts();
-        check_regular(&file)?;
+        let open = || files::open_with(path, Links::Refused, options.clone());
+        let (registration, file) = cccc_fork::open(open)?.into_parts();
         Ok(Box::new(RealFile(LockFile::new(file, Some(registration)))))
     }
 

@@ -11,7 +11,6 @@ use crate::blocking::off_thread;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Attachment, Body, Event};
 use crate::id::Seq;
-use crate::ledger::ReadLimit;
 
 /// How the bytes of an attachment are, and whether that is how they should be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -126,18 +125,9 @@ impl Group {
 
     /// What the ledger says of attachments from an event on.
     pub(super) async fn named_attachments(&self, from: Seq) -> Result<Named> {
-        let (ledger, mut next, mut named) = (self.ledger(), from, Named::default());
-        loop {
-            let page = ledger.read(next, ReadLimit::CHUNK).await?;
-            if page.is_empty() {
-                return Ok(named);
-            }
-            for event in page.events() {
-                let event = event?;
-                named.note(&event);
-                next = event.seq.next();
-            }
-        }
+        let mut named = Named::default();
+        self.each_event(from, |event| named.note(event)).await?;
+        Ok(named)
     }
 }
 

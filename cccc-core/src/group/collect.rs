@@ -9,9 +9,8 @@ use super::Group;
 use crate::blobs::{Candidate, Digest, digests_in, named_by};
 use crate::blocking::{block_on, off_thread};
 use crate::error::Result;
-use crate::event::Body;
+use crate::event::{Body, Event};
 use crate::id::Seq;
-use crate::ledger::ReadLimit;
 use crate::rule::permission;
 
 /// What was found of attachments that no message names.
@@ -73,21 +72,15 @@ impl Group {
 
     /// The attachments that anything on the ledger names.
     async fn named_blobs(&self) -> Result<BTreeSet<Digest>> {
-        let (ledger, mut next, mut named) = (self.ledger(), Seq(1), BTreeSet::new());
-        loop {
-            let page = ledger.read(next, ReadLimit::CHUNK).await?;
-            if page.is_empty() {
-                return Ok(named);
+        let mut named = BTreeSet::new();
+        let note = |event: &Event| {
+            named.extend(named_by(event));
+            // Whatever a newer version means by it.
+            if let Body::Unknown { data, .. } = &event.body {
+                named.extend(digests_in(data.get()));
             }
-            for event in page.events() {
-                let event = event?;
-                named.extend(named_by(&event));
-                // Whatever a newer version means by it.
-                if let Body::Unknown { data, .. } = &event.body {
-                    named.extend(digests_in(data.get()));
-                }
-                next = event.seq.next();
-            }
-        }
+        };
+        self.each_event(Seq(1), note).await?;
+        Ok(named)
     }
 }

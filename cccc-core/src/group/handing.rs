@@ -103,7 +103,12 @@ impl Group {
     /// If anything fails the records stay, for whoever comes next.
     pub(super) async fn bury(&self, dead: Vec<String>) -> Result<()> {
         self.lose_claims(&dead).await?;
-        dead.iter().try_for_each(|session| self.shared.presence.forget_dead(session))
+        if dead.is_empty() {
+            return Ok(());
+        }
+        let presence = self.shared.presence.clone();
+        let forget = move || dead.iter().try_for_each(|session| presence.forget_dead(session));
+        off_thread("forgetting who is gone", forget).await
     }
 
     /// Settles what these sessions claimed, which are dead.

@@ -85,6 +85,28 @@ impl Group {
     }
 }
 
+impl Group {
+    /// Calls `note` with every durable event from one on.
+    ///
+    /// # Errors
+    /// `Corrupt` at the first event that is damaged; `Unsupported` at one of a newer version that may not be passed
+    /// over.
+    pub(super) async fn each_event(&self, from: Seq, mut note: impl FnMut(&Event) + Send) -> Result<()> {
+        let mut next = from;
+        loop {
+            let page = self.ledger().read(next, ReadLimit::CHUNK).await?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            for event in page.events() {
+                let event = event?;
+                note(&event);
+                next = event.seq.next();
+            }
+        }
+    }
+}
+
 impl<'a> HistoryRequest<'a> {
     /// Events from this one on, instead of the latest.
     pub fn from(mut self, seq: Seq) -> Self {

@@ -106,42 +106,6 @@ impl Group {
 }
 
 impl Group {
-    /// The notices for this principal that were not shown before, oldest first, at most 20; they are shown by
-    /// this if `seen`. [`inbox`](Self::inbox) shows them too.
-    ///
-    /// # Errors
-    /// `Unavailable` while the group is paused, unless they are only looked at.
-    pub async fn notices(&self, seen: bool) -> Result<Vec<NoticeView>> {
-        let unseen = self.shared.engine.query(|state| notice::unseen(state, &self.by)).await?;
-        let notices = self.notices_at(unseen).await?;
-        if let Some(newest) = notices.last().filter(|_| seen) {
-            self.execute(Command::SeeNotices { through: newest.seq }).await?;
-        }
-        Ok(notices)
-    }
-
-    /// As [`notices`](Self::notices), for a door that says with [`SeeNotices`](Command::SeeNotices) that they were
-    /// seen once it has shown them.
-    ///
-    /// # Errors
-    /// `Unavailable` while the group is paused: nothing is shown then that would have to be shown again.
-    pub async fn notices_to_show(&self) -> Result<Vec<NoticeView>> {
-        let is_user = self.by == Principal::User;
-        self.shared.engine.query(|state| delivery::open_group(state, !is_user)).await??;
-        self.notices(false).await
-    }
-
-    /// The notices at these places.
-    async fn notices_at(&self, seqs: Vec<Seq>) -> Result<Vec<NoticeView>> {
-        let mut notices = Vec::with_capacity(seqs.len());
-        for seq in seqs {
-            notices.extend(self.shared.engine.event_at(seq).await?.as_ref().and_then(notice::view));
-        }
-        Ok(notices)
-    }
-}
-
-impl Group {
     /// Whether a message is one that may interrupt this principal now: unread, not handed over yet, neither of low
     /// priority nor beyond the rate, through no other door, and in a group in which anything is handed over. For
     /// doors that only tell of a message; whoever delivers it claims it instead.
@@ -262,7 +226,7 @@ impl<'a> InboxRequest<'a> {
         if self.peek || !found.0.messages.iter().any(held_up) {
             return Ok(found);
         }
-        let facts = self.group.shared.presence.facts()?;
+        let facts = self.group.presence_facts().await?;
         let dead = |state: &GroupState| {
             let flights = state.mailbox(&self.group.by).into_iter().flat_map(|m| m.flights.values());
             let claimed = flights.filter(|flight| flight.state == FlightState::Claimed);
@@ -308,7 +272,7 @@ impl<'a> InboxRequest<'a> {
                 messages.push(Message { event_id, seq, ts, by, delivery, owed, content });
             }
         }
-        let notices = self.group.notices_at(told).await?;
+        let notices = super::notices::at(self.group, told).await?;
         let mut over_ids = Vec::new();
         for seq in over {
             over_ids.extend(engine.event_at(seq).await?.map(|event| event.id));

@@ -13,6 +13,7 @@ mod history;
 mod inbox;
 mod label;
 mod message;
+mod notices;
 mod policy;
 mod query;
 mod relay;
@@ -40,6 +41,7 @@ pub use history::{History, HistoryRequest, Watch};
 pub use inbox::{Inbox, InboxRequest, Message, Taken};
 pub use label::LabelsRequest;
 pub use message::{IntoEventRef, SendRequest, Sent};
+pub use notices::{NoticesRequest, TakenNotices};
 pub use query::ObligationsRequest;
 pub use reservation::{DEFAULT_LEASE, IntoReservationId, ReserveRequest};
 pub use roster::Roster;
@@ -165,6 +167,12 @@ impl Group {
     async fn presence_facts(&self) -> Result<Facts> {
         let presence = self.shared.presence.clone();
         off_thread("looking who is present", move || presence.facts()).await
+    }
+
+    /// Removes what is left of a session: as [`sightings`](Self::sightings), by reading many files.
+    async fn forget_session(&self, session: String) -> Result<()> {
+        let presence = self.shared.presence.clone();
+        off_thread("forgetting a session", move || presence.forget(&session)).await
     }
 
     /// The group's id.

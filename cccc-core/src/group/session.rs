@@ -115,11 +115,11 @@ impl LiveSession {
     ///
     /// # Errors
     /// `Unavailable` if the disk refuses.
-    pub fn hand_over(self) -> Result<()> {
+    pub async fn hand_over(self) -> Result<()> {
         if self.elsewhere {
             return Ok(());
         }
-        self.group.shared.presence.forget(&self.session)
+        self.group.forget_session(self.session).await
     }
 
     /// Goes, and ends it unless something else of the session still runs: the program that it is, if that
@@ -160,7 +160,7 @@ async fn end(group: &Group, session: String, reason: String) -> Result<()> {
             _ => {}
         }
     }
-    group.shared.presence.forget(&session)
+    group.forget_session(session).await
 }
 
 /// Who joined.
@@ -240,6 +240,8 @@ impl Group {
         })
     }
 
+    /// On the calling thread, which it does not hold up: nobody else has the lock of a new file, and nothing is
+    /// synced. So there is no moment at which a caller that gives up leaves a lock behind.
     fn hold(&self, record: Record) -> Result<LiveSession> {
         let (session, elsewhere) = (record.session.clone(), record.process.is_some());
         let held = self.shared.presence.hold(record)?;
@@ -259,7 +261,7 @@ impl Group {
         for Sighting { record, .. } in self.sightings().await? {
             let same = process.is_some() && record.process.as_ref() == process && record.principal == self.by;
             if same && record.session != session {
-                self.shared.presence.forget(&record.session)?;
+                self.forget_session(record.session).await?;
             }
         }
         Ok(())
@@ -280,7 +282,7 @@ impl Group {
             return Err(Error::not_found(format!("{} has no open session", self.by)));
         };
         let done = self.execute(Command::CloseSession { session: session.clone(), reason }).await?;
-        self.shared.presence.forget(&session)?;
+        self.forget_session(session).await?;
         Ok(done)
     }
 
@@ -333,7 +335,7 @@ impl Group {
 
     /// Takes away what dead processes left of which there is nothing more to be said.
     async fn tidy(&self) -> Result<()> {
-        let sightings = self.shared.presence.look()?;
+        let sightings = self.sightings().await?;
         let mut facts = Facts::default();
         for Sighting { record, condition, .. } in &sightings {
             facts.add(record.session.clone(), *condition);

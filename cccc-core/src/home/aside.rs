@@ -6,13 +6,13 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use cccc_fork::LockFile;
 
 use super::{filesystem, random_name};
+use crate::disk::{Disk, DiskFile, RealDisk};
 use crate::error::{Error, Result};
-use crate::files::{self, Links, Lock};
+use crate::files::{self, Links};
 
 /// What the names of groups begin with that are being made: no group's id does.
 pub(super) const NEW: &str = ".new-";
@@ -33,7 +33,7 @@ pub(super) struct Aside {
     dir: PathBuf,
     lock_path: PathBuf,
     /// Held as long as this lives.
-    _lock: LockFile,
+    _lock: Box<dyn DiskFile>,
 }
 
 impl Aside {
@@ -45,9 +45,8 @@ impl Aside {
         for _ in 0..TRIES {
             let dir = groups.join(format!("{prefix}{}", random_name()?));
             let lock_path = dir.with_extension("lock");
-            let lock = files::open_lock(&lock_path).map_err(|e| Error::io("make", &lock_path, e))?;
-            let locked = files::lock_within(&lock, Lock::Exclusive, Duration::ZERO)
-                .map_err(|e| Error::io("lock", &lock_path, e))?;
+            let lock = RealDisk::new().open_lock(&lock_path).map_err(|e| Error::io("make", &lock_path, e))?;
+            let locked = lock.try_lock().map_err(|e| Error::io("lock", &lock_path, e))?;
             // Else a sweep has it, or has had it.
             if locked && lock_path.exists() {
                 filesystem::make_private(&dir)?;
@@ -141,7 +140,7 @@ fn left(groups: &Path) -> Result<Vec<(PathBuf, Option<LockFile>)>> {
             continue;
         };
         let Ok(lock) = cccc_fork::open(|| files::open(&path, Links::Refused)) else { continue };
-        if files::lock_within(&lock, Lock::Exclusive, Duration::ZERO).unwrap_or(false) {
+        if lock.try_lock().is_ok() {
             left.push((dir, Some(lock)));
         }
     }

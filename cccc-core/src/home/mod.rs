@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! registry.json          which directories belong to which group, and the active group
-//! registry.lock          locked by whoever changes the registry; names the last that did
+//! registry.lock          locked by whoever changes the registry; names who does
 //! groups/<group id>/     one group: its ledger (see docs/ledger-format.md) and its blobs
 //! presence/<group id>/   which sessions of its actors run (see the module `presence`)
 //! groups/.new-*          a group that is being made, or was when its process died; a lock beside it tells
@@ -26,7 +26,6 @@ mod sharing;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, PoisonError, Weak};
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -69,9 +68,6 @@ pub struct HomeOptions {
     /// Opens a home on a file system on which locks or notification are not known to work (NFS, 9p,
     /// SMB...). Only safe if all its processes run on one machine and that file system honours locks.
     pub allow_network_file_system: bool,
-    /// For how long a change waits for others that change the registry. Each holds it for a few milliseconds, so
-    /// one that takes longer is stopped. Default: 10 s.
-    pub registry_wait: Duration,
 }
 
 impl Default for HomeOptions {
@@ -82,7 +78,6 @@ impl Default for HomeOptions {
             clock: CLOCK.clone(),
             ledger: Options::default(),
             allow_network_file_system: false,
-            registry_wait: Duration::from_secs(10),
         }
     }
 }

@@ -7,27 +7,23 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use cccc_fork::LockFile;
 use serde::{Deserialize, Serialize};
 
 use super::Home;
 use super::scope::Scope;
 use crate::blocking::off_thread;
+use crate::disk::lock_file;
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::{self, Links, Lock};
+use crate::files::{self, Links};
 use crate::id::GroupId;
 
 const VERSION: u32 = 1;
 
 /// The largest registry that is read, in bytes.
 const MAX_BYTES: u64 = 64 << 20;
-
-/// The longest note of who holds the lock.
-const MAX_HOLDER_BYTES: u64 = 64;
 
 /// The registry as it was read.
 #[derive(Debug)]
@@ -54,8 +50,8 @@ pub(super) struct Locked {
 /// Changes the registry off the executor. What was changed counts once it was [saved](Locked::save).
 ///
 /// # Errors
-/// `Unavailable` if another process holds the lock for longer than [`registry_wait`](super::HomeOptions), or the
-/// disk refuses; whatever `work` answers.
+/// `Unavailable` with the process that holds the lock for longer than 2 s, or if the disk refuses; whatever `work`
+/// answers.
 pub(super) async fn change<T: Send + 'static>(
     home: &Home,
     work: impl FnOnce(&mut Locked) -> Result<T> + Send + 'static,
@@ -66,37 +62,8 @@ pub(super) async fn change<T: Send + 'static>(
 
 /// As [`change`], for those who are off the executor already.
 pub(super) fn change_here<T>(home: &Home, work: impl FnOnce(&mut Locked) -> Result<T>) -> Result<T> {
-    let path = home.path().join("registry.lock");
-    let file = take_lock(&path, home.options().registry_wait)?;
-    let result = Registry::read(home.path()).and_then(|registry| work(&mut Locked { registry }));
-    // Closing is not enough: a program that this process is just starting has the file open, too.
-    drop(file.unlock());
-    result
-}
-
-fn take_lock(path: &Path, wait: Duration) -> Result<LockFile> {
-    let file = files::open_lock(path).map_err(|e| Error::io("open", path, e))?;
-    if !files::lock_within(&file, Lock::Exclusive, wait).map_err(|e| Error::io("lock", path, e))? {
-        return Err(held(path, &file, wait));
-    }
-    // For whoever waits in vain; nothing depends on it.
-    let _ = file
-        .set_len(0)
-        .and_then(|()| (&*file).write_all(format!("process {}\n", std::process::id()).as_bytes()));
-    Ok(file)
-}
-
-/// Says who holds the lock, as far as that is known.
-fn held(path: &Path, file: &LockFile, wait: Duration) -> Error {
-    let mut holder = String::new();
-    let read = (&**file).take(MAX_HOLDER_BYTES).read_to_string(&mut holder);
-    let holder = match holder.trim() {
-        holder if read.is_ok() && !holder.is_empty() && !holder.contains(char::is_control) => holder,
-        _ => "another process",
-    };
-    Error::unavailable(format!("{holder} has held {} for more than {wait:?}", path.display()))
-        .hint("if it is stopped, let it go on or end it, then repeat")
-        .retry_after(wait)
+    let _lock = lock_file(&home.path().join("registry.lock"))?;
+    Registry::read(home.path()).and_then(|registry| work(&mut Locked { registry }))
 }
 
 impl Registry {

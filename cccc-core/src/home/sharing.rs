@@ -93,7 +93,6 @@ fn same(one: &HomeOptions, other: &HomeOptions) -> bool {
     std::ptr::addr_eq(Arc::as_ptr(&one.disk), Arc::as_ptr(&other.disk))
         && std::ptr::addr_eq(Arc::as_ptr(&one.clock), Arc::as_ptr(&other.clock))
         && one.ledger == other.ledger
-        && one.registry_wait == other.registry_wait
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

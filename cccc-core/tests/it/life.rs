@@ -87,13 +87,13 @@ fn notices_are_shown_once_and_are_not_mail() {
         let peeked = alice.inbox().peek().await.unwrap();
         assert_eq!((peeked.unread, peeked.notices.len()), (0, 1));
         assert!(alice.inbox().without_notices().await.unwrap().notices.is_empty());
-        assert_eq!(alice.notices(false).await.unwrap().len(), 1);
+        assert_eq!(alice.notices().peek().await.unwrap().len(), 1);
         assert_eq!(
             words(&alice).await,
             [format!("your vote is asked for: `cccc vote show {}`", vote.vote_id)]
         );
         let events = user.summary().await.unwrap().events;
-        assert!(words(&alice).await.is_empty() && alice.notices(true).await.unwrap().is_empty());
+        assert!(words(&alice).await.is_empty() && alice.notices().await.unwrap().is_empty());
         assert_eq!(user.summary().await.unwrap().events, events, "looking again writes nothing");
         // Nobody else votes; the end is written down by whoever keeps the group, and the asker told.
         alice.cast_vote(vote.vote_id, Choice::Yes, "").await.unwrap();

@@ -234,7 +234,7 @@ fn what_a_program_starts_finds_the_session_that_it_has() {
         }
         let begun = request.await.unwrap();
         let (id, session) = (begun.actor_id.clone(), begun.session.id().to_owned());
-        begun.session.hand_over().unwrap();
+        begun.session.hand_over().await.unwrap();
         let running = user.running(&agent("c1", me.clone())).await.unwrap().unwrap();
         assert_eq!((&running.actor_id, &running.session, running.stands_alone), (&id, &session, true));
         assert!(running.is_known_as(Some("c1")) && !running.is_known_as(Some("c2")));
@@ -248,7 +248,7 @@ fn what_a_program_starts_finds_the_session_that_it_has() {
         let running = user.running(&agent("c2", Some(me.clone()))).await.unwrap().unwrap();
         let cleared = join("c2").id(id.as_str()).session(running.session).process(me.clone()).await.unwrap();
         assert_eq!(cleared.generation, 1);
-        cleared.session.hand_over().unwrap();
+        cleared.session.hand_over().await.unwrap();
         let running = user.running(&agent("c2", Some(me.clone()))).await.unwrap().unwrap();
         assert!(running.is_known_as(Some("c2")));
         // The server goes; the session goes on, and with the program it is over.

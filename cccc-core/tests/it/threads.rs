@@ -5,13 +5,13 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use cccc_core::disk::{Disk, DiskFile, OpenMode, RealDisk, Stat, WatchGuard};
+use cccc_core::disk::{Disk, OpenMode, RealDisk};
 use cccc_core::event::{Body, GroupCreate};
 use cccc_core::id::Nonce;
 use cccc_core::ledger::file::Options;
 use cccc_core::ledger::{Draft, Durability, Encoder, FileLedger, Ledger, MemoryLedger, Stamp};
+use cccc_core::testing::DiskLayer;
 use cccc_core::{Blobs, Group, GroupId, Principal, SystemClock, Timestamp, block_on};
 
 const ROLE: &str = "CCCC_TEST_THREADS";
@@ -132,45 +132,16 @@ fn looking_back_for_what_is_rare_holds_up_no_other_task() {
 #[derive(Debug)]
 struct Counting(RealDisk, AtomicU64);
 
-impl Disk for Counting {
-    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn DiskFile>> {
-        self.0.open(path, mode)
+impl DiskLayer for Counting {
+    fn below(&self) -> &dyn Disk {
+        &self.0
     }
-    fn stat(&self, path: &Path) -> io::Result<Stat> {
-        self.0.stat(path)
-    }
-    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        self.0.list(dir)
-    }
-    fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        self.0.create_dir(dir)
-    }
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.0.sync_dir(dir)
-    }
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.0.remove(path)
-    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         if to.to_string_lossy().contains("checkpoint") {
             self.1.fetch_add(1, Ordering::Relaxed);
         }
         self.0.rename(from, to)
-    }
-    fn boot_id(&self) -> [u8; 16] {
-        self.0.boot_id()
-    }
-    fn process_id(&self) -> u32 {
-        self.0.process_id()
-    }
-    fn monotonic(&self) -> Duration {
-        self.0.monotonic()
-    }
-    fn sleep(&self, duration: Duration) {
-        self.0.sleep(duration);
-    }
-    fn watch(&self, path: &Path, wake: Arc<dyn Fn() + Send + Sync>) -> io::Result<Box<dyn WatchGuard>> {
-        self.0.watch(path, wake)
     }
 }
 

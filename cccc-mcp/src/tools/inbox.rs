@@ -103,7 +103,8 @@ async fn page(call: &Call, group: &Group, after: Seq, limit: usize, wait: Durati
         if call.cancelled.is_cancelled() {
             return Err(Error::unavailable("the call was cancelled"));
         }
-        let notices = notice::fit(group, NOTICES_BYTES).await?;
+        let told = group.notices().take().await?;
+        let notices = notice::fit(told.notices().iter().cloned(), NOTICES_BYTES);
         let room = ITEMS_BYTES - if notices.is_empty() { 0 } else { size(&notices) };
         let voices = group.voices().await?;
         let views: Vec<View> =
@@ -115,8 +116,8 @@ async fn page(call: &Call, group: &Group, after: Seq, limit: usize, wait: Durati
         let taken = group.inbox().after(after).limit(many).without_notices().take().await?;
         let inbox = taken.inbox();
         if !inbox.messages.is_empty() || !notices.is_empty() || wait.is_zero() || over.is_elapsed() {
-            if let Some(newest) = notices.last() {
-                call.shows(Shown::Notices(group.clone(), newest.seq)).await?;
+            if !notices.is_empty() {
+                call.shows(Shown::Notices(told.first(notices.len()))).await?;
             }
             let listed = listed(inbox, room, &voices, notices);
             call.shows(Shown::Page(Box::new(taken))).await?;

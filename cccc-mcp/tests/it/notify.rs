@@ -1,9 +1,6 @@
 //! What a client is told without asking.
 
-use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-
+use cccc_core::testing;
 use rmcp::model::{
     ReadResourceRequestParams, ResourceContents, SubscribeRequestParams, UnsubscribeRequestParams,
 };
@@ -104,34 +101,6 @@ async fn packs_and_roles_change_the_list_of_tools() {
     assert!(same.tools().await.contains(&"cccc_actor".to_owned()));
 }
 
-/// Puts a copy of a group's directory back in place under whoever has it open: the lines first, then what says how far
-/// they go, each written over what is there.
-fn restore(from: &Path, to: &Path) {
-    for name in ["ledger", "."] {
-        let mut files: Vec<PathBuf> =
-            fs::read_dir(from.join(name)).unwrap().map(|entry| entry.unwrap().path()).collect();
-        // `head`, which wakes whoever follows, comes after `tip`.
-        files.sort();
-        for from in files.into_iter().rev() {
-            if from.is_file() {
-                let bytes = fs::read(&from).unwrap();
-                let to = to.join(name).join(from.file_name().unwrap());
-                let mut file =
-                    fs::OpenOptions::new().create(true).truncate(false).write(true).open(to).unwrap();
-                file.write_all(&bytes).unwrap();
-                file.set_len(bytes.len() as u64).unwrap();
-            }
-        }
-    }
-}
-
-/// A copy of a group's directory.
-fn copied(from: &Path, to: PathBuf) -> PathBuf {
-    fs::create_dir_all(to.join("ledger")).unwrap();
-    restore(from, &to);
-    to
-}
-
 #[tokio::test]
 #[expect(deprecated, reason = "what clients of all versions but the newest use")]
 async fn of_a_ledger_that_was_replaced_the_next_answer_says_so_and_what_comes_is_told_of() {
@@ -141,13 +110,14 @@ async fn of_a_ledger_that_was_replaced_the_next_answer_says_so_and_what_comes_is
     alice.client.subscribe(SubscribeRequestParams::new(&uri)).await.unwrap();
     alice.who().await;
     let path = place.user.files().unwrap().path().to_owned();
-    let saved = copied(&path, place.dir.path().join("saved"));
+    let saved = place.dir.path().join("saved");
+    testing::save(&path, &saved).unwrap();
     place.user.send("soon gone").to("alice").await.unwrap();
     assert_eq!(alice.told().await, Told::Updated(uri.clone()));
     let before = alice.call("cccc_inbox_list", json!({})).await;
     assert!(before["you"]["ledger"].is_null(), "{before}");
 
-    restore(&saved, &path);
+    testing::restore(&saved, &path).unwrap();
     let after = alice.call("cccc_inbox_list", json!({})).await;
     assert!(after["you"]["ledger"].as_str().unwrap().contains("was replaced"), "{after}");
     assert_eq!(after["you"]["unread"], 0, "{after}");

@@ -1,10 +1,9 @@
 //! The boot id changes under a ledger, or cannot be read at all: first reads and first writes go on.
 
-use std::io;
 use std::sync::Mutex as StdMutex;
 
 use super::*;
-use crate::disk::{DiskFile, OpenMode, Stat, WatchGuard};
+use crate::testing::DiskLayer;
 
 /// A disk of another boot.
 #[derive(Debug)]
@@ -16,42 +15,13 @@ impl Booted {
     }
 }
 
-impl Disk for Booted {
-    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn DiskFile>> {
-        self.0.open(path, mode)
+impl DiskLayer for Booted {
+    fn below(&self) -> &dyn Disk {
+        &self.0
     }
-    fn stat(&self, path: &Path) -> io::Result<Stat> {
-        self.0.stat(path)
-    }
-    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        self.0.list(dir)
-    }
-    fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        self.0.create_dir(dir)
-    }
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.0.sync_dir(dir)
-    }
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.0.remove(path)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.0.rename(from, to)
-    }
+
     fn boot_id(&self) -> [u8; 16] {
         *self.1.lock().unwrap()
-    }
-    fn process_id(&self) -> u32 {
-        self.0.process_id()
-    }
-    fn monotonic(&self) -> Duration {
-        self.0.monotonic()
-    }
-    fn sleep(&self, duration: Duration) {
-        self.0.sleep(duration);
-    }
-    fn watch(&self, path: &Path, wake: Arc<dyn Fn() + Send + Sync>) -> io::Result<Box<dyn WatchGuard>> {
-        self.0.watch(path, wake)
     }
 }
 

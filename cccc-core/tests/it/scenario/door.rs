@@ -140,7 +140,7 @@ impl LibraryDoor {
                 }
                 let joined = request.await?;
                 let answer = of(&JoinAnswer::of(&joined));
-                joined.session.hand_over()?;
+                joined.session.hand_over().await?;
                 answer
             }
             "leave" => done(group.leave(with.text("reason").unwrap_or_default()).await),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicU32;
 
 use super::*;
-use crate::disk::{DiskFile, Stat};
+use crate::testing::DiskLayer;
 use crate::testing::sim::World;
 
 const DIR: &str = "/home/g";
@@ -169,42 +169,13 @@ fn sealing_that_dies_at_any_call_leaves_one_history() {
 #[derive(Debug)]
 struct Forkable(Arc<dyn Disk>, AtomicU32);
 
-impl Disk for Forkable {
-    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn DiskFile>> {
-        self.0.open(path, mode)
+impl DiskLayer for Forkable {
+    fn below(&self) -> &dyn Disk {
+        &*self.0
     }
-    fn stat(&self, path: &Path) -> io::Result<Stat> {
-        self.0.stat(path)
-    }
-    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        self.0.list(dir)
-    }
-    fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        self.0.create_dir(dir)
-    }
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.0.sync_dir(dir)
-    }
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.0.remove(path)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.0.rename(from, to)
-    }
-    fn boot_id(&self) -> [u8; 16] {
-        self.0.boot_id()
-    }
+
     fn process_id(&self) -> u32 {
         self.1.load(Ordering::Relaxed)
-    }
-    fn monotonic(&self) -> Duration {
-        self.0.monotonic()
-    }
-    fn sleep(&self, duration: Duration) {
-        self.0.sleep(duration);
-    }
-    fn watch(&self, path: &Path, wake: Arc<dyn Fn() + Send + Sync>) -> io::Result<Box<dyn WatchGuard>> {
-        self.0.watch(path, wake)
     }
 }
 

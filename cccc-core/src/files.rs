@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(read(&link, Links::Followed, 5).unwrap(), b"1");
         assert!(read(&link, Links::Refused, 5).unwrap_err().to_string().contains("a link"));
         let pipe = dir.path().join("pipe");
-        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
+        crate::testing::make_pipe(&pipe).unwrap();
         let error = read(&pipe, Links::Followed, 5).unwrap_err();
         assert!(error.to_string().contains("a pipe"), "{error}");
     }

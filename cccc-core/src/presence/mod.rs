@@ -462,8 +462,7 @@ mod tests {
         fs::create_dir(dir.path().join("alice/directory.json")).unwrap();
         #[cfg(unix)]
         for pipe in ["pipe.json", "pipe.lock"] {
-            let (path, mode) = (dir.path().join("alice").join(pipe), rustix::fs::Mode::RUSR);
-            rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).unwrap();
+            crate::testing::make_pipe(&dir.path().join("alice").join(pipe)).unwrap();
         }
         assert_eq!(presence.look().unwrap().len(), 1);
     }

@@ -8,11 +8,15 @@
 
 pub mod conformance;
 mod layer;
+#[cfg(unix)]
+mod pipe;
 mod random;
 mod restore;
 pub mod scenario;
 pub mod sim;
 
 pub use layer::DiskLayer;
+#[cfg(unix)]
+pub use pipe::make_pipe;
 pub use random::Random;
 pub use restore::{restore, save};

@@ -85,10 +85,7 @@ fn links_pipes_and_directories_are_no_attachments() {
         fs::write(&elsewhere, "sound").unwrap();
         let make: [&dyn Fn(&Path); 3] = [
             &|path| std::os::unix::fs::symlink(&elsewhere, path).unwrap(),
-            &|path| {
-                use rustix::fs::{CWD, Mode, mkfifoat};
-                mkfifoat(CWD, path, Mode::RUSR | Mode::WUSR).unwrap();
-            },
+            &|path| cccc_core::testing::make_pipe(path).unwrap(),
             &|path| fs::create_dir(path).unwrap(),
         ];
         for make in make {

@@ -165,26 +165,26 @@ fn copy(from: &Path, to: &Path) {
 #[cfg(unix)]
 #[test]
 fn what_is_no_file_in_the_place_of_one_holds_nobody_up() {
-    use rustix::fs::{CWD, Mode, mkfifoat};
+    use cccc_core::testing::make_pipe;
 
     let dir = tempfile::tempdir().unwrap();
     block_on(async {
         let home = Home::open(dir.path().join("home")).await.unwrap();
-        mkfifoat(CWD, home.path().join("registry.json"), Mode::RUSR | Mode::WUSR).unwrap();
+        make_pipe(&home.path().join("registry.json")).unwrap();
         let error = home.groups().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
         assert!(error.to_string().contains("a pipe"), "{error}");
         assert_eq!(home.attach(dir.path()).await.unwrap_err().kind(), ErrorKind::Corrupt);
         fs::remove_file(home.path().join("registry.json")).unwrap();
         fs::remove_file(home.path().join("registry.lock")).ok();
-        mkfifoat(CWD, home.path().join("registry.lock"), Mode::RUSR | Mode::WUSR).unwrap();
+        make_pipe(&home.path().join("registry.lock")).unwrap();
         let error = home.attach(dir.path()).await.unwrap_err();
         assert!(error.to_string().contains("registry.lock"), "{error}");
         fs::remove_file(home.path().join("registry.lock")).unwrap();
         // What a project has in the place of git's files is no reason to wait, either.
         let project = dir.path().join("project");
         fs::create_dir(&project).unwrap();
-        mkfifoat(CWD, project.join(".git"), Mode::RUSR | Mode::WUSR).unwrap();
+        make_pipe(&project.join(".git")).unwrap();
         assert!(home.attach_as(&project, None).await.unwrap().created);
     });
 }

@@ -35,9 +35,12 @@ mod tests {
     #[test]
     fn only_text_without_control_characters_names_something() {
         assert_eq!(plain_text(OsStr::new("grün 1"), "x").unwrap(), "grün 1");
-        let mut wrong = vec![std::ffi::OsString::from("a\nb"), "\u{1b}[31m".into()];
-        #[cfg(unix)]
-        wrong.push(std::os::unix::ffi::OsStringExt::from_vec(vec![b'a', 0xff]));
+        let wrong = [
+            std::ffi::OsString::from("a\nb"),
+            "\u{1b}[31m".into(),
+            #[cfg(unix)]
+            std::os::unix::ffi::OsStringExt::from_vec(vec![b'a', 0xff]),
+        ];
         for value in wrong {
             let error = plain_text(&value, "the variable X").unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Invalid);

@@ -11,10 +11,13 @@ use crate::support::{Place, refusal};
 
 /// What no name may be.
 fn garbled() -> Vec<OsString> {
-    let mut garbled: Vec<OsString> = vec!["ali\u{1}ce".into(), "\u{1b}[31malice".into(), "a\nb".into()];
-    #[cfg(unix)]
-    garbled.push(std::os::unix::ffi::OsStringExt::from_vec(b"ali\xffce".to_vec()));
-    garbled
+    vec![
+        "ali\u{1}ce".into(),
+        "\u{1b}[31malice".into(),
+        "a\nb".into(),
+        #[cfg(unix)]
+        std::os::unix::ffi::OsStringExt::from_vec(b"ali\xffce".to_vec()),
+    ]
 }
 
 /// The file of the one attachment that there is.

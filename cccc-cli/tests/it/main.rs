@@ -7,6 +7,7 @@ mod careful;
 mod coord;
 mod demo;
 mod doctor;
+#[cfg(unix)]
 mod doctor_agents;
 mod errors;
 mod group;
@@ -26,6 +27,7 @@ mod read_only;
 mod relay;
 #[cfg(unix)]
 mod setup;
+#[cfg(unix)]
 mod setup_hooks;
 #[path = "../shared/place.rs"]
 mod shared;

@@ -1,5 +1,6 @@
 //! Standard input, closed pipes, and homes that cannot be used.
 
+#[cfg(unix)]
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;

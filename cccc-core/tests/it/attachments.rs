@@ -2,9 +2,9 @@
 
 use std::fs;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use cccc_core::{AttachmentState, BlobState, ErrorKind, Event, Group, Home, Seq, block_on};
+use cccc_core::{AttachmentState, ErrorKind, Event, Group, Home, Seq, block_on};
 
 struct Place {
     dir: tempfile::TempDir,
@@ -83,7 +83,7 @@ fn links_pipes_and_directories_are_no_attachments() {
         let (event, path) = place.send(b"sound".to_vec()).await;
         let elsewhere = place.dir.path().join("elsewhere");
         fs::write(&elsewhere, "sound").unwrap();
-        let make: [&dyn Fn(&Path); 3] = [
+        let make: [&dyn Fn(&std::path::Path); 3] = [
             &|path| std::os::unix::fs::symlink(&elsewhere, path).unwrap(),
             &|path| cccc_core::testing::make_pipe(path).unwrap(),
             &|path| fs::create_dir(path).unwrap(),
@@ -95,7 +95,7 @@ fn links_pipes_and_directories_are_no_attachments() {
             assert!(matches!(place.state(&event).await, AttachmentState::Changed(_)));
             assert!(matches!(
                 place.user.blobs().examine(&digest(&event)).await.unwrap(),
-                BlobState::Changed(_)
+                cccc_core::BlobState::Changed(_)
             ));
             let to = fs::File::create(place.dir.path().join("x.tar")).unwrap();
             assert_eq!(place.user.export(to).await.unwrap_err().kind(), ErrorKind::Corrupt);

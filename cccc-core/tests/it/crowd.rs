@@ -50,11 +50,13 @@ impl Helper {
         }
     }
 
+    #[cfg(unix)]
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Waits until it has ended, however it does.
+    #[cfg(unix)]
     pub(crate) fn wait(&mut self) {
         self.child.wait().unwrap();
     }

@@ -25,14 +25,14 @@ mod sharing;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::blobs::Blobs;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 use crate::command::Command;
 use crate::disk::Disk;
 use crate::engine::Engine;
@@ -76,10 +76,9 @@ pub struct HomeOptions {
 
 impl Default for HomeOptions {
     fn default() -> Self {
-        static CLOCK: LazyLock<Arc<SystemClock>> = LazyLock::new(Arc::default);
         Self {
             disk: sharing::disk(),
-            clock: CLOCK.clone(),
+            clock: sharing::clock(),
             ledger: Options::default(),
             allow_network_file_system: false,
             registry_wait: Duration::from_secs(10),

@@ -38,6 +38,7 @@ mod turn;
 mod unlocked;
 mod verify;
 
+use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -63,6 +64,7 @@ use crate::disk::{Disk, Keeper, OpenMode, PATIENCE, WatchGuard};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{GroupId, Seq};
 use crate::index::TailIndex;
+use crate::opener::while_allowed;
 
 /// How often a torn head page is read again before it counts as broken.
 const TORN_PAGE_READS: usize = 64;
@@ -267,13 +269,19 @@ fn create_files(disk: &dyn Disk, layout: &Layout, group_id: &GroupId) -> Result<
 }
 
 impl Shared {
-    /// Begins every use. A forked child has let go of its parent's lock, and of the threads that would answer.
-    fn check_process(&self) -> Result<()> {
+    /// Begins every use.
+    fn begin_use(&self) -> Result<()> {
+        self.check_process()?;
         if let Some(descriptors) = self.disk.descriptors() {
             let now = descriptors.now();
             self.last_used.store(now, Ordering::Relaxed);
             descriptors.make_room(now);
         }
+        Ok(())
+    }
+
+    /// A forked child has let go of its parent's lock, and of the threads that would answer.
+    fn check_process(&self) -> Result<()> {
         if self.disk.process_id() == self.process_id {
             return Ok(());
         }
@@ -281,10 +289,15 @@ impl Shared {
             .hint("open the group again in the child"))
     }
 
+    /// Waits for another task of this process, which a forked child does not have.
+    async fn wait_here<T>(&self, event: impl Future<Output = T>) -> Result<T> {
+        while_allowed(|| self.check_process(), async { Ok(event.await) }).await
+    }
+
     /// Runs a sync of lines of which those up to `durable` are surely on disk. A failure is remembered until a
     /// recovery has succeeded: whatever comes between, no later success may be taken for this one's.
     async fn sync(&self, sync: impl FnOnce() -> Result<()>, durable: &Mark) -> Result<()> {
-        let _alone = self.syncing.lock().await;
+        let _alone = self.wait_here(self.syncing.lock()).await?;
         sync().inspect_err(|_| self.remember_failed_sync(durable))
     }
 
@@ -312,7 +325,7 @@ impl Shared {
 
     /// The head as it is now.
     async fn fresh_head(self: &Arc<Self>) -> Result<Mark> {
-        self.check_process()?;
+        self.begin_use()?;
         self.head.check(&*self.disk)?;
         let page = self.head_page()?;
         if let Some(head) = page {
@@ -371,12 +384,10 @@ impl Shared {
 
     /// A head that covers `seq`, if one does; old news are good enough.
     async fn head_for(self: &Arc<Self>, seq: u64) -> Result<Mark> {
+        self.begin_use()?;
         let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         match seen {
-            Some(head) if head.mark.at.seq.0 >= seq => {
-                self.check_process()?;
-                Ok(head.mark)
-            }
+            Some(head) if head.mark.at.seq.0 >= seq => Ok(head.mark),
             _ => self.head_to_read().await,
         }
     }
@@ -406,7 +417,7 @@ impl Shared {
 
     /// The head, as soon as it is one that is waited for.
     async fn head_once(self: &Arc<Self>, is_wanted: impl Fn(Position) -> bool + Send) -> Result<Position> {
-        self.check_process()?;
+        self.begin_use()?;
         let mut changes = self.signal.subscribe();
         self.watch_head()?;
         loop {
@@ -416,7 +427,7 @@ impl Shared {
                 return Ok(head);
             }
             // The sender lives as long as this handle, so this cannot fail.
-            let _ = changes.changed().await;
+            let _ = self.wait_here(changes.changed()).await?;
         }
     }
 
@@ -476,7 +487,7 @@ impl Ledger for FileLedger {
     }
 
     async fn find(&self, lookup: Lookup) -> Result<Found> {
-        self.shared.check_process()?;
+        self.shared.begin_use()?;
         self.shared.find(&lookup)
     }
 

@@ -29,7 +29,7 @@ use crate::command::Command;
 use crate::error::{Error, Result};
 use crate::event::{Event, Via};
 use crate::id::{EventRef, Principal, Seq};
-use crate::ledger::{Durability, Ledger, Position};
+use crate::ledger::{self, Durability, Ledger, Position};
 use crate::opener::Opener;
 use crate::state::GroupState;
 
@@ -230,6 +230,13 @@ impl Engine {
     /// The seqs of durable events that answer a lookup.
     pub(crate) async fn find(&self, lookup: &crate::ledger::Lookup) -> Result<Vec<Seq>> {
         self.view_for_lookups().await?.find(&mut Source::Durable(self.ledger.as_ref()), lookup).await
+    }
+
+    /// Has all that was written until now either durable or gone: what a process wrote last that has died.
+    pub(crate) async fn settle(&self) -> Result<()> {
+        self.opener.check()?;
+        let ledger = self.ledger.clone();
+        off_thread("settling what was written", move || block_on(ledger::settle(ledger.as_ref()))).await
     }
 
     /// The end of what is durable.

@@ -8,7 +8,6 @@ use std::pin::Pin;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::policy::done_by_another;
 use super::{ActorView, Group};
 use crate::command::{Arrival, Command, JoinGroup, OpenSession};
 use crate::engine::Executed;
@@ -324,7 +323,7 @@ impl Group {
             match self.keep(&upkeep).await {
                 Ok(executed) if executed.events.is_empty() => {}
                 Ok(_) => done.push(upkeep),
-                Err(error) if done_by_another(&error) => {}
+                Err(error) if error.is_done_by_another() => {}
                 Err(error) => return Err(error),
             }
         }

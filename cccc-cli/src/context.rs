@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use cccc_core::presence::{self, Record};
+use cccc_core::presence::Record;
 use cccc_core::{Clock, Error, Group, GroupId, Home, HomeOptions, Principal, Process, Result};
 
 use crate::cli::Globals;
@@ -77,10 +77,10 @@ impl Context {
     }
 
     /// Who speaks.
-    pub(crate) fn speaker(&self) -> Result<Speaker> {
+    pub(crate) async fn speaker(&self) -> Result<Speaker> {
         self.check_names()?;
         if self.named_speaker().is_none()
-            && let Some((_, record)) = self.joined()?
+            && let Some((_, record)) = self.joined().await?
         {
             return Ok(Speaker { principal: record.principal, source: Source::Session });
         }
@@ -93,8 +93,12 @@ impl Context {
     }
 
     /// The session that the nearest process above this one is, in the group that is named, else in any.
-    fn joined(&self) -> Result<Option<(GroupId, Record)>> {
-        let mut found = presence::embodied(&self.home_path()?, &Process::ancestors())?;
+    async fn joined(&self) -> Result<Option<(GroupId, Record)>> {
+        // Looking makes no home.
+        if !self.home_path()?.is_dir() {
+            return Ok(None);
+        }
+        let mut found = self.home().await?.embodied(&Process::ancestors()).await?;
         if let Some(named) = self.named_group()? {
             found.retain(|(id, _)| id.as_str().starts_with(&named));
         }
@@ -125,17 +129,17 @@ impl Context {
     /// The group, bound to whoever speaks: for all that is done in somebody's name.
     pub(crate) async fn group(&self) -> Result<Group> {
         // Who speaks is settled first: nothing is opened for one who may not.
-        self.speaker()?;
+        self.speaker().await?;
         self.group_in(&self.home().await?).await
     }
 
     /// As [`group`](Self::group), in a home that is open already.
     pub(crate) async fn group_in(&self, home: &Home) -> Result<Group> {
-        let speaker = self.speaker()?;
+        let speaker = self.speaker().await?;
         let group = self.find_group(home).await?;
         let bound = group.bind(speaker.principal.to_string()).await?;
         // Who is named need not be the only one whom the program above has joined as.
-        let joined = if speaker.source == Source::Session { self.joined()? } else { None };
+        let joined = if speaker.source == Source::Session { self.joined().await? } else { None };
         match joined {
             Some((id, record)) => {
                 // The same name in another group is somebody else.
@@ -165,7 +169,7 @@ impl Context {
             None => match home.find(".").await? {
                 Some(group) => group,
                 None if self.named_speaker().is_some() => self.active(home).await?,
-                None => match self.joined()? {
+                None => match self.joined().await? {
                     Some((id, _)) => home.group(&id).await?,
                     None => self.active(home).await?,
                 },

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
+use crate::opener::Opener;
+
 thread_local! {
     /// How many calls of [`block_on`] this thread is in, or polls of the pool.
     static BLOCKED: Cell<usize> = const { Cell::new(0) };
@@ -80,7 +82,8 @@ pub(crate) fn blocking_section<T>(wait: impl FnOnce() -> T) -> T {
 /// caller's executor goes on. Once begun it is done, whether or not somebody waits.
 ///
 /// # Errors
-/// Those of `work`; `Unavailable` if it panicked, or if no thread can be started for it, which a later call tries again.
+/// Those of `work`; `Unavailable` if it panicked, or if no thread can be started for it, which a later call tries
+/// again; `Conflict` in a forked child, if the work was its parent's.
 pub(crate) async fn off_thread<T, F>(name: &str, work: F) -> crate::Result<T>
 where
     T: Send + 'static,
@@ -95,7 +98,8 @@ where
         let _ = answer.send(work());
     };
     pool::spawn(Box::pin(work)).map_err(|refused| no_thread(&refused.cause))?;
-    result.await.unwrap_or_else(|_| Err(crate::Error::unavailable(format!("{name} ended in a panic"))))
+    let panicked = |_| crate::Error::unavailable(format!("{name} ended in a panic"));
+    Opener::here().only_here(async { result.await.map_err(panicked)? }).await
 }
 
 /// The error where no thread can be started.

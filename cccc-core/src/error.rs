@@ -192,6 +192,13 @@ impl Error {
         self.0.kind
     }
 
+    /// Whether what was asked is to be done no more, because somebody else did it, or what it was about is gone: to
+    /// whoever keeps things in order that is no failure.
+    #[must_use]
+    pub fn is_done_by_another(&self) -> bool {
+        matches!(self.kind(), ErrorKind::Conflict | ErrorKind::NotFound)
+    }
+
     /// What went wrong, without what to do next.
     #[must_use]
     pub(crate) fn message_text(&self) -> &str {

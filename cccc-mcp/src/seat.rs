@@ -246,8 +246,10 @@ impl Seat {
         let joined = request.await.map_err(|error| explained(error, inherited_actor.as_deref()))?;
         // Else its hooks would go on taking the mail of whoever it was for them.
         if let Some(left) = left {
-            let gone = group.of_actor(&left.actor_id).leave(RENAMED).await;
-            gone.map(drop).or_else(|error| if done_already(&error) { Ok(()) } else { Err(error) })?;
+            match group.of_actor(&left.actor_id).leave(RENAMED).await {
+                Err(error) if !error.is_done_by_another() => return Err(error),
+                _ => {}
+            }
         }
         Ok(Seated {
             session: joined.session,
@@ -270,11 +272,6 @@ impl Seat {
             None => Ok(()),
         }
     }
-}
-
-/// Whether somebody else was faster.
-fn done_already(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Conflict)
 }
 
 /// Ends a session. What is still at work in its name keeps it alive until it is done.

@@ -1,7 +1,8 @@
 //! Remembering: adding, changing, forgetting.
 
 use cccc_core::{ActorId, Error, Principal, Result, Seq, Timestamp};
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::types::Value;
+use rusqlite::{OptionalExtension, Transaction, params, params_from_iter};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -306,30 +307,35 @@ pub(crate) fn check_room(db: &Transaction<'_>) -> Done<()> {
     Ok(())
 }
 
+/// What of a note changes with it, by column.
+fn changing(note: &Stored) -> [(&'static str, Value); 10] {
+    let (forgotten_at, forgotten_by) = note.forgotten.clone().unzip();
+    [
+        ("owner", note.owner.as_ref().map(|(id, _)| id.to_string()).into()),
+        ("owner_at", note.owner.as_ref().map(|(_, at)| signed(at.0)).into()),
+        ("version", signed(note.version)),
+        ("edited_by", note.edited_by.to_string().into()),
+        ("updated_at", note.updated_at.as_millis().into()),
+        ("superseded_by", note.superseded_by.map(|id| id.0).into()),
+        ("forgotten_at", forgotten_at.map(Timestamp::as_millis).into()),
+        ("forgotten_by", forgotten_by.map(|by: Principal| by.to_string()).into()),
+        ("digest", digest(note.owner.as_ref(), &note.text).into()),
+        ("text", note.text.clone().into()),
+    ]
+}
+
 /// Writes a new note; under its own id, if it shall have a certain one.
 pub(crate) fn insert(db: &Transaction<'_>, note: &Stored, id: Option<NoteId>) -> Done<NoteId> {
-    let (forgotten_at, forgotten_by) = note.forgotten.clone().unzip();
-    db.prepare_cached(
-        "INSERT INTO note (id, owner, owner_at, author, author_at, version, edited_by, created_at, updated_at,
-             superseded_by, forgotten_at, forgotten_by, digest, text)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )?
-    .execute(params![
-        id.map(|id| id.0),
-        note.owner.as_ref().map(|(id, _)| id.to_string()),
-        note.owner.as_ref().map(|(_, at)| signed(at.0)),
-        note.author.to_string(),
-        note.author_at.map(|at| signed(at.0)),
-        signed(note.version),
-        note.edited_by.to_string(),
-        note.created_at.as_millis(),
-        note.updated_at.as_millis(),
-        note.superseded_by.map(|id| id.0),
-        forgotten_at.map(Timestamp::as_millis),
-        forgotten_by.map(|by: Principal| by.to_string()),
-        digest(note.owner.as_ref(), &note.text),
-        note.text,
-    ])?;
+    let fixed = [
+        ("id", id.map(|id| id.0).into()),
+        ("author", note.author.to_string().into()),
+        ("author_at", note.author_at.map(|at| signed(at.0)).into()),
+        ("created_at", note.created_at.as_millis().into()),
+    ];
+    let (names, values): (Vec<_>, Vec<Value>) = fixed.into_iter().chain(changing(note)).unzip();
+    let sql =
+        format!("INSERT INTO note ({}) VALUES ({})", names.join(", "), vec!["?"; names.len()].join(", "));
+    db.prepare_cached(&sql)?.execute(params_from_iter(values))?;
     let new = NoteId(db.last_insert_rowid());
     write_rest(db, new, note)?;
     if note.is_current() {
@@ -340,24 +346,9 @@ pub(crate) fn insert(db: &Transaction<'_>, note: &Stored, id: Option<NoteId>) ->
 
 /// Writes a note over what was there under its id.
 pub(crate) fn update(db: &Transaction<'_>, note: &Stored) -> Done<()> {
-    let (forgotten_at, forgotten_by) = note.forgotten.clone().unzip();
-    db.execute(
-        "UPDATE note SET owner = ?, owner_at = ?, version = ?, edited_by = ?, updated_at = ?, superseded_by = ?,
-             forgotten_at = ?, forgotten_by = ?, digest = ?, text = ? WHERE id = ?",
-        params![
-            note.owner.as_ref().map(|(id, _)| id.to_string()),
-            note.owner.as_ref().map(|(_, at)| signed(at.0)),
-            signed(note.version),
-            note.edited_by.to_string(),
-            note.updated_at.as_millis(),
-            note.superseded_by.map(|id| id.0),
-            forgotten_at.map(Timestamp::as_millis),
-            forgotten_by.map(|by: Principal| by.to_string()),
-            digest(note.owner.as_ref(), &note.text),
-            note.text,
-            note.id.0,
-        ],
-    )?;
+    let (names, values): (Vec<_>, Vec<Value>) = changing(note).into_iter().unzip();
+    let sql = format!("UPDATE note SET {} = ? WHERE id = ?", names.join(" = ?, "));
+    db.prepare_cached(&sql)?.execute(params_from_iter(values.into_iter().chain([note.id.0.into()])))?;
     db.execute("DELETE FROM tag WHERE note = ?", [note.id.0])?;
     db.execute("DELETE FROM source WHERE note = ?", [note.id.0])?;
     write_rest(db, note.id, note)?;

@@ -37,7 +37,7 @@ pub(crate) struct AttachAnswer {
 }
 
 pub(crate) async fn cmd_attach(context: &Context, args: AttachArgs) -> Outcome {
-    let speaker = context.speaker()?;
+    let speaker = context.speaker().await?;
     let home = context.home().await?;
     let (group, created) = match speaker.principal {
         Principal::User => {

@@ -94,7 +94,7 @@ pub(super) async fn whole<T>(
 }
 
 pub(super) async fn import(context: &Context, file: PathBuf) -> Outcome {
-    match context.speaker()?.principal {
+    match context.speaker().await?.principal {
         Principal::User => {}
         other => return Err(only_the_user(&other, "imports groups").into()),
     }

@@ -204,7 +204,7 @@ pub(crate) async fn cmd_group(context: &Context, args: GroupArgs) -> Outcome {
 }
 
 async fn create(context: &Context, title: String) -> Outcome {
-    match context.speaker()?.principal {
+    match context.speaker().await?.principal {
         Principal::User => {}
         other => return Err(only_the_user(&other, "makes groups").into()),
     }
@@ -247,7 +247,7 @@ async fn set(context: &Context, mode: GroupMode, args: ReasonArgs, what: &str) -
 }
 
 async fn delete(context: &Context, id: &str) -> Outcome {
-    match context.speaker()?.principal {
+    match context.speaker().await?.principal {
         Principal::User => {}
         other => return Err(only_the_user(&other, "deletes groups").into()),
     }

@@ -111,7 +111,7 @@ async fn line(home: &Home, entry: GroupEntry) -> GroupLine {
 }
 
 pub(crate) async fn cmd_use(context: &Context, args: UseArgs) -> Outcome {
-    match context.speaker()?.principal {
+    match context.speaker().await?.principal {
         Principal::User => {}
         other => return Err(only_the_user(&other, "chooses the active group").into()),
     }

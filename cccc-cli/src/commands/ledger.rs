@@ -263,7 +263,7 @@ async fn stats(context: &Context) -> Outcome {
 }
 
 async fn repair(context: &Context, cut: bool, dry_run: bool) -> Outcome {
-    match context.speaker()?.principal {
+    match context.speaker().await?.principal {
         Principal::User => {}
         _ if dry_run => {}
         other => return Err(only_the_user(&other, "repairs ledgers").into()),

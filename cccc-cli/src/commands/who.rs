@@ -56,7 +56,7 @@ pub(crate) async fn cmd_who(context: &Context, _: WhoArgs) -> Outcome {
 }
 
 pub(crate) async fn cmd_whoami(context: &Context, _: WhoamiArgs) -> Outcome {
-    let speaker = context.speaker()?;
+    let speaker = context.speaker().await?;
     let group = context.group().await?;
     let actors = group.actors().await?;
     let role = actors.iter().find(|actor| Some(&actor.actor_id) == speaker.principal.actor());

@@ -191,6 +191,11 @@ fn command(mut words: impl Iterator<Item = String>) -> Option<String> {
 
 /// Carries a hook out, and prints what there is to say.
 async fn answer(ask: &Ask, input: &Input, stage: &Stage) -> Result<()> {
+    let moment = ask.event.moment();
+    // Asked before each of an agent's tools: where there is nothing to say, nothing is opened.
+    if moment == Some(Moment::BeforeTool) && !ask.strict && !ask.guard {
+        return Ok(());
+    }
     // A home is nothing that a hook would make.
     if !ask.home.is_dir() {
         return Ok(());
@@ -201,12 +206,9 @@ async fn answer(ask: &Ask, input: &Input, stage: &Stage) -> Result<()> {
         None => home.find(ask.directory(input)).await?,
     };
     let Some(group) = group.map(|group| group.through("hook")) else { return Ok(()) };
-    let Some(moment) = ask.event.moment() else { return end(ask, input, &group).await };
+    let Some(moment) = moment else { return end(ask, input, &group).await };
     if input.subagent && moment != Moment::BeforeTool {
         // What is said there would be gone with it, and never reach the agent itself.
-        return Ok(());
-    }
-    if moment == Moment::BeforeTool && !ask.strict && !ask.guard {
         return Ok(());
     }
     let seat = match who::find(ask, input, &group, Some(moment)).await? {
@@ -444,7 +446,7 @@ async fn end(ask: &Ask, input: &Input, group: &Group) -> Result<()> {
     let Found::Seat(seat) = who::find(ask, input, group, None).await? else { return Ok(()) };
     Memory::of(&ask.home, seat.group.id(), &seat.session).forget();
     match seat.group.leave("the agent's session has ended").await {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        Err(error) if !error.is_done_by_another() => Err(error),
         _ => Ok(()),
     }
 }

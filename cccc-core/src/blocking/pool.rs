@@ -4,6 +4,8 @@
 //! thread meanwhile. One that waits for a lock of the operating system blocks its thread, says so
 //! ([`blocking_section`](super::blocking_section)), and another may start in its place. So nothing that is queued
 //! waits for something that is queued behind it.
+//!
+//! A forked child has a pool of its own. What its parent's was doing is not done there.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -13,9 +15,12 @@ use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
-use std::{io, process, thread};
+use std::{io, thread};
+
+use cccc_fork::Own;
 
 use super::Blocked;
+use crate::opener::Opener;
 
 /// Threads that are not blocked in a wait.
 const MAX_FREE: usize = 6;
@@ -39,17 +44,21 @@ thread_local! {
     static COUNTED: Cell<bool> = const { Cell::new(false) };
 }
 
-static POOL: Pool = Pool { state: Mutex::new(State::new(0)), news: Condvar::new() };
+/// The pool of this process.
+fn pool() -> &'static Pool {
+    static POOL: Own<Pool> = Own::new();
+    POOL.get_or_make(Pool::default)
+}
 
+#[derive(Default)]
 struct Pool {
     state: Mutex<State>,
     /// Signalled when something was queued.
     news: Condvar,
 }
 
+#[derive(Default)]
 struct State {
-    /// A forked child has none of its parent's threads, and nobody to answer.
-    process_id: u32,
     queue: VecDeque<Arc<Task>>,
     threads: usize,
     /// Those that wait for work.
@@ -59,10 +68,6 @@ struct State {
 }
 
 impl State {
-    const fn new(process_id: u32) -> Self {
-        Self { process_id, queue: VecDeque::new(), threads: 0, idle: 0, blocked: 0 }
-    }
-
     fn free(&self) -> usize {
         self.threads.saturating_sub(self.blocked)
     }
@@ -75,8 +80,9 @@ impl State {
 
 /// Runs `work` on a thread of the pool.
 pub(crate) fn spawn(work: Work) -> Result<(), Refused> {
-    let task = Arc::new(Task(Mutex::new(Progress { work: Some(work), phase: Phase::Queued })));
-    POOL.push(&task).map_err(|cause| Refused { cause, work: task.progress().work.take() })
+    let progress = Mutex::new(Progress { work: Some(work), phase: Phase::Queued });
+    let task = Arc::new(Task { opener: Opener::here(), progress });
+    pool().push(&task).map_err(|cause| Refused { cause, work: task.progress().work.take() })
 }
 
 /// See [`blocking_section`](super::blocking_section).
@@ -93,17 +99,19 @@ struct Waiting;
 
 impl Waiting {
     fn begin() -> Self {
-        let mut state = POOL.lock();
+        let pool = pool();
+        let mut state = pool.lock();
         state.blocked += 1;
         // If no thread can be started, what is queued waits for this one.
-        let _ = POOL.serve(state);
+        let _ = pool.serve(state);
         Self
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        let mut state = POOL.lock();
+        // A child that was forked during the wait has another pool, where this was not counted.
+        let mut state = pool().lock();
         state.blocked = state.blocked.saturating_sub(1);
         COUNTED.set(true);
     }
@@ -112,12 +120,7 @@ impl Drop for Waiting {
 impl Pool {
     /// Never held while anything runs.
     fn lock(&self) -> MutexGuard<'_, State> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let process_id = process::id();
-        if state.process_id != process_id {
-            *state = State::new(process_id);
-        }
-        state
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Queues a task. Where there is no thread at all and none can be started, it is not queued.
@@ -144,7 +147,7 @@ impl Pool {
         }
         state.threads += 1;
         drop(state);
-        let Err(cause) = thread::Builder::new().name("cccc".into()).spawn(|| POOL.work()) else {
+        let Err(cause) = thread::Builder::new().name("cccc".into()).spawn(|| self.work()) else {
             return Ok(());
         };
         let mut state = self.lock();
@@ -184,7 +187,11 @@ impl Pool {
 }
 
 /// A future, and whether it is to be polled.
-struct Task(Mutex<Progress>);
+struct Task {
+    /// Nobody else goes on with it.
+    opener: Opener,
+    progress: Mutex<Progress>,
+}
 
 struct Progress {
     /// `None` while it is polled, and at the end.
@@ -206,7 +213,7 @@ enum Phase {
 impl Task {
     /// Never held while the future is polled.
     fn progress(&self) -> MutexGuard<'_, Progress> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn run(self: Arc<Self>) {
@@ -233,11 +240,12 @@ impl Task {
         progress.phase = if again { Phase::Queued } else { Phase::Waiting };
         drop(progress);
         if again {
-            let mut state = POOL.lock();
+            let pool = pool();
+            let mut state = pool.lock();
             state.queue.push_back(self);
             // This thread takes one of them itself.
             if state.queue.len() > 1 {
-                let _ = POOL.serve(state);
+                let _ = pool.serve(state);
             }
         }
     }
@@ -245,15 +253,19 @@ impl Task {
 
 impl Wake for Task {
     fn wake(self: Arc<Self>) {
+        if !self.opener.is_here() {
+            return;
+        }
         let mut progress = self.progress();
         match &mut progress.phase {
             Phase::Waiting => {
                 progress.phase = Phase::Queued;
                 drop(progress);
-                let mut state = POOL.lock();
+                let pool = pool();
+                let mut state = pool.lock();
                 state.queue.push_back(self);
                 // It has run before, so there is a thread, and one stays.
-                let _ = POOL.serve(state);
+                let _ = pool.serve(state);
             }
             Phase::Running { again } => *again = true,
             Phase::Queued | Phase::Done => {}

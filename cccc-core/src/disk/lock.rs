@@ -13,6 +13,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use crate::opener::Opener;
+
 /// A lock is mostly held for microseconds: so often it is tried before a thread is asked to wait.
 const TRIES: usize = 4;
 /// How long the thread stays when nobody wants the lock: under load the next wait comes soon.
@@ -28,6 +30,8 @@ pub(super) struct LockFile {
     pub(super) file: File,
     queue: Mutex<Queue>,
     changed: Condvar,
+    /// Where the thread is, and who may have the lock.
+    opener: Opener,
 }
 
 #[derive(Debug, Default)]
@@ -35,8 +39,8 @@ struct Queue {
     /// How many callers wait.
     wanted: usize,
     waiter: Waiter,
-    /// The process that has the lock through this file, if one does. A forked child finds its parent here.
-    holder: Option<u32>,
+    /// Whether this process has the lock through this file.
+    held: bool,
     /// The file is not used any more.
     closed: bool,
 }
@@ -55,7 +59,13 @@ enum Waiter {
 impl LockFile {
     /// `registration` is what keeps a forked child from having the lock.
     pub(super) fn new(file: File, registration: Option<cccc_fork::Registration>) -> Arc<Self> {
-        Arc::new(Self { _registration: registration, file, queue: Mutex::default(), changed: Condvar::new() })
+        Arc::new(Self {
+            _registration: registration,
+            file,
+            queue: Mutex::default(),
+            changed: Condvar::new(),
+            opener: Opener::here(),
+        })
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -77,7 +87,7 @@ impl LockFile {
                 Err(TryLockError::Error(error)) => return Err(error),
             }
         }
-        queue.holder = Some(std::process::id());
+        queue.held = true;
         Ok(true)
     }
 
@@ -122,7 +132,7 @@ impl LockFile {
         match std::mem::replace(&mut queue.waiter, Waiter::Idle) {
             Waiter::Done(result) => {
                 result?;
-                queue.holder = Some(std::process::id());
+                queue.held = true;
                 Ok(true)
             }
             waiter => {
@@ -149,16 +159,23 @@ impl LockFile {
     }
 
     pub(super) fn unlock(&self) -> io::Result<()> {
-        self.queue().holder = None;
-        self.file.unlock()
+        if self.opener.is_here() {
+            self.queue().held = false;
+            self.file.unlock()?;
+        }
+        Ok(())
     }
 
     /// Gives the lock back if it is held, although the thread may keep the file open a little longer.
     pub(super) fn close(&self) {
+        // A forked child must not give back what its parent holds, and the thread that it does not have may have been
+        // looking at the queue.
+        if !self.opener.is_here() {
+            return;
+        }
         let mut queue = self.queue();
         queue.closed = true;
-        // A forked child must not give back what its parent holds.
-        if queue.holder.take() == Some(std::process::id()) && !matches!(queue.waiter, Waiter::None) {
+        if std::mem::take(&mut queue.held) && !matches!(queue.waiter, Waiter::None) {
             let _ = self.file.unlock();
         }
         self.changed.notify_all();

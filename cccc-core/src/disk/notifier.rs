@@ -15,6 +15,7 @@ use notify::event::ModifyKind;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::WatchGuard;
+use crate::opener::Opener;
 
 /// Looks are made on beats, so that many files that are due come together.
 const BEAT: Duration = Duration::from_millis(20);
@@ -44,6 +45,8 @@ struct Shared {
     changed: Condvar,
     /// When the first beat was.
     started: Instant,
+    /// Where its threads are.
+    opener: Opener,
 }
 
 #[derive(Default)]
@@ -97,7 +100,12 @@ impl fmt::Debug for Shared {
 impl Shared {
     #[expect(clippy::disallowed_methods, reason = "looks are made at times, not at events")]
     fn new() -> Self {
-        Self { targets: Mutex::default(), changed: Condvar::new(), started: Instant::now() }
+        Self {
+            targets: Mutex::default(),
+            changed: Condvar::new(),
+            started: Instant::now(),
+            opener: Opener::here(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Targets> {
@@ -171,6 +179,10 @@ impl Notifier {
 
 impl Drop for Notifier {
     fn drop(&mut self) {
+        // One of its threads may have held the lock when this child was forked.
+        if !self.shared.opener.is_here() {
+            return;
+        }
         self.shared.lock().ended = true;
         self.shared.changed.notify_all();
     }
@@ -384,6 +396,10 @@ impl fmt::Debug for Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
+        // As for the notifier.
+        if !self.shared.opener.is_here() {
+            return;
+        }
         let mut targets = self.shared.lock();
         let Some(target) = targets.by_path.get_mut(&self.path) else { return };
         target.wakes.retain(|(id, _)| *id != self.id);

@@ -1,6 +1,6 @@
 //! What a process says of itself in the lock files that it holds, and what the system tells of another one.
 
-use std::sync::OnceLock;
+use cccc_fork::Own;
 
 use super::holder::{Condition, Holder, record};
 use super::{DiskFile, holder};
@@ -8,14 +8,9 @@ use crate::clock::{Clock, SystemClock};
 
 /// The record of the calling process, as of now.
 pub(super) fn signature() -> Vec<u8> {
-    static OWN: OnceLock<(u32, String)> = OnceLock::new();
-    let (now, process_id) = (SystemClock.now(), std::process::id());
-    let rest = || Holder::new(None, process_id, &program(), host()).rest();
-    match OWN.get_or_init(|| (process_id, rest())) {
-        (own, rest) if *own == process_id => record(now, rest),
-        // A forked child.
-        _ => record(now, &rest()),
-    }
+    static REST: Own<String> = Own::new();
+    let rest = || Holder::new(None, std::process::id(), &program(), host()).rest();
+    record(SystemClock.now(), REST.get_or_make(rest))
 }
 
 fn program() -> String {
@@ -25,14 +20,14 @@ fn program() -> String {
 
 #[cfg(unix)]
 fn host() -> &'static str {
-    static HOST: OnceLock<String> = OnceLock::new();
-    HOST.get_or_init(|| holder::short(&rustix::system::uname().nodename().to_string_lossy()))
+    static HOST: Own<String> = Own::new();
+    HOST.get_or_make(|| holder::short(&rustix::system::uname().nodename().to_string_lossy()))
 }
 
 #[cfg(not(unix))]
 fn host() -> &'static str {
-    static HOST: OnceLock<String> = OnceLock::new();
-    HOST.get_or_init(|| holder::short(&std::env::var("COMPUTERNAME").unwrap_or_default()))
+    static HOST: Own<String> = Own::new();
+    HOST.get_or_make(|| holder::short(&std::env::var("COMPUTERNAME").unwrap_or_default()))
 }
 
 /// See [`Disk::holder`](super::Disk::holder).

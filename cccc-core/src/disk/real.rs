@@ -6,8 +6,10 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use cccc_fork::Own;
 
 use super::lock::{self, LockFile};
 use super::notifier::Notifier;
@@ -18,12 +20,13 @@ use crate::files::{self, Links};
 ///
 /// Make one per process and share it: all watches of one `RealDisk` use one notifier, and the
 /// operating system allows a user few of them (inotify: 128 by default). The notifier is made at the
-/// first watch and ends with the `RealDisk`.
+/// first watch and ends with the `RealDisk`. In a forked child it is as if made there.
 #[derive(Debug, Default)]
 pub struct RealDisk {
-    /// With the process that made it.
-    notifier: Mutex<Option<(u32, Arc<Notifier>)>>,
-    descriptors: Arc<Descriptors>,
+    notifier: Own<Mutex<Option<Arc<Notifier>>>>,
+    /// See [`keep_open`](Self::keep_open).
+    budget: Option<usize>,
+    descriptors: Own<Arc<Descriptors>>,
 }
 
 impl RealDisk {
@@ -37,20 +40,18 @@ impl RealDisk {
     /// the operating system allows this process, whichever is less.
     #[must_use]
     pub fn keep_open(mut self, files: usize) -> Self {
-        self.descriptors = Arc::new(Descriptors::new(files));
+        self.budget = Some(files);
+        self.descriptors = Own::new();
         self
     }
 
     pub(super) fn notifier(&self) -> io::Result<Arc<Notifier>> {
-        let mut notifier = self.notifier.lock().unwrap_or_else(PoisonError::into_inner);
+        let notifier = self.notifier.get_or_make(Mutex::default);
+        let mut notifier = notifier.lock().unwrap_or_else(PoisonError::into_inner);
         match &*notifier {
-            Some((process, notifier)) if *process == self.process_id() => return Ok(notifier.clone()),
-            _ => {}
+            Some(notifier) => Ok(notifier.clone()),
+            None => Ok(notifier.insert(Arc::new(Notifier::start()?)).clone()),
         }
-        let new = Arc::new(Notifier::start()?);
-        // A forked child has its parent's without the threads, and what is done to end it would wait for them.
-        std::mem::forget(notifier.replace((self.process_id(), new.clone())));
-        Ok(new)
     }
 }
 
@@ -118,9 +119,9 @@ impl Disk for RealDisk {
     }
 
     fn boot_id(&self) -> [u8; 16] {
-        static BOOT_ID: OnceLock<[u8; 16]> = OnceLock::new();
+        static BOOT_ID: Own<[u8; 16]> = Own::new();
         *BOOT_ID
-            .get_or_init(|| platform::boot_id_text().as_deref().and_then(parse_boot_id).unwrap_or_default())
+            .get_or_make(|| platform::boot_id_text().as_deref().and_then(parse_boot_id).unwrap_or_default())
     }
 
     fn process_id(&self) -> u32 {
@@ -128,7 +129,8 @@ impl Disk for RealDisk {
     }
 
     fn descriptors(&self) -> Option<&Arc<Descriptors>> {
-        Some(&self.descriptors)
+        let made = || Arc::new(self.budget.map_or_else(Descriptors::default, Descriptors::new));
+        Some(self.descriptors.get_or_make(made))
     }
 
     fn holder(&self, file: &dyn DiskFile) -> Option<Holder> {
@@ -137,8 +139,8 @@ impl Disk for RealDisk {
 
     #[expect(clippy::disallowed_methods, reason = "this is where the ledger's clock comes from")]
     fn monotonic(&self) -> Duration {
-        static START: OnceLock<Instant> = OnceLock::new();
-        START.get_or_init(Instant::now).elapsed()
+        static START: Own<Instant> = Own::new();
+        START.get_or_make(Instant::now).elapsed()
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is how the ledger waits")]

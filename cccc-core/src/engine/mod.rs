@@ -29,7 +29,7 @@ use crate::command::Command;
 use crate::error::{Error, Result};
 use crate::event::{Event, Via};
 use crate::id::{EventRef, Principal, Seq};
-use crate::ledger::{Durability, Ledger, Position};
+use crate::ledger::{self, Durability, Ledger, Position};
 use crate::opener::Opener;
 use crate::state::GroupState;
 
@@ -116,9 +116,12 @@ impl Engine {
         command: Command,
         durability: Durability,
     ) -> Result<Executed> {
-        self.opener.check()?;
-        let (answer, mut result) = oneshot::channel();
+        let (answer, result) = oneshot::channel();
         let job = Job { by, via, scope_key, command, durability, answer };
+        self.opener.only_here(self.carry_out(job, result)).await
+    }
+
+    async fn carry_out(&self, job: Job, mut result: oneshot::Receiver<Result<Executed>>) -> Result<Executed> {
         match self.writer.clone().try_lock_owned() {
             Ok(writer) if may_block() => {
                 if carry_out_here(writer, job).await {
@@ -155,8 +158,8 @@ impl Engine {
     /// The durable view at the ledger's head. A step is taken at once; making a view, and catching up far, is done
     /// where it holds up nobody.
     async fn view(&self) -> Result<OwnedMappedMutexGuard<Option<View>, View>> {
-        self.opener.check()?;
-        let mut slot = self.durable.clone().lock_owned().await;
+        let slot = self.durable.clone();
+        let mut slot = self.opener.only_here(async { Ok(slot.lock_owned().await) }).await?;
         // While it changes it is not there: a panic leaves none that is half changed.
         if let Some(mut view) = slot.take() {
             let step = view.step(self.ledger.as_ref()).await;
@@ -198,6 +201,7 @@ impl Engine {
 
     /// The durable event at a seq.
     pub(crate) async fn event_at(&self, seq: Seq) -> Result<Option<Event>> {
+        self.opener.check()?;
         Source::Durable(self.ledger.as_ref()).event(seq).await
     }
 
@@ -228,8 +232,16 @@ impl Engine {
         self.view_for_lookups().await?.find(&mut Source::Durable(self.ledger.as_ref()), lookup).await
     }
 
+    /// Has all that was written until now either durable or gone: what a process wrote last that has died.
+    pub(crate) async fn settle(&self) -> Result<()> {
+        self.opener.check()?;
+        let ledger = self.ledger.clone();
+        off_thread("settling what was written", move || block_on(ledger::settle(ledger.as_ref()))).await
+    }
+
     /// The end of what is durable.
     pub(crate) async fn position(&self) -> Result<Position> {
+        self.opener.check()?;
         self.ledger.head().await
     }
 }

@@ -15,6 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::id::{Principal, Seq};
 use crate::ledger::{Ledger, Lookup, Page, Position, ReadLimit, is_beyond_the_head, still_has};
+use crate::opener::Opener;
 
 /// Events in one page unless another number is asked for.
 const DEFAULT_LIMIT: usize = 50;
@@ -265,6 +266,7 @@ type Fetch = Pin<Box<dyn Future<Output = Result<VecDeque<(Event, String)>>> + Se
 /// want: from [`Group::position`] for what comes, or from what you still know to be there.
 pub struct Watch {
     ledger: Arc<dyn Ledger>,
+    opener: Opener,
     position: Position,
     checked: bool,
     ready: VecDeque<(Event, String)>,
@@ -280,7 +282,15 @@ impl fmt::Debug for Watch {
 
 impl Watch {
     fn new(ledger: Arc<dyn Ledger>, position: Position) -> Self {
-        Self { ledger, position, checked: false, ready: VecDeque::new(), fetch: None, diverged: None }
+        Self {
+            ledger,
+            opener: Opener::here(),
+            position,
+            checked: false,
+            ready: VecDeque::new(),
+            fetch: None,
+            diverged: None,
+        }
     }
 
     /// Where the next event will be looked for: keep it to go on later.
@@ -292,7 +302,8 @@ impl Watch {
     /// The next event, as soon as there is one.
     ///
     /// # Errors
-    /// `Diverged`, from then on, if the ledger does not have the history any more that was followed.
+    /// `Diverged`, from then on, if the ledger does not have the history any more that was followed; `Conflict` in a
+    /// forked child.
     pub async fn next(&mut self) -> Result<Event> {
         Ok(self.next_with_line().await?.0)
     }
@@ -303,6 +314,9 @@ impl Watch {
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(Event, String)>> {
+        if let Err(error) = self.opener.check() {
+            return Poll::Ready(Err(error));
+        }
         loop {
             if let Some((event, line)) = self.ready.pop_front() {
                 self.position = Position { seq: event.seq, chain: event.chain };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Group;
 use crate::command::Command;
 use crate::engine::Executed;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::event::GroupUpdate;
 use crate::id::Principal;
 use crate::rule::policy::{self, Around, Effect, PolicyView};
@@ -66,7 +66,7 @@ impl Group {
         let system = Self { by: Principal::System, ..self.clone() };
         let done = system.execute(upkeep.command()).await;
         if let Upkeep::CloseSession { session } = upkeep
-            && done.as_ref().map_or_else(done_by_another, |_| true)
+            && done.as_ref().map_or_else(Error::is_done_by_another, |_| true)
         {
             // It may have claimed something that was not durable yet when this was found due.
             self.bury(vec![session.clone()]).await?;
@@ -87,7 +87,7 @@ impl Group {
                 match self.carry_out(&effect).await {
                     Ok(executed) if executed.events.is_empty() => {}
                     Ok(_) => done.push(effect),
-                    Err(error) if done_by_another(&error) => {}
+                    Err(error) if error.is_done_by_another() => {}
                     Err(error) => return Err(error),
                 }
             }
@@ -120,9 +120,4 @@ impl Group {
         let settings = BTreeMap::from([(format!("policy.{}_ms", name.as_ref()), value)]);
         self.update(GroupUpdate { settings, ..GroupUpdate::default() }).await
     }
-}
-
-/// Whether what was due is due no more, because another did it at the same moment.
-pub(super) fn done_by_another(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound)
 }

@@ -1,9 +1,12 @@
 //! Finding the session that an agent's program has running already, so that whatever the program starts
 //! (a server of tools, a hook, a command) is that session and not another one.
 
+use std::collections::BTreeSet;
+
 use super::{Group, SessionView};
+use crate::blocking::off_thread;
 use crate::error::Result;
-use crate::id::ActorId;
+use crate::id::{ActorId, Principal};
 use crate::presence::{Process, Sighting};
 use crate::rule::presence::Condition;
 
@@ -66,6 +69,7 @@ impl Group {
     /// # Errors
     /// `Unavailable` if the disk refuses.
     pub async fn running(&self, agent: &Agent) -> Result<Option<Running>> {
+        self.settle_joins().await?;
         let mut sightings = self.sightings().await?;
         let held: Vec<String> =
             sightings.iter().filter(|one| one.held).map(|one| one.record.session.clone()).collect();
@@ -103,6 +107,39 @@ impl Group {
         };
         let found = self.shared.engine.query(found).await?;
         Ok(chosen(agent, found))
+    }
+
+    /// Finds out, of each session that somebody was joining with who is gone since, whether it has begun, and has that
+    /// known: it is a session like any other, or nothing is left of it. So however often a program is stopped while
+    /// it joins, it is one session.
+    ///
+    /// # Errors
+    /// `Unavailable` if the disk refuses.
+    pub(crate) async fn settle_joins(&self) -> Result<()> {
+        let half_made: Vec<String> = self
+            .sightings()
+            .await?
+            .into_iter()
+            .filter_map(|one| one.half_made.then_some(one.record.session))
+            .collect();
+        if half_made.is_empty() {
+            return Ok(());
+        }
+        // The dead write nothing more, but what they wrote last need not be durable yet.
+        self.shared.engine.settle().await?;
+        let begun = self.shared.engine.query(|state| {
+            let newest = |id: &ActorId| state.actor(id)?.session.as_ref().filter(|session| session.open);
+            let actors = state.actors().keys();
+            actors.filter_map(|id| Some((id.clone().into(), newest(id)?.session.clone()))).collect()
+        });
+        let begun: BTreeSet<(Principal, String)> = begun.await?;
+        let presence = self.shared.presence.clone();
+        off_thread("settling who has joined", move || {
+            presence.settle(&half_made, |record| {
+                begun.contains(&(record.principal.clone(), record.session.clone()))
+            })
+        })
+        .await
     }
 
     /// Where processes cannot be told apart: the session that has the program's own id of it and has not said

@@ -8,7 +8,6 @@ use std::pin::Pin;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::policy::done_by_another;
 use super::{ActorView, Group};
 use crate::command::{Arrival, Command, JoinGroup, OpenSession};
 use crate::engine::Executed;
@@ -237,6 +236,7 @@ impl Group {
             process: None,
             program: None,
             deliverer: true,
+            joining: false,
         })
     }
 
@@ -325,7 +325,7 @@ impl Group {
             match self.keep(&upkeep).await {
                 Ok(executed) if executed.events.is_empty() => {}
                 Ok(_) => done.push(upkeep),
-                Err(error) if done_by_another(&error) => {}
+                Err(error) if error.is_done_by_another() => {}
                 Err(error) => return Err(error),
             }
         }
@@ -433,6 +433,7 @@ impl JoinRequest<'_> {
             self.who().await?;
         }
         // What ended without a word is put in order first, so that it does not look alive.
+        self.group.settle_joins().await?;
         self.group.upkeep().await?;
         let mut lost = Error::conflict("somebody else took every name");
         for _ in 0..NAME_TRIES {
@@ -521,21 +522,27 @@ impl JoinRequest<'_> {
             self.own_environment(id, session, above).await?;
         }
         // First the lock, then the word: whoever reads that it began finds that it runs.
-        let session = bound.hold(Record {
+        let record = Record {
             principal: bound.by.clone(),
             session: self.open.session.clone(),
             process: self.process.clone(),
             program: self.program.clone(),
             deliverer: false,
-        })?;
+            joining: true,
+        };
+        let session = bound.hold(record.clone())?;
         let done = match session.group.execute(command).await {
             Ok(done) => done,
+            // It may be written all the same, and then it is known by the record whose it is.
+            Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
             Err(error) => {
                 // Only what this left: it may be somebody's who is there already.
                 session.held.withdraw()?;
                 return Err(error);
             }
         };
+        // If this fails it is as if this process had died here: whoever looks next asks the ledger.
+        let _ = session.held.begun(record);
         let added = done.events.iter().any(|event| matches!(event.body, Body::ActorAdd(_)));
         bound.forget_earlier(self.process.as_ref(), &session.session).await?;
         let generation = bound.shared.engine.query(|state| {

@@ -23,15 +23,16 @@ mod removing;
 mod scope;
 mod sharing;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::blobs::Blobs;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 use crate::command::Command;
 use crate::disk::Disk;
 use crate::engine::Engine;
@@ -42,7 +43,7 @@ use crate::group::{Group, Shared};
 use crate::id::{GroupId, Nonce};
 use crate::ledger::FileLedger;
 use crate::ledger::file::Options;
-use crate::presence::Presence;
+use crate::presence::{self, Presence, Process, Record};
 
 pub use filesystem::FileSystem;
 pub use import::Imported;
@@ -72,10 +73,9 @@ pub struct HomeOptions {
 
 impl Default for HomeOptions {
     fn default() -> Self {
-        static CLOCK: LazyLock<Arc<SystemClock>> = LazyLock::new(Arc::default);
         Self {
             disk: sharing::disk(),
-            clock: CLOCK.clone(),
+            clock: sharing::clock(),
             ledger: Options::default(),
             allow_network_file_system: false,
         }
@@ -392,6 +392,29 @@ impl Home {
         })
         .await?;
         Ok(path)
+    }
+
+    /// The live sessions, in all groups, that the nearest of these processes is: who speaks where one of them gives a
+    /// command.
+    ///
+    /// # Errors
+    /// `Unavailable` if the disk refuses.
+    pub async fn embodied(&self, processes: &[Process]) -> Result<Vec<(GroupId, Record)>> {
+        let found = presence::embodied(&self.path, processes)?;
+        let joining = found.iter().filter(|(_, record)| record.joining).map(|(id, _)| id);
+        let joining: BTreeSet<&GroupId> = joining.collect();
+        if joining.is_empty() || self.read_only().is_some() {
+            return Ok(found);
+        }
+        // Whoever was stopped in the middle of it has joined or has not; who is still at it counts as who it will be.
+        for id in joining {
+            match self.group(id).await {
+                Ok(group) => group.settle_joins().await?,
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        presence::embodied(&self.path, processes)
     }
 
     fn registry(&self) -> Result<Registry> {

@@ -10,7 +10,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use cccc_fork::Own;
+
 use super::HomeOptions;
+use crate::clock::SystemClock;
 use crate::disk::RealDisk;
 use crate::error::{Error, Result};
 use crate::group::Shared;
@@ -30,25 +33,30 @@ pub(super) struct Inner {
 /// Which directory a home is: its path without links, and which directory is there now.
 type Place = (PathBuf, (u64, u64));
 
-/// The homes that are open in this process.
-static OPEN: Mutex<BTreeMap<Place, Vec<Weak<Inner>>>> = Mutex::new(BTreeMap::new());
+/// What all homes of this process share.
+#[derive(Default)]
+struct InProcess {
+    open: Mutex<BTreeMap<Place, Vec<Weak<Inner>>>>,
+    /// The disk and the clock of all homes that bring none of their own.
+    disk: Mutex<Weak<RealDisk>>,
+    clock: Arc<SystemClock>,
+}
 
-/// The disk of all homes that bring none of their own, and of which process it is.
-static DISK: Mutex<(u32, Weak<RealDisk>)> = Mutex::new((0, Weak::new()));
+fn in_process() -> &'static InProcess {
+    static IN_PROCESS: Own<InProcess> = Own::new();
+    IN_PROCESS.get_or_make(InProcess::default)
+}
 
 /// What a home on this path shares with those that are open, else what others will share with it.
 pub(super) fn share(path: &Path, options: HomeOptions) -> Result<Arc<Inner>> {
     let place = place(path)?;
-    let mut open = locked(&OPEN);
+    let mut open = locked(&in_process().open);
     open.retain(|_, homes| {
         homes.retain(|home| home.strong_count() > 0);
         !homes.is_empty()
     });
     let homes = open.entry(place).or_default();
-    let shared = homes
-        .iter()
-        .filter_map(Weak::upgrade)
-        .find(|inner| inner.opener.check().is_ok() && same(&inner.options, &options));
+    let shared = homes.iter().filter_map(Weak::upgrade).find(|inner| same(&inner.options, &options));
     Ok(shared.unwrap_or_else(|| {
         let inner = Arc::new(Inner { options, opener: Opener::here(), open: Mutex::default() });
         homes.push(Arc::downgrade(&inner));
@@ -58,15 +66,17 @@ pub(super) fn share(path: &Path, options: HomeOptions) -> Result<Arc<Inner>> {
 
 /// The operating system's disk, one for the whole process as long as anybody uses it.
 pub(super) fn disk() -> Arc<RealDisk> {
-    let (this, mut disk) = (std::process::id(), locked(&DISK));
-    match disk.1.upgrade().filter(|_| disk.0 == this) {
-        Some(disk) => disk,
-        None => {
-            let made = Arc::new(RealDisk::new());
-            *disk = (this, Arc::downgrade(&made));
-            made
-        }
-    }
+    let mut disk = locked(&in_process().disk);
+    disk.upgrade().unwrap_or_else(|| {
+        let made = Arc::new(RealDisk::new());
+        *disk = Arc::downgrade(&made);
+        made
+    })
+}
+
+/// The system's clock, one for the whole process.
+pub(super) fn clock() -> Arc<SystemClock> {
+    in_process().clock.clone()
 }
 
 fn place(path: &Path) -> Result<Place> {
@@ -152,6 +162,6 @@ mod tests {
         let place = place(home.path()).unwrap();
         drop(home);
         drop(block_on(Home::open(dir.path().join("other"))).unwrap());
-        assert!(!locked(&OPEN).contains_key(&place));
+        assert!(!locked(&in_process().open).contains_key(&place));
     }
 }

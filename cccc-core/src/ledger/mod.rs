@@ -336,8 +336,18 @@ pub(crate) async fn is_written(ledger: &dyn Ledger, at: Position) -> Result<bool
     if page.lines().next().and_then(|line| line.chain().ok()) != Some(at.chain) {
         return Ok(false);
     }
-    let nothing = Encoder::new(ledger.group_id().clone(), turn.tip(), turn.durable().seq).finish();
     // If this fails, the head stays behind until a turn succeeds.
-    let _ = turn.append(nothing, Durability::Durable).await;
+    let _ = publish(ledger, turn).await;
     Ok(true)
+}
+
+/// Has what anybody has written, who may have died since, either durable, and so seen by every reader, or gone. May
+/// block.
+pub(crate) async fn settle(ledger: &dyn Ledger) -> Result<()> {
+    publish(ledger, ledger.turn().await?).await
+}
+
+async fn publish(ledger: &dyn Ledger, turn: Box<dyn Turn>) -> Result<()> {
+    let nothing = Encoder::new(ledger.group_id().clone(), turn.tip(), turn.durable().seq).finish();
+    turn.append(nothing, Durability::Durable).await.map(drop)
 }

@@ -10,6 +10,10 @@
 //! presence/<group id>/<principal>/<random>.json    whose session it is; written after locking
 //! ```
 //!
+//! Whoever joins holds the lock before the ledger says that the session began, and the record says until then that
+//! this is to come. What a program leaves that is killed in between is *half made*: whether the session has begun, the
+//! ledger tells; whoever looks next for who runs has the record say so, or takes it away.
+//!
 //! A program that only runs for a moment, like `cccc join`, cannot hold a lock for the agent that called it.
 //! It leaves the agent's process in the record instead, by number and starting time.
 
@@ -54,6 +58,9 @@ pub struct Record {
     /// Whether it only hands messages over, for as long as that takes, and embodies nobody.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deliverer: bool,
+    /// Whether the ledger is yet to say that the session has begun.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub joining: bool,
 }
 
 /// A session that was found, and whether it runs.
@@ -65,6 +72,8 @@ pub struct Sighting {
     pub condition: Condition,
     /// Whether a program of ours is at it and holds its lock; else it is the record's process that tells.
     pub held: bool,
+    /// Whether who was joining is gone, and it is not known whether the session has begun.
+    pub half_made: bool,
 }
 
 /// The presence of one group's sessions. Cheap to clone.
@@ -95,6 +104,23 @@ enum Hold {
 }
 
 impl Held {
+    /// Has the record say that the session has begun.
+    ///
+    /// # Errors
+    /// `Unavailable` if the disk refuses.
+    pub(crate) fn begun(&self, record: Record) -> Result<()> {
+        let record = Record { joining: false, ..record };
+        match &self.0 {
+            Hold::File(_, lock) => write_record(&lock.with_extension("json"), &record),
+            Hold::Memory(memory, number) => {
+                if let Some((known, _)) = locked(memory).sessions.get_mut(number) {
+                    *known = record;
+                }
+                Ok(())
+            }
+        }
+    }
+
     /// Lets go and takes the record away. Others of the same session stay.
     ///
     /// # Errors
@@ -172,8 +198,12 @@ impl Presence {
                 let mut sightings = Vec::new();
                 each_record(dir, |path, record| {
                     let held = lock_condition(&path.with_extension("lock"));
-                    let condition = held.unwrap_or_else(|| beyond_the_lock(&record));
-                    sightings.push(Sighting { record, condition, held: held == Some(Condition::Present) });
+                    sightings.push(Sighting {
+                        condition: held.unwrap_or_else(|| beyond_the_lock(&record)),
+                        held: held == Some(Condition::Present),
+                        half_made: record.joining && held.is_none(),
+                        record,
+                    });
                     Ok(())
                 })?;
                 Ok(sightings)
@@ -183,6 +213,7 @@ impl Presence {
                     record: record.clone(),
                     condition: if *held { Condition::Present } else { beyond_the_lock(record) },
                     held: *held,
+                    half_made: record.joining && !held,
                 };
                 Ok(locked(memory).sessions.values().map(sighting).collect())
             }
@@ -199,6 +230,38 @@ impl Presence {
             facts.add(record.session, condition);
         }
         Ok(facts)
+    }
+
+    /// Settles the half-made records of these sessions: of each `has_begun` says whether it has.
+    ///
+    /// # Errors
+    /// `Unavailable` if the disk refuses.
+    pub(crate) fn settle(&self, sessions: &[String], has_begun: impl Fn(&Record) -> bool) -> Result<()> {
+        self.1.check()?;
+        let is_meant = |record: &Record| record.joining && sessions.contains(&record.session);
+        match &self.0 {
+            Store::Directory(dir) => each_record(dir, |path, record| {
+                if !is_meant(&record) || lock_condition(&path.with_extension("lock")).is_some() {
+                    return Ok(());
+                }
+                if has_begun(&record) {
+                    write_record(path, &Record { joining: false, ..record })
+                } else {
+                    remove(path)
+                }
+            }),
+            Store::Memory(memory) => {
+                let stays = |(record, held): &mut (Record, bool)| {
+                    if *held || !is_meant(record) {
+                        return true;
+                    }
+                    record.joining = false;
+                    has_begun(record)
+                };
+                locked(memory).sessions.retain(|_, one| stays(one));
+                Ok(())
+            }
+        }
     }
 
     /// Removes what dead processes of a session have left, and nothing of those that may run.
@@ -248,12 +311,8 @@ impl Presence {
     }
 }
 
-/// The live sessions, in all groups of a home, that the nearest of these processes is: who speaks where
-/// one of them gives a command.
-///
-/// # Errors
-/// `Unavailable` if the disk refuses.
-pub fn embodied(home: &Path, processes: &[Process]) -> Result<Vec<(GroupId, Record)>> {
+/// See [`Home::embodied`](crate::Home::embodied). What is half made is among them.
+pub(crate) fn embodied(home: &Path, processes: &[Process]) -> Result<Vec<(GroupId, Record)>> {
     let mut found = Vec::new();
     for dir in names(&home.join("presence"))? {
         let Some(Ok(group)) = dir.file_name().and_then(|name| name.to_str()).map(GroupId::new) else {
@@ -290,26 +349,35 @@ fn hold_file(dir: &Path, record: &Record) -> Result<(LockFile, PathBuf)> {
     builder.create(&dir).map_err(|e| Error::io("make", &dir, e))?;
     let name = crate::home::random_name()?;
     let lock = dir.join(format!("{name}.lock"));
-    let create = |path: &Path| {
-        // Nobody else has that name.
-        let mut options = fs::OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options.open(path)
-    };
     let file = cccc_fork::open(|| create(&lock)).map_err(|e| Error::io("make", &lock, e))?;
     file.lock().map_err(|e| Error::io("lock", &lock, e))?;
-    // Whoever looks finds records, so a session is seen only once it holds its lock, and whole.
-    let temporary = dir.join(format!("{name}.tmp"));
+    // Whoever looks finds records, so a session is seen only once it holds its lock.
+    write_record(&dir.join(format!("{name}.json")), record)?;
+    Ok((file, lock))
+}
+
+/// Puts a record in place, which is seen whole or not at all. Of two who do so at once, both write the same.
+fn write_record(path: &Path, record: &Record) -> Result<()> {
+    let temporary = path.with_extension(format!("{}.tmp", crate::home::random_name()?));
     let json = serde_json::to_vec(record)
         .map_err(|e| Error::invalid("a presence record cannot be written as JSON").source(e))?;
-    create(&temporary)
+    let written = create(&temporary)
         .and_then(|mut file| file.write_all(&json))
-        .map_err(|e| Error::io("write", &temporary, e))?;
-    let path = dir.join(format!("{name}.json"));
-    fs::rename(&temporary, &path).map_err(|e| Error::io("rename to", &path, e))?;
-    Ok((file, lock))
+        .map_err(|e| Error::io("write", &temporary, e))
+        .and_then(|()| fs::rename(&temporary, path).map_err(|e| Error::io("rename to", path, e)));
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+/// Makes a file, its owner's alone.
+fn create(path: &Path) -> io::Result<fs::File> {
+    let mut options = fs::OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 fn names(dir: &Path) -> Result<Vec<PathBuf>> {
@@ -381,6 +449,7 @@ mod tests {
             process,
             program: None,
             deliverer: false,
+            joining: false,
         }
     }
 
@@ -403,6 +472,35 @@ mod tests {
             assert_eq!(of("s"), Condition::Unknown);
             drop(host);
             assert_eq!(presence.look().unwrap().len(), 1);
+        }
+    }
+
+    #[test]
+    fn who_was_joining_and_is_gone_left_it_half_made() {
+        let dir = tempfile::tempdir().unwrap();
+        for presence in [Presence::in_memory(), Presence::in_directory(dir.path().join("g"))] {
+            let seen = || {
+                let all = presence.look().unwrap().into_iter();
+                all.map(|one| (one.record.session, one.record.joining, one.half_made)).collect::<Vec<_>>()
+            };
+            let joining = |session: &str| Record { joining: true, ..record(session, None) };
+            let held = presence.hold(joining("s")).unwrap();
+            let settle = || presence.settle(&["s".into()], |_| false).unwrap();
+            settle();
+            assert_eq!(seen(), [("s".to_owned(), true, false)], "it may yet begin");
+            held.begun(joining("s")).unwrap();
+            drop(held);
+            settle();
+            assert_eq!(seen(), [("s".to_owned(), false, false)], "it has begun");
+            presence.forget("s").unwrap();
+            drop(presence.hold(joining("s")).unwrap());
+            assert_eq!(seen(), [("s".to_owned(), true, true)]);
+            presence.settle(&["other".into()], |_| false).unwrap();
+            presence.settle(&["s".into()], |_| true).unwrap();
+            assert_eq!(seen(), [("s".to_owned(), false, false)]);
+            drop(presence.hold(joining("s")).unwrap());
+            settle();
+            assert_eq!(seen(), [("s".to_owned(), false, false)], "the other one is gone");
         }
     }
 

@@ -9,8 +9,7 @@
 mod proc;
 mod ps;
 
-use std::sync::OnceLock;
-
+use cccc_fork::Own;
 use serde::{Deserialize, Serialize};
 
 /// Programs that run another one and wait for it: never what an agent is.
@@ -139,8 +138,8 @@ impl View {
 
 /// Where numbers of processes mean something; empty if that cannot be told.
 fn place() -> String {
-    static ELSEWHERE: OnceLock<String> = OnceLock::new();
-    if proc::is_there() { proc::place() } else { ELSEWHERE.get_or_init(ps::place).clone() }
+    static ELSEWHERE: Own<String> = Own::new();
+    if proc::is_there() { proc::place() } else { ELSEWHERE.get_or_make(ps::place).clone() }
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod coord;
 mod crowd;
 mod format_doc;
 mod format_team;
+mod half_made;
 mod handing;
 mod handle;
 mod home;

@@ -1,5 +1,6 @@
-//! Files whose locks a forked child does not inherit.
+//! What a forked child does not inherit: locks on files, and what threads share.
 //!
+//! # Locks on files
 //! A lock of the operating system (`flock`) belongs to the open file, and a forked child has the same files
 //! open. So it has its parent's locks too: when the parent dies, they stay held for as long as the child lives,
 //! and whoever waits for one waits for a process that knows nothing of it. Python's `multiprocessing` makes
@@ -14,6 +15,10 @@
 //! go on to execute another program (`std::process::Command`) lose the files by that, as all that Rust
 //! opens. On Windows nothing is inherited, and this does nothing.
 //!
+//! # What threads share
+//! A child has one thread, and a copy of all that its parent's threads were in the middle of. [`Own`] is for what a
+//! process keeps for all its threads: a child makes its own and touches nothing of its parent's.
+//!
 //! This crate is the only place of the project with unsafe code.
 #![deny(unsafe_op_in_unsafe_fn)]
 
@@ -21,10 +26,13 @@ use std::fs::File;
 use std::io;
 use std::ops::Deref;
 
+mod own;
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
 use unix as platform;
+
+pub use own::Own;
 
 #[cfg(not(unix))]
 mod platform {

@@ -8,7 +8,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
-use std::sync::OnceLock;
+use std::process;
 use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
 /// Words of the list, a bit for each descriptor. Pages of it that are never used take no memory.
@@ -23,6 +23,13 @@ static NOWHERE: AtomicI32 = AtomicI32::new(-1);
 /// Forks that were begun, and those of them that the parent is through with.
 static BEGUN: AtomicUsize = AtomicUsize::new(0);
 static DONE: AtomicUsize = AtomicUsize::new(0);
+/// [`UNPREPARED`], [`PREPARED`], or the process that is having the handlers run.
+static PREPARING: AtomicU64 = AtomicU64::new(UNPREPARED);
+
+/// The handlers do not run yet.
+const UNPREPARED: u64 = 0;
+/// The handlers run, in this process and its children. No process has this number.
+const PREPARED: u64 = u64::MAX;
 
 /// A descriptor in the list.
 #[derive(Debug)]
@@ -74,19 +81,33 @@ pub(crate) fn open(mut open: impl FnMut() -> io::Result<File>) -> io::Result<(En
     }
 }
 
-/// Has the handlers run from now on.
+/// Has the handlers run from now on. A child whose parent was just at it begins anew, unless the handlers ran for it.
 fn prepare() -> io::Result<()> {
-    static PREPARED: OnceLock<Result<(), i32>> = OnceLock::new();
-    let prepared = *PREPARED.get_or_init(|| {
-        let (nowhere, _) = io::pipe().map_err(|error| error.raw_os_error().unwrap_or_default())?;
-        NOWHERE.store(nowhere.into_raw_fd(), Ordering::SeqCst);
-        // SAFETY: the handlers are functions of this program, and do only what is safe where they run.
-        match unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) } {
-            0 => Ok(()),
-            error => Err(error),
+    let this = u64::from(process::id());
+    loop {
+        let state = PREPARING.load(Ordering::SeqCst);
+        if state == PREPARED {
+            return Ok(());
         }
-    });
-    prepared.map_err(io::Error::from_raw_os_error)
+        if state == this {
+            // Another thread is at it, which takes two calls of the system.
+            std::thread::yield_now();
+        } else if PREPARING.compare_exchange(state, this, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+            let result = register();
+            PREPARING.store(if result.is_ok() { PREPARED } else { UNPREPARED }, Ordering::SeqCst);
+            return result;
+        }
+    }
+}
+
+fn register() -> io::Result<()> {
+    let (nowhere, _) = io::pipe()?;
+    NOWHERE.store(nowhere.into_raw_fd(), Ordering::SeqCst);
+    // SAFETY: the handlers are functions of this program, and do only what is safe where they run.
+    match unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) } {
+        0 => Ok(()),
+        error => Err(io::Error::from_raw_os_error(error)),
+    }
 }
 
 extern "C" fn before() {
@@ -115,4 +136,5 @@ extern "C" fn in_child() {
         }
     }
     DONE.store(BEGUN.load(Ordering::SeqCst), Ordering::SeqCst);
+    PREPARING.store(PREPARED, Ordering::SeqCst);
 }

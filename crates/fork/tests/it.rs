@@ -3,7 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "tests stop where they fail")]
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -14,16 +15,21 @@ fn create(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
 }
 
-/// Forks a child that does nothing but wait to be killed.
+/// Forks a child that does nothing but wait to be killed, and has begun to.
 fn forked() -> libc::pid_t {
+    let (mut begun, begins) = std::io::pipe().unwrap();
     // SAFETY: the child calls nothing but what is safe in a signal handler.
     match unsafe { libc::fork() } {
         0 => loop {
-            // SAFETY: it waits for a signal.
-            unsafe { libc::pause() };
+            // SAFETY: it says that it has begun, and waits for a signal.
+            unsafe {
+                libc::write(begins.as_raw_fd(), c"x".as_ptr().cast(), 1);
+                libc::pause();
+            }
         },
         pid => {
             assert!(pid > 0);
+            begun.read_exact(&mut [0]).unwrap();
             pid
         }
     }
@@ -102,7 +108,6 @@ fn a_lock_outlives_the_children() {
         assert!(other.try_lock().is_err());
     }
     // What a child unlocks is not its parent's.
-    use std::os::fd::AsRawFd;
     // SAFETY: the child calls nothing but what is safe in a signal handler.
     let child = unsafe { libc::fork() };
     if child == 0 {
@@ -157,4 +162,41 @@ fn no_fork_comes_between_opening_and_locking() {
         forking.join().unwrap().into_iter().for_each(end);
         assert_eq!(late, 0);
     });
+}
+
+/// What a child would wait for in vain: a lock of a thread that it does not have, and a value that such a thread makes.
+#[test]
+fn a_child_makes_its_own_whatever_its_parents_threads_were_at() {
+    use std::sync::{Barrier, Mutex};
+    static LOCKED: cccc_fork::Own<Mutex<u32>> = cccc_fork::Own::new();
+    static MAKING: cccc_fork::Own<u32> = cccc_fork::Own::new();
+    let (at_it, done) = (Barrier::new(2), Barrier::new(2));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut locked = LOCKED.get_or_make(Mutex::default).lock().unwrap();
+            *locked = 7;
+            MAKING.get_or_make(|| {
+                at_it.wait();
+                done.wait();
+                7
+            });
+        });
+        at_it.wait();
+        // SAFETY: the child makes two values and ends.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            // SAFETY: a signal that ends the child.
+            unsafe { libc::alarm(60) };
+            let fresh = LOCKED.get().is_none() && *LOCKED.get_or_make(Mutex::default).lock().unwrap() == 0;
+            let own = *MAKING.get_or_make(|| 8) == 8 && MAKING.get() == Some(&8);
+            // SAFETY: nothing of the parent's is run down here.
+            unsafe { libc::_exit(i32::from(!(fresh && own))) };
+        }
+        let mut status = 0;
+        // SAFETY: the child is this process's own.
+        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+        done.wait();
+        assert_eq!(status, 0);
+    });
+    assert_eq!((*LOCKED.get().unwrap().lock().unwrap(), MAKING.get()), (7, Some(&7)));
 }

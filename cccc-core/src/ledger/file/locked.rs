@@ -89,9 +89,9 @@ impl Locked {
     /// # Errors
     /// `Unavailable` after 2 s, with the process that holds it and what to do about that.
     pub(super) async fn take(shared: &Arc<Shared>) -> Result<Self> {
-        shared.check_process()?;
+        shared.begin_use()?;
         let since = shared.disk.monotonic();
-        let writer = shared.writer.clone().lock_owned().await;
+        let writer = shared.wait_here(shared.writer.clone().lock_owned()).await?;
         let waited = shared.disk.monotonic().saturating_sub(since);
         let mut locked = Self { shared: shared.clone(), writer, held: None };
         // Those who wait in line here wait for the same holder, so they do not wait one after the other.

@@ -64,6 +64,7 @@ use crate::disk::{Disk, Keeper, OpenMode, PATIENCE, WatchGuard};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{GroupId, Seq};
 use crate::index::TailIndex;
+use crate::opener::while_allowed;
 
 /// How often files that were replaced are opened anew before that counts as an error.
 const REOPENINGS: usize = 4;
@@ -109,6 +110,8 @@ impl Options {
 /// Whoever follows the ledger notices by the chain whether the history there is still the one it knows.
 #[derive(Debug)]
 pub struct FileLedger {
+    disk: Arc<dyn Disk>,
+    process_id: u32,
     layout: Arc<Layout>,
     group_id: GroupId,
     files: Mutex<Arc<Shared>>,
@@ -179,13 +182,15 @@ impl FileLedger {
     ) -> Result<Self> {
         let options = Options { segment_bytes: options.segment_bytes.clamp(1, 1 << 30), ..options };
         let layout = Arc::new(Layout::new(dir.into()));
-        let shared = Shared::open(disk, layout.clone(), group_id.clone(), options)?;
-        Ok(Self { layout, group_id, files: Mutex::new(shared), replacements: AtomicU64::new(0) })
+        let shared = Shared::open(disk.clone(), layout.clone(), group_id.clone(), options)?;
+        let process_id = disk.process_id();
+        let (files, replacements) = (Mutex::new(shared), AtomicU64::new(0));
+        Ok(Self { disk, process_id, layout, group_id, files, replacements })
     }
 
     /// Whether this is the process that opened it, not a fork of that.
     pub(crate) fn is_usable(&self) -> bool {
-        self.files().check_process().is_ok()
+        check_process(&*self.disk, self.process_id).is_ok()
     }
 
     /// The directory.
@@ -194,9 +199,10 @@ impl FileLedger {
         &self.layout.dir
     }
 
-    /// The files as they are open now.
-    fn files(&self) -> Arc<Shared> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The files as they are open now. A forked child is refused first: the mutex may be locked for ever in it.
+    fn files(&self) -> Result<Arc<Shared>> {
+        check_process(&*self.disk, self.process_id)?;
+        Ok(self.files.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
     /// Does something with the files. If they turn out to have been replaced they are opened anew, as a program that
@@ -206,13 +212,13 @@ impl FileLedger {
         work: impl Fn(Arc<Shared>) -> F,
     ) -> Result<T> {
         for _ in 0..REOPENINGS {
-            let files = self.files();
+            let files = self.files()?;
             match work(files.clone()).await {
                 Err(error) if is_replaced(&error) => self.reopen(&files)?,
                 result => return result,
             }
         }
-        work(self.files()).await
+        work(self.files()?).await
     }
 
     /// Opens what stands in the place of `old`, unless somebody has done so.
@@ -286,6 +292,15 @@ impl Shared {
     }
 }
 
+/// Fails in another process than the one that opened a handle.
+fn check_process(disk: &dyn Disk, opener: u32) -> Result<()> {
+    if disk.process_id() == opener {
+        return Ok(());
+    }
+    Err(Error::conflict("this handle was opened by the process that this one was forked from")
+        .hint("open the group again in the child"))
+}
+
 /// Whether a head page says that there were events.
 fn began(disk: &dyn Disk, layout: &Layout) -> bool {
     let page = disk.open(&layout.head, OpenMode::Read).and_then(|file| read_range(&*file, 0, PAGE_BYTES));
@@ -329,24 +344,31 @@ fn create_files(disk: &dyn Disk, layout: &Layout, group_id: &GroupId) -> Result<
 }
 
 impl Shared {
-    /// Begins every use. A forked child has let go of its parent's lock, and of the threads that would answer.
-    fn check_process(&self) -> Result<()> {
+    /// Begins every use.
+    fn begin_use(&self) -> Result<()> {
+        self.check_process()?;
         if let Some(descriptors) = self.disk.descriptors() {
             let now = descriptors.now();
             self.last_used.store(now, Ordering::Relaxed);
             descriptors.make_room(now);
         }
-        if self.disk.process_id() == self.process_id {
-            return Ok(());
-        }
-        Err(Error::conflict("this handle was opened by the process that this one was forked from")
-            .hint("open the group again in the child"))
+        Ok(())
+    }
+
+    /// A forked child has let go of its parent's lock, and of the threads that would answer.
+    fn check_process(&self) -> Result<()> {
+        check_process(&*self.disk, self.process_id)
+    }
+
+    /// Waits for another task of this process, which a forked child does not have.
+    async fn wait_here<T>(&self, event: impl Future<Output = T>) -> Result<T> {
+        while_allowed(|| self.check_process(), async { Ok(event.await) }).await
     }
 
     /// Runs a sync of lines of which those up to `durable` are surely on disk. A failure is remembered until a
     /// recovery has succeeded: whatever comes between, no later success may be taken for this one's.
     async fn sync(&self, sync: impl FnOnce() -> Result<()>, durable: &Mark) -> Result<()> {
-        let _alone = self.syncing.lock().await;
+        let _alone = self.wait_here(self.syncing.lock()).await?;
         sync().inspect_err(|_| self.remember_failed_sync(durable))
     }
 
@@ -384,7 +406,7 @@ impl Shared {
 
     /// The head as it is now.
     async fn fresh_head(self: &Arc<Self>) -> Result<Mark> {
-        self.check_process()?;
+        self.begin_use()?;
         self.head.check(&*self.disk)?;
         let page = self.head_page()?;
         if let Some(head) = page {
@@ -443,12 +465,10 @@ impl Shared {
 
     /// A head that covers `seq`, if one does; old news are good enough.
     async fn head_for(self: &Arc<Self>, seq: u64) -> Result<Mark> {
+        self.begin_use()?;
         let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         match seen {
-            Some(head) if head.mark.at.seq.0 >= seq => {
-                self.check_process()?;
-                Ok(head.mark)
-            }
+            Some(head) if head.mark.at.seq.0 >= seq => Ok(head.mark),
             _ => self.head_to_read().await,
         }
     }
@@ -489,7 +509,7 @@ impl Shared {
 
     /// The head, as soon as it is one that is waited for.
     async fn head_once(self: &Arc<Self>, is_wanted: impl Fn(Position) -> bool + Send) -> Result<Position> {
-        self.check_process()?;
+        self.begin_use()?;
         let mut changes = self.signal.subscribe();
         self.watch_head()?;
         loop {
@@ -499,7 +519,7 @@ impl Shared {
                 return Ok(head);
             }
             // The sender lives as long as this handle, so this cannot fail.
-            let _ = changes.changed().await;
+            let _ = self.wait_here(changes.changed()).await?;
         }
     }
 
@@ -562,8 +582,8 @@ impl Ledger for FileLedger {
     }
 
     async fn find(&self, lookup: Lookup) -> Result<Found> {
-        let files = self.files();
-        files.check_process()?;
+        let files = self.files()?;
+        files.begin_use()?;
         files.find(&lookup)
     }
 
@@ -580,7 +600,9 @@ impl Ledger for FileLedger {
     }
 
     fn forget(&self) {
-        self.files().forget();
+        if let Ok(files) = self.files() {
+            files.forget();
+        }
     }
 
     async fn load_checkpoint(&self, schema: u32) -> Result<Option<Checkpoint>> {

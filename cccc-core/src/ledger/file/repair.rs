@@ -101,7 +101,7 @@ impl FileLedger {
     pub async fn stats(&self) -> Result<Stats> {
         let events = self.head().await?.seq.0;
         let mut stats = Stats { events, ..Stats::default() };
-        let (disk, layout) = (&self.files().disk, &self.layout);
+        let (disk, layout) = (&self.disk, &self.layout);
         let len = |path: PathBuf| disk.stat(&path).map_or(0, |stat| stat.len);
         let list = |dir| disk.list(dir).unwrap_or_default();
         for name in list(&layout.ledger) {

@@ -1,14 +1,15 @@
 //! What Linux says of processes: files under `/proc`.
 
 use std::fs;
-use std::sync::OnceLock;
+
+use cccc_fork::Own;
 
 use super::Stat;
 
 /// Whether this system says it in this way, and to this process.
 pub(super) fn is_there() -> bool {
-    static IS_THERE: OnceLock<bool> = OnceLock::new();
-    *IS_THERE.get_or_init(|| stat(std::process::id()).is_some())
+    static IS_THERE: Own<bool> = Own::new();
+    *IS_THERE.get_or_make(|| stat(std::process::id()).is_some())
 }
 
 /// Reads what the kernel says: after the name in parentheses, which may itself have any character, the 1st

@@ -5,8 +5,7 @@
 //! from the database inside the program, so every process of a version agrees on them, and no file is
 //! read.
 
-use std::sync::LazyLock;
-
+use cccc_fork::Own;
 use cronexpr::{Crontab, FallbackTimezoneOption, MakeTimestamp, ParseOptions};
 use jiff::civil::{DateTime, Time};
 use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
@@ -21,11 +20,10 @@ const MAX_EXPR_BYTES: usize = 256;
 /// Clocks that are turned are looked for so far back: what they skipped may still be to come.
 const TURN: SignedDuration = SignedDuration::from_hours(25);
 
-static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
-
 /// A time zone by its IANA name.
 pub(super) fn zone(name: &str) -> Result<TimeZone> {
-    ZONES.get(name).map_err(|source| {
+    static ZONES: Own<TimeZoneDatabase> = Own::new();
+    ZONES.get_or_make(TimeZoneDatabase::bundled).get(name).map_err(|source| {
         Error::invalid(format!("there is no time zone {name:?}"))
             .hint("use a name like Europe/Paris, or UTC")
             .source(source)

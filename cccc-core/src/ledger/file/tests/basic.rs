@@ -71,7 +71,7 @@ fn segments_follow_one_another_and_read_as_one() {
     for (n, word) in words.iter().enumerate() {
         append(if n % 3 == 0 { &other } else { &ledger }, &[word]);
     }
-    assert!(ledger.files().reader.list().unwrap().len() > 5);
+    assert!(ledger.files().unwrap().reader.list().unwrap().len() > 5);
     assert_eq!(texts(&ledger), words);
     let limit = ReadLimit { events: 7, bytes: 1 << 20 };
     for from in 1..=40 {

@@ -82,11 +82,11 @@ fn lookups() -> Vec<Lookup> {
 fn the_index_answers_as_its_entries_would() {
     let dir = tempfile::tempdir().unwrap();
     let (ledger, tail) = indexed(dir.path());
-    assert!(ledger.files().reader.list().unwrap().len() > 3);
+    assert!(ledger.files().unwrap().reader.list().unwrap().len() > 3);
     let head = now(ledger.head()).unwrap();
-    let mark = now(ledger.files().fresh_head()).unwrap();
+    let mark = now(ledger.files().unwrap().fresh_head()).unwrap();
     for through in [3, 40, 41, 137, 200] {
-        let through = ledger.files().reader.position(&mark, Seq(through)).unwrap();
+        let through = ledger.files().unwrap().reader.position(&mark, Seq(through)).unwrap();
         assert_eq!(now(ledger.extend_index(&tail, through)).unwrap(), through.seq);
     }
     let wrong = Position { seq: Seq(200), chain: Default::default() };
@@ -122,7 +122,7 @@ fn a_garbage_index_file_ends_what_is_covered_and_is_made_anew() {
     let (ledger, tail) = indexed(dir.path());
     let head = now(ledger.head()).unwrap();
     now(ledger.extend_index(&tail, head)).unwrap();
-    let segments = ledger.files().reader.list().unwrap();
+    let segments = ledger.files().unwrap().reader.list().unwrap();
     let path = Layout::new(dir.path().to_owned()).index(segments[1]);
     let good = fs::read(&path).unwrap();
     for at in (0..good.len()).step_by(7) {
@@ -162,7 +162,7 @@ fn the_newest_whole_checkpoint_of_this_history_is_loaded() {
     assert_eq!(load(1), Some((ends[1], b"new".to_vec())));
     assert_eq!(load(2), Some((ends[2], b"other schema".to_vec())));
     // Garbage in the newer one: the older serves.
-    let newer = ledger.files().layout.checkpoint(1, 'b');
+    let newer = ledger.files().unwrap().layout.checkpoint(1, 'b');
     let good = fs::read(&newer).unwrap();
     for at in 0..good.len() {
         let mut bad = good.clone();
@@ -197,7 +197,11 @@ fn a_checkpoint_of_another_history_displaces_none() {
     let other = create(elsewhere.path());
     let far = (0..20).map(|n| append(&other, &[&format!("other {n}")])).max_by_key(|at| at.seq).unwrap();
     now(other.save_checkpoint(1, Checkpoint { position: far, bytes: b"far".to_vec() })).unwrap();
-    fs::copy(other.files().layout.checkpoint(1, 'a'), ledger.files().layout.checkpoint(1, 'b')).unwrap();
+    fs::copy(
+        other.files().unwrap().layout.checkpoint(1, 'a'),
+        ledger.files().unwrap().layout.checkpoint(1, 'b'),
+    )
+    .unwrap();
     assert_eq!(newest(), Some((ends[0], 5)));
     save(ends[1], b"second");
     save(ends[2], b"third");
@@ -227,7 +231,8 @@ fn an_index_that_another_history_left_answers_nothing() {
     for n in 0..250 {
         append(&other, &[&format!("another {n}")]);
     }
-    let left = |first| (ledger.files().layout.index(first), other.files().layout.index(first));
+    let left =
+        |first| (ledger.files().unwrap().layout.index(first), other.files().unwrap().layout.index(first));
     let (from, to) = left(1);
     fs::copy(from, &to).unwrap();
     for lookup in lookups() {

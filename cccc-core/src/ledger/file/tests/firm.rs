@@ -23,7 +23,7 @@ fn whoever_waits_in_vain_for_the_lock_is_told_who_holds_it() {
     let error = now(b.turn()).err().unwrap();
     assert!(world.now() - before >= PATIENCE && world.now() - before < PATIENCE * 2);
     assert_eq!(error.kind(), ErrorKind::Unavailable);
-    let (text, holder) = (error.to_string(), a.files().disk.process_id());
+    let (text, holder) = (error.to_string(), a.files().unwrap().disk.process_id());
     assert!(
         text.contains(&format!("process {holder} (simulated)")) && text.contains("/home/g/lock"),
         "{text}"
@@ -106,7 +106,7 @@ fn the_lock_is_not_held_across_a_sync_where_a_segment_ends() {
     }
     append(&ledger, &["last"]);
     assert_eq!(layer.syncs_under_lock(), before);
-    assert!(ledger.files().reader.list().unwrap().len() > 6);
+    assert!(ledger.files().unwrap().reader.list().unwrap().len() > 6);
     assert_eq!(texts(&ledger).len(), 41);
     assert!(matches!(now(ledger.verify()).unwrap(), Verdict::Sound { .. }));
 }
@@ -118,7 +118,7 @@ fn a_segment_that_was_begun_and_not_published_is_no_interruption() {
     let long = "x".repeat(2000);
     append(&ledger, &[&long]);
     // Begins the next segment as far as the lock is needed for that.
-    let mut turn = now(FileTurn::begin(&ledger.files())).unwrap();
+    let mut turn = now(FileTurn::begin(&ledger.files().unwrap())).unwrap();
     let batch = batch_of(turn.tip(), turn.durable().seq, &["next"]);
     let end = super::super::turn::begin_segment(&mut turn.locked, &turn.pages, &batch).unwrap();
     let epoch = turn.epoch();
@@ -141,7 +141,7 @@ fn a_power_cut_while_a_segment_begins_leaves_one_history() {
         let ledger = on(Arc::new(world.process()));
         let long = "x".repeat(2000);
         append(&ledger, &[&long]);
-        let mut turn = now(FileTurn::begin(&ledger.files())).unwrap();
+        let mut turn = now(FileTurn::begin(&ledger.files().unwrap())).unwrap();
         let batch = batch_of(turn.tip(), turn.durable().seq, &["next", "to it"]);
         super::super::turn::begin_segment(&mut turn.locked, &turn.pages, &batch).unwrap();
         drop(turn);

@@ -208,7 +208,7 @@ fn a_cut_sets_aside_everything_from_the_damaged_command_on() {
     append(&ledger, &["two three"]);
     append(&ledger, &["four"]);
     append(&ledger, &["five"]);
-    assert!(ledger.files().reader.list().unwrap().len() > 1);
+    assert!(ledger.files().unwrap().reader.list().unwrap().len() > 1);
     flip(&segment(dir.path(), 1), 3);
     let dry = now(ledger.repair(RepairOptions { cut: true, dry_run: true })).unwrap();
     assert_eq!(dry.damage.as_ref().unwrap().seq, Seq(3));

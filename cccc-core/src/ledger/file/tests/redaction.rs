@@ -77,7 +77,7 @@ fn a_redaction_waits_for_no_turn_and_no_turn_waits_for_it() {
     now(ledger.redact(Seq(2), hash)).unwrap();
     drop(turn);
     assert_eq!(texts(&other), ["one", "(redacted)", "three"]);
-    let overwriting = Overwriting::take(&ledger.files()).unwrap();
+    let overwriting = Overwriting::take(&ledger.files().unwrap()).unwrap();
     append(&other, &["four"]);
     drop(overwriting);
     assert!(is_sound(&ledger));

@@ -1,5 +1,8 @@
+use super::lines::read_range;
+use super::redaction::Overwriting;
 use super::*;
 use crate::disk::RealDisk;
+use crate::error::ErrorKind;
 use crate::event::{Body, ChatMessage};
 use crate::id::{ActorId, EventId, Nonce, Principal};
 use crate::ledger::{Appended, Batch, Durability, Encoder, Stamp};

@@ -1,10 +1,11 @@
 //! A disk over another one that can refuse to be written to, and notices syncs under the ledger's lock.
 
+use std::io;
 use std::path::Path;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use super::*;
-use crate::disk::{DiskFile, Stat};
+use crate::disk::{DiskFile, Stat, WatchGuard};
 
 #[derive(Debug)]
 pub(super) struct Layer {

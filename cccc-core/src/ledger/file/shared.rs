@@ -1,0 +1,337 @@
+//! The files of a ledger as one handle has them open: what its turns and readers share.
+
+use std::future::Future;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use tokio::sync::{Mutex as AsyncMutex, watch};
+
+use super::files::{Access, Slot};
+use super::layout::{Layout, segment_name};
+use super::lines::read_range;
+use super::locked::{Locked, Writer, is_replaced};
+use super::page::{Mark, PAGE_BYTES, Role, State};
+use super::read::Reader;
+use super::redaction::Overwriting;
+use super::runs::Indexes;
+use super::{Options, began, check_process, unlocked};
+use crate::blocking::{block_on, may_block, off_thread};
+use crate::disk::{Disk, Keeper, WatchGuard};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::GroupId;
+use crate::ledger::Position;
+use crate::opener::while_allowed;
+
+/// How often a torn head page is read again before it counts as broken.
+const TORN_PAGE_READS: usize = 64;
+
+/// The files as they were opened: what turns and readers of one handle share until others take their place.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) layout: Arc<Layout>,
+    pub(super) group_id: GroupId,
+    pub(super) options: Options,
+    pub(super) process_id: u32,
+    pub(super) lock: Slot,
+    pub(super) head: Slot,
+    pub(super) tip: Slot,
+    pub(super) reader: Reader,
+    /// One turn at a time within this handle: a file lock does not exclude its own holder.
+    pub(super) writer: Arc<AsyncMutex<Writer>>,
+    /// One sync at a time within this handle: the operating system tells of a failure once, to whichever sync
+    /// comes first, and any other that it concerns must not end before that is known.
+    pub(super) syncing: AsyncMutex<()>,
+    /// Since where syncs through this handle have failed, until a recovery has put that right.
+    pub(super) failed: Mutex<Option<Mark>>,
+    /// The newest head page seen.
+    pub(super) seen: Mutex<Option<State>>,
+    /// Changes when the head may have.
+    pub(super) signal: Arc<watch::Sender<u64>>,
+    pub(super) watching: OnceLock<Box<dyn WatchGuard>>,
+    /// Whether the pages were checked under the lock since this handle was opened.
+    pub(super) settled: AtomicBool,
+    /// Where what is whole ends, if it had to be found out where nothing can be written.
+    pub(super) whole: OnceLock<Mark>,
+    /// Whether the lock could not be opened because nothing can be written.
+    pub(super) read_only: AtomicBool,
+    pub(super) indexes: Indexes,
+    /// When this handle was used last, in uses of all handles of the process.
+    pub(super) last_used: AtomicU64,
+}
+
+impl Shared {
+    pub(super) fn open(
+        disk: Arc<dyn Disk>,
+        layout: Arc<Layout>,
+        group_id: GroupId,
+        options: Options,
+    ) -> Result<Arc<Self>> {
+        let none = || {
+            Error::not_found(format!("there is no ledger in {}", layout.dir.display()))
+                .hint("`cccc groups` lists the groups of this home")
+        };
+        let names = match disk.list(&layout.ledger) {
+            Ok(names) => names,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(none()),
+            Err(e) => return Err(Error::io("list", &layout.ledger, e)),
+        };
+        if !names.iter().any(|name| segment_name(name).is_some()) && !began(&*disk, &layout) {
+            return Err(none());
+        }
+        let shared = Self {
+            lock: Slot::for_lock(layout.lock.clone()),
+            head: Slot::new(layout.head.clone()),
+            tip: Slot::new(layout.tip.clone()),
+            reader: Reader::new(disk.clone(), layout.clone(), group_id.clone()),
+            process_id: disk.process_id(),
+            writer: Arc::default(),
+            syncing: AsyncMutex::default(),
+            failed: Mutex::default(),
+            seen: Mutex::default(),
+            signal: Arc::new(watch::Sender::new(0)),
+            watching: OnceLock::new(),
+            settled: AtomicBool::new(false),
+            whole: OnceLock::new(),
+            read_only: AtomicBool::new(false),
+            indexes: Indexes::default(),
+            last_used: AtomicU64::new(0),
+            disk,
+            layout,
+            group_id,
+            options,
+        };
+        let shared = Arc::new(shared);
+        if let Some(descriptors) = shared.disk.descriptors() {
+            let keeper: Arc<dyn Keeper> = shared.clone();
+            descriptors.register(Arc::downgrade(&keeper));
+        }
+        shared.finish_abandoned();
+        Ok(shared)
+    }
+
+    /// The files that have taken the place of these.
+    pub(super) fn open_anew(&self) -> Result<Arc<Self>> {
+        Self::open(self.disk.clone(), self.layout.clone(), self.group_id.clone(), self.options)
+    }
+
+    /// Begins every use.
+    pub(super) fn begin_use(&self) -> Result<()> {
+        self.check_process()?;
+        if let Some(descriptors) = self.disk.descriptors() {
+            let now = descriptors.now();
+            self.last_used.store(now, Ordering::Relaxed);
+            descriptors.make_room(now);
+        }
+        Ok(())
+    }
+
+    /// A forked child has let go of its parent's lock, and of the threads that would answer.
+    pub(super) fn check_process(&self) -> Result<()> {
+        check_process(&*self.disk, self.process_id)
+    }
+
+    /// Waits for another task of this process, which a forked child does not have.
+    pub(super) async fn wait_here<T>(&self, event: impl Future<Output = T>) -> Result<T> {
+        while_allowed(|| self.check_process(), async { Ok(event.await) }).await
+    }
+
+    /// Runs a sync of lines of which those up to `durable` are surely on disk. A failure is remembered until a
+    /// recovery has succeeded: whatever comes between, no later success may be taken for this one's.
+    pub(super) async fn sync(&self, sync: impl FnOnce() -> Result<()>, durable: &Mark) -> Result<()> {
+        let _alone = self.wait_here(self.syncing.lock()).await?;
+        sync().inspect_err(|_| self.remember_failed_sync(durable))
+    }
+
+    pub(super) fn remember_failed_sync(&self, durable: &Mark) {
+        let mut failed = self.failed();
+        let earlier = failed.filter(|since| since.at.seq <= durable.at.seq);
+        *failed = Some(earlier.unwrap_or(*durable));
+    }
+
+    /// See [`failed`](Self::failed). Never held during a call to the disk.
+    pub(super) fn failed(&self) -> MutexGuard<'_, Option<Mark>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of a head page, and wakes those who wait within this process.
+    pub(super) fn note_head(&self, head: &State) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.as_ref() != Some(head) {
+            let before = seen.replace(*head);
+            drop(seen);
+            // It goes back where the ledger was cut or restored; then files that are open may be there no more.
+            if before.is_some_and(|before| before.mark.at.seq > head.mark.at.seq || before.epoch > head.epoch)
+            {
+                self.forget();
+            }
+            self.signal.send_modify(|count| *count = count.wrapping_add(1));
+        }
+    }
+
+    /// Forgets what is known of segments and their index.
+    pub(super) fn forget(&self) {
+        self.reader.forget();
+        self.indexes.forget();
+    }
+
+    /// The head as it is now.
+    pub(super) async fn fresh_head(self: &Arc<Self>) -> Result<Mark> {
+        self.begin_use()?;
+        self.head.check(&*self.disk)?;
+        let page = self.head_page()?;
+        if let Some(head) = page {
+            // Where boots cannot be told apart, every handle makes sure once.
+            let boot = self.disk.boot_id();
+            if head.boot == boot && (boot != [0; 16] || self.settled.load(Ordering::Relaxed)) {
+                self.note_head(&head);
+                return Ok(head.mark);
+            }
+        }
+        if self.read_only.load(Ordering::Relaxed)
+            && let Some(head) = self.believable(page)?
+        {
+            return Ok(head);
+        }
+        // Broken, or from before a reboot: what it should say is found out under the lock.
+        let settled = self.off_executor(|mut locked| locked.settle()).await;
+        match settled {
+            Ok(pages) => {
+                self.settled.store(true, Ordering::Relaxed);
+                Ok(pages.head.mark)
+            }
+            Err(error) => self.without_lock(page, error),
+        }
+    }
+
+    /// The head page; `None` if it is not there or stays torn.
+    pub(super) fn head_page(&self) -> Result<Option<State>> {
+        let file = match self.head.get(&*self.disk, Access::Read) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            file => file?,
+        };
+        for _ in 0..TORN_PAGE_READS {
+            let page =
+                read_range(&*file, 0, PAGE_BYTES).map_err(|e| Error::io("read", &self.layout.head, e))?;
+            if let Some(head) = State::decode(Role::Head, &page) {
+                return Ok(Some(head));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Does something under the lock for a reader. Waiting for the lock and for others' syncs takes long, so it
+    /// happens on a thread that is no executor's.
+    pub(super) async fn off_executor<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(Locked) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let shared = self.clone();
+        let work = async move { work(Locked::take(&shared).await?) };
+        if may_block() {
+            return work.await;
+        }
+        off_thread("putting the ledger in order", move || block_on(work)).await
+    }
+
+    /// A head that covers `seq`, if one does; old news are good enough.
+    pub(super) async fn head_for(self: &Arc<Self>, seq: u64) -> Result<Mark> {
+        self.begin_use()?;
+        let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        match seen {
+            Some(head) if head.mark.at.seq.0 >= seq => Ok(head.mark),
+            _ => self.head_to_read().await,
+        }
+    }
+
+    /// Runs a read up to `end`. Damage may be what a redaction is just doing, or the ledger may have been cut or
+    /// restored since this handle looked; so before it is told it is looked at anew.
+    pub(super) async fn reading<T>(
+        self: &Arc<Self>,
+        end: Mark,
+        read: impl Fn(&Mark) -> Result<T>,
+    ) -> Result<T> {
+        let mut result = read(&end);
+        for _ in 0..2 {
+            if !matches!(&result, Err(error) if error.kind() == ErrorKind::Corrupt) {
+                break;
+            }
+            match self.look_anew().await {
+                Ok(end) => result = read(&end),
+                Err(error) if is_replaced(&error) => return Err(error),
+                // It cannot be told now, or there is damage elsewhere, too.
+                Err(_) => break,
+            }
+        }
+        result
+    }
+
+    /// Forgets what is known of the files, finishes an interrupted redaction, and returns the head as it is now.
+    pub(super) async fn look_anew(self: &Arc<Self>) -> Result<Mark> {
+        // Whoever is redacting holds a lock, so taking it also waits for that.
+        if self.disk.stat(&self.layout.redacting).is_ok() {
+            let shared = self.clone();
+            let finish = move || Overwriting::take(&shared)?.finish();
+            match off_thread("putting the ledger in order", finish).await {
+                // It cannot be finished where nothing can be written.
+                Err(error) if unlocked::is_read_only(&error) => {}
+                finished => drop(finished?),
+            }
+        }
+        self.forget();
+        self.fresh_head().await
+    }
+
+    /// The head, as soon as it is one that is waited for.
+    pub(super) async fn head_once(
+        self: &Arc<Self>,
+        is_wanted: impl Fn(Position) -> bool + Send,
+    ) -> Result<Position> {
+        self.begin_use()?;
+        let mut changes = self.signal.subscribe();
+        self.watch_head()?;
+        loop {
+            changes.mark_unchanged();
+            let head = self.fresh_head().await?.at;
+            if is_wanted(head) {
+                return Ok(head);
+            }
+            // The sender lives as long as this handle, so this cannot fail.
+            let _ = self.wait_here(changes.changed()).await?;
+        }
+    }
+
+    /// Has the operating system report writes to the head.
+    pub(super) fn watch_head(&self) -> Result<()> {
+        if self.watching.get().is_none() {
+            let signal = self.signal.clone();
+            let wake = Arc::new(move || signal.send_modify(|count| *count = count.wrapping_add(1)));
+            let head = &self.layout.head;
+            let guard = self.disk.watch(head, wake).map_err(|e| Error::io("watch", head, e))?;
+            // If another task was faster, its watch serves and this one ends.
+            let _ = self.watching.set(guard);
+        }
+        Ok(())
+    }
+}
+
+impl Keeper for Shared {
+    fn last_used(&self) -> u64 {
+        self.last_used.load(Ordering::Relaxed)
+    }
+
+    fn close_idle(&self) {
+        self.head.close();
+        self.forget();
+        // Whoever writes has the others open.
+        if let Ok(mut writer) = self.writer.try_lock() {
+            writer.close_active();
+            self.tip.close();
+            // Its thread still waits in the queue, and there must not be two.
+            if !writer.waits_for_lock {
+                self.lock.close();
+            }
+        }
+    }
+}

@@ -144,9 +144,9 @@ impl FileLedger {
         Ok(Self { disk, process_id, layout, group_id, files, replacements })
     }
 
-    /// Whether this is the process that opened it, not a fork of that.
+    /// Whether the files are still those that are open, and this is the process that opened them.
     pub(crate) fn is_usable(&self) -> bool {
-        check_process(&*self.disk, self.process_id).is_ok()
+        self.files().is_ok_and(|files| files.head.check(&*self.disk).is_ok())
     }
 
     /// The directory.

@@ -17,7 +17,7 @@ mod worker;
 use super::{number, run_seeds};
 
 /// How many seeds a test run takes, unless told otherwise.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 600;
 
 #[test]
 fn every_handle_knows_what_the_ledger_says() {

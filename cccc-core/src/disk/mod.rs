@@ -173,6 +173,12 @@ pub trait DiskFile: fmt::Debug + Send + Sync {
     /// Which file is open, and how long it is.
     fn stat(&self) -> io::Result<Stat>;
 
+    /// Whether no path leads to the file any more, where that can be told: it was removed, or another one was renamed
+    /// to its name.
+    fn is_gone(&self) -> bool {
+        false
+    }
+
     /// Waits in a fair queue for the exclusive lock on the file, and takes it. The lock belongs to this
     /// open file and ends with it, or with the process.
     ///

@@ -219,6 +219,10 @@ impl DiskFile for RealFile {
         Ok(Stat { identity: platform::identity(&metadata), len: metadata.len() })
     }
 
+    fn is_gone(&self) -> bool {
+        self.file().metadata().is_ok_and(|metadata| platform::is_unlinked(&metadata))
+    }
+
     fn lock(&self) -> io::Result<()> {
         lock::lock(self.file())
     }
@@ -271,6 +275,10 @@ mod platform {
         (metadata.dev(), metadata.ino())
     }
 
+    pub(super) fn is_unlinked(metadata: &Metadata) -> bool {
+        metadata.nlink() == 0
+    }
+
     pub(super) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         file.read_at(buffer, offset)
     }
@@ -318,6 +326,11 @@ mod platform {
     /// replaced within seconds under the same name (NTFS keeps it then), which the length often shows.
     pub(super) fn identity(metadata: &Metadata) -> (u64, u64) {
         (0, metadata.creation_time())
+    }
+
+    /// As long as a file is open another cannot have its name.
+    pub(super) fn is_unlinked(_: &Metadata) -> bool {
+        false
     }
 
     pub(super) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {

@@ -80,8 +80,13 @@ impl Reader {
 
     /// A segment by name, opened if it is not.
     fn segment(&self, names: &[u64], first: u64) -> Result<Arc<Segment>> {
-        if let Some(segment) = self.open().segments.get(&first) {
-            return Ok(segment.clone());
+        let open = self.open().segments.get(&first).cloned();
+        if let Some(segment) = open {
+            if !segment.file.is_gone() {
+                return Ok(segment);
+            }
+            // What was restored has a file of the same name, with other events.
+            self.forget();
         }
         let path = self.layout.segment(first);
         let file = self.disk.open(&path, OpenMode::Read).map_err(|e| match e.kind() {

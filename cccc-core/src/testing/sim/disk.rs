@@ -359,6 +359,10 @@ impl DiskFile for SimFile {
         Ok(Stat { identity: (1, self.inode as u64), len: len as u64 })
     }
 
+    fn is_gone(&self) -> bool {
+        !self.disk.machine.lock().storage.is_linked(self.inode)
+    }
+
     fn lock(&self) -> io::Result<()> {
         let mut state = self.disk.enter_fallible("lock", self.inode)?;
         if !state.try_lock(self.handle) {

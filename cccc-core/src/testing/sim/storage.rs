@@ -216,6 +216,13 @@ impl Storage {
         Ok(())
     }
 
+    /// Whether a name leads to it.
+    pub(super) fn is_linked(&self, inode: Inode) -> bool {
+        self.nodes
+            .iter()
+            .any(|node| matches!(node, Node::Dir(dir) if dir.cached.values().any(|one| *one == inode)))
+    }
+
     pub(super) fn len(&self, inode: Inode) -> usize {
         self.file(inode).cached.len()
     }

@@ -314,6 +314,45 @@ fn older_pages_do_not_hide_newer_segments() {
     }
 }
 
+/// A copy is put back in place, what came after it is removed, and somebody writes on. Whoever had the files open
+/// then has files open that are there no more, under the names of others.
+#[test]
+fn what_was_removed_by_a_restore_is_not_read_any_more() {
+    let world = World::new(10);
+    let old = filled(&world);
+    let kept: Vec<(PathBuf, Vec<u8>)> = ["head", "tip"]
+        .into_iter()
+        .map(|name| Path::new(DIR).join(name))
+        .chain(segments(&world).into_iter().map(path))
+        .map(|path| (path.clone(), content(&world, &path)))
+        .collect();
+    let words = |name: &str| (0..12).map(|n| format!("{name}{n:02}")).collect::<Vec<_>>();
+    for word in words("lost") {
+        append(&old, &[&word]);
+    }
+    assert_eq!(texts(&old).len(), 24);
+    let disk = world.process();
+    for first in segments(&world) {
+        if kept.iter().all(|(kept, _)| *kept != path(first)) {
+            disk.remove(&path(first)).unwrap();
+            let _ = disk.remove(&Layout::new(DIR.into()).offsets(first));
+        }
+    }
+    kept.iter().for_each(|(path, bytes)| replace(&world, path, bytes));
+    let other = on(&world);
+    for word in words("came") {
+        append(&other, &[&word]);
+    }
+    // One by one, and before anything else is asked.
+    let read = |ledger: &FileLedger, seq| {
+        let page = now(ledger.read(Seq(seq), ReadLimit::ONE)).unwrap();
+        page.events().next().unwrap().unwrap().message().unwrap().text.clone()
+    };
+    for seq in (1..=24).rev() {
+        assert_eq!(read(&old, seq), read(&other, seq), "event {seq}");
+    }
+}
+
 #[test]
 fn a_dry_run_waits_for_nobody() {
     let world = World::new(7);

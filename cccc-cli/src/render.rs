@@ -11,8 +11,11 @@ use crate::output::{Output, Style, clean, first_line};
 /// How much of a text a line of `tail` shows, in characters.
 const LINE_CHARS: usize = 100;
 
-/// How long ago something was: `3m ago`.
+/// How long ago something was: `3m ago`. Of a gap at the beginning nobody knows.
 pub(crate) fn ago(at: Timestamp) -> String {
+    if at == Timestamp::default() {
+        return "-".into();
+    }
     format!("{} ago", short(SystemClock.now().since(at)))
 }
 

@@ -57,7 +57,16 @@ struct Inner {
     /// The tools that were listed last: if others are offered now, the client is told.
     listed: Mutex<Option<Vec<&'static str>>>,
     /// Where the group's ledger was at the last answer.
-    answered: Mutex<Option<(GroupId, Position)>>,
+    answered: Mutex<Option<Answered>>,
+}
+
+/// Which ledger an answer was from.
+#[derive(Debug)]
+struct Answered {
+    group_id: GroupId,
+    position: Position,
+    /// How often its files had been replaced.
+    replacements: u64,
 }
 
 impl Server {
@@ -99,18 +108,18 @@ impl Server {
     /// Whether the ledger is not the one any more that the last answer was from.
     async fn is_replaced(&self, group: &Group) -> bool {
         let Ok(now) = group.position().await else { return false };
-        match self.answered_before(group.id().clone(), now) {
-            Some((id, position)) if id == *group.id() => {
-                let checked = group.check_position(position).await;
+        let replacements = group.ledger().replacements();
+        let answered = Answered { group_id: group.id().clone(), position: now, replacements };
+        let before = self.0.answered.lock().unwrap_or_else(PoisonError::into_inner).replace(answered);
+        match before.filter(|before| before.group_id == *group.id()) {
+            // A repair may have left the chain as it was, with a gap where an event was lost.
+            Some(before) if before.replacements != replacements => true,
+            Some(before) => {
+                let checked = group.check_position(before.position).await;
                 checked.is_err_and(|error| error.kind() == ErrorKind::Diverged)
             }
-            _ => false,
+            None => false,
         }
-    }
-
-    /// Where which group's ledger was at the last answer, now that there is another.
-    fn answered_before(&self, id: GroupId, now: Position) -> Option<(GroupId, Position)> {
-        self.0.answered.lock().unwrap_or_else(PoisonError::into_inner).replace((id, now))
     }
 
     /// The tools for whoever this is, or would be.

@@ -226,7 +226,14 @@ async fn export(context: &Context, output: Option<PathBuf>) -> Outcome {
     let failed = |e: std::io::Error| Error::io("write", &path, e);
     let mut file = BufWriter::new(create_new(&path)?);
     let progress = Progress::start("exporting");
-    let head = files(&group)?.export(&mut file).await?;
+    let head = match files(&group)?.export(&mut file).await {
+        Ok(head) => head,
+        Err(error) => {
+            // What there is of it is no copy, and would be in the way of the next try.
+            let _ = std::fs::remove_file(&path);
+            return Err(error.into());
+        }
+    };
     file.into_inner().map_err(|e| failed(e.into_error()))?.sync_all().map_err(failed)?;
     drop(progress);
     let answer = ExportAnswer { file: path.clone(), events: head.seq.0, head };
@@ -292,7 +299,7 @@ fn repair_text(context: &Context, answer: &RepairAnswer) -> String {
     for one in &answer.broken {
         lines.push(format!(
             "{bad}: {}, {} bytes of {} at byte {}: {}",
-            what_it_costs(one),
+            what_it_costs(one, answer.dry_run),
             one.bytes,
             clean(&one.file),
             one.offset,
@@ -319,9 +326,10 @@ fn repair_text(context: &Context, answer: &RepairAnswer) -> String {
 }
 
 /// Which events some damage costs.
-fn what_it_costs(one: &Broken) -> String {
+fn what_it_costs(one: &Broken, dry_run: bool) -> String {
     match one.lost {
-        0 if one.restored => format!("event {} (can be restored)", one.first),
+        0 if one.restored && dry_run => format!("event {} (can be restored)", one.first),
+        0 if one.restored => format!("event {} (restored)", one.first),
         0 => format!("before event {} (nothing is lost)", one.first),
         1 => format!("event {} (lost)", one.first),
         lost => format!("events {} to {} (lost)", one.first, one.first.0 + lost - 1),

@@ -140,6 +140,32 @@ fn a_damaged_event_is_shown_as_one_and_a_repair_keeps_all_others() {
 }
 
 #[test]
+fn what_a_repair_restores_is_said_to_be_restored() {
+    let (place, file) = damaged();
+    place.ok(&["ledger", "repair"]);
+    place.ok(&["send", "bit", "--to", "bob"]);
+    let stored = fs::read_to_string(&file).unwrap();
+    // One bit of a character.
+    fs::write(&file, stored.replace("\"bit\"", "\"cit\"")).unwrap();
+    let dry = place.run(&["ledger", "repair", "--dry-run"]);
+    let dry = String::from_utf8_lossy(&dry.stdout).into_owned();
+    assert!(dry.starts_with("damaged: event 9 (can be restored), "), "{dry}");
+    let done = place.ok(&["ledger", "repair"]);
+    assert!(done.starts_with("damaged: event 9 (restored), "), "{done}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), stored);
+}
+
+#[test]
+fn an_export_that_meets_damage_leaves_no_file() {
+    let (place, _) = damaged();
+    let error = place.refused(&["ledger", "export", "--output", "copy.jsonl"]);
+    assert_eq!(error["kind"], "corrupt", "{error}");
+    assert!(!place.project().join("copy.jsonl").exists());
+    place.ok(&["ledger", "repair"]);
+    place.ok(&["ledger", "export", "--output", "copy.jsonl"]);
+}
+
+#[test]
 fn an_export_is_the_ledger_as_it_is_stored() {
     let place = Place::with_actors();
     place.ok(&["send", "hi", "--to", "bob"]);

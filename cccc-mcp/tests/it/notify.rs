@@ -1,5 +1,6 @@
 //! What a client is told without asking.
 
+use cccc_core::ledger::file::RepairOptions;
 use cccc_core::testing;
 use rmcp::model::{
     ReadResourceRequestParams, ResourceContents, SubscribeRequestParams, UnsubscribeRequestParams,
@@ -99,6 +100,27 @@ async fn packs_and_roles_change_the_list_of_tools() {
     // And whoever is known to be one is offered so from the beginning.
     let same = place.agent("bob").await;
     assert!(same.tools().await.contains(&"cccc_actor".to_owned()));
+}
+
+#[tokio::test]
+async fn of_a_repair_that_leaves_a_gap_the_next_answer_says_so() {
+    let place = Place::new().await;
+    let alice = place.agent("alice").await;
+    place.user.send("soon spoilt").to("alice").await.unwrap();
+    place.user.send("sound").to("alice").await.unwrap();
+    let before = alice.call("cccc_inbox_list", json!({})).await;
+    assert_eq!(before["you"]["unread"], 2, "{before}");
+    let files = place.user.files().unwrap();
+    let segment = files.path().join("ledger/00000000000000000001.jsonl");
+    let text = std::fs::read_to_string(&segment).unwrap();
+    std::fs::write(&segment, text.replace("soon spoilt", "SOON SPOILT")).unwrap();
+    let report = files.repair(RepairOptions::default()).await.unwrap();
+    assert_eq!(report.broken.iter().map(|one| one.lost).sum::<u64>(), 1, "{report:?}");
+    let after = alice.call("cccc_inbox_list", json!({})).await;
+    assert!(after["you"]["ledger"].as_str().unwrap().contains("was replaced"), "{after}");
+    assert_eq!(after["you"]["unread"], 1, "{after}");
+    let again = alice.call("cccc_inbox_list", json!({})).await;
+    assert!(again["you"]["ledger"].is_null(), "{again}");
 }
 
 #[tokio::test]

@@ -195,6 +195,8 @@ impl Shared {
             }
         }
         self.remove_derived(&mut report)?;
+        report.removed.sort();
+        report.removed.dedup();
         Ok(report)
     }
 }

@@ -146,7 +146,8 @@ impl Locked {
                 || (head.flags | tip.flags) & FENCED != 0
                 || self.shared.failed().is_some()
                 || tip.flags & (SEALING | REDACTING) != 0
-                || !self.leads_to(&head.mark, &tip.mark, boot != [0; 16]);
+                || !self.leads_to(&head.mark, &tip.mark, boot != [0; 16])
+                || self.has_strays(tip.mark.segment)?;
             if interrupted {
                 return self.recover(None);
             }
@@ -196,6 +197,16 @@ impl Locked {
         let next = tip.at.seq.next().0;
         let may_be_old = !knows_boots || tip.len >= self.shared.options.segment_bytes;
         in_order && (next == tip.segment || !may_be_old || is_gone(next))
+    }
+
+    /// Whether there are segments after the last one. They are looked for only if there ever were.
+    fn has_strays(&self, last: u64) -> Result<bool> {
+        if self.shared.newest.load(Ordering::Relaxed) <= last {
+            return Ok(false);
+        }
+        let newest = self.shared.reader.list()?.last().copied().unwrap_or(last);
+        self.shared.newest.store(newest, Ordering::Relaxed);
+        Ok(newest > last)
     }
 
     /// A page; `None` if its content is not one.
@@ -252,6 +263,7 @@ impl Locked {
             return Err(replaced(&path));
         }
         self.writer.known = Some((first, identity));
+        self.shared.newest.fetch_max(first, Ordering::Relaxed);
         // Without offsets readers are slower, and find out by themselves.
         let offsets = self.shared.disk.open(&self.shared.layout.offsets(first), OpenMode::Create).ok();
         let kept = self.shared.disk.keep(2);

@@ -11,7 +11,7 @@ use super::Shared;
 use super::layout::shown;
 use super::lines::{LineReader, follow, read_range};
 use super::locked::{Locked, Pages, missing};
-use super::page::{FENCED, Mark, Role, State};
+use super::page::{FENCED, Mark, Role, SEALING, State};
 use super::redaction::Overwriting;
 use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::error::{Damage, Error, Result};
@@ -40,6 +40,8 @@ struct Scan {
     /// The end of the last whole batch. What follows in its segment is torn.
     end: Mark,
     torn: bool,
+    /// Segments after the end that belong to another history.
+    strays: Vec<u64>,
 }
 
 impl Locked {
@@ -56,6 +58,7 @@ impl Locked {
         overwriting.finish()?;
         let boot = self.shared.disk.boot_id();
         let (head, tip) = (self.page(Role::Head)?, self.page(Role::Tip)?);
+        let last_told = last_told(boot, head, tip);
         let epoch = self.next_epoch(&[head, tip]);
         let (base, durable) = match head {
             Some(head) => (head.mark, head.mark.at.seq),
@@ -65,7 +68,7 @@ impl Locked {
         let since = since.into_iter().chain(failed).min_by_key(|since| since.at.seq);
         let base = since.filter(|since| since.at.seq < base.at.seq).unwrap_or(base);
         self.check_joint(&base)?;
-        let mut scan = self.scan(base, durable)?;
+        let mut scan = self.scan(base, durable, last_told)?;
         self.writer.epoch = epoch;
         if let Some(head) = head {
             self.write_page(Role::Head, &State { boot, epoch, flags: FENCED, mark: head.mark })?;
@@ -79,7 +82,7 @@ impl Locked {
                 return Err(Error::unavailable("the disk keeps losing what was written and not synced")
                     .hint("the disk fails to sync; see `cccc doctor`"));
             }
-            scan = self.scan(base, durable)?;
+            scan = self.scan(base, durable, last_told)?;
         }
         let path = self.shared.layout.segment(scan.end.segment);
         let file = self.open_segment(scan.end.segment)?;
@@ -88,6 +91,9 @@ impl Locked {
             file.truncate(scan.end.len).map_err(|e| Error::io("cut", &path, e))?;
         }
         file.sync().map_err(|e| Error::io("sync", &path, e))?;
+        for first in scan.strays.iter().rev() {
+            self.set_segment_aside(*first)?;
+        }
         let dir = &self.shared.layout.ledger;
         self.shared.disk.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
         self.adopt(scan.end.segment, path, file.into(), 0)?;
@@ -148,16 +154,53 @@ impl Locked {
         damage(base.len.min(len), base.at.seq, "the file is not the one that was written to")
     }
 
-    /// Reads everything after `base`. Events up to `durable` must be sound.
-    fn scan(&self, base: Mark, durable: Seq) -> Result<Scan> {
+    /// Takes a segment out that belongs to another history: it was left when a copy was put over the files.
+    fn set_segment_aside(&self, first: u64) -> Result<()> {
+        let (disk, layout) = (&self.shared.disk, &self.shared.layout);
+        let path = layout.segment(first);
+        let file = self.open_segment(first)?;
+        self.set_aside(&*file, &path, 0, Seq(first))?;
+        drop(file);
+        for path in [layout.offsets(first), layout.index(first), path] {
+            match disk.remove(&path) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::io("remove", &path, e));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a later segment may go on where a scan has come to: it does not begin with a whole line that follows
+    /// something else.
+    fn goes_on(&self, scan: &Scan, first: u64) -> Result<bool> {
+        if scan.torn || first != scan.end.at.seq.next().0 {
+            return Ok(false);
+        }
+        let path = self.shared.layout.segment(first);
+        let file = self.open_segment(first)?;
+        let mut lines = LineReader::new(&*file, 0, u64::MAX);
+        let line = lines.next_line().map_err(|e| Error::io("read", &path, e))?;
+        Ok(line.is_none_or(|line| Suspect::of(line).at.is_none() || follow(line, scan.end.at).is_ok()))
+    }
+
+    /// Reads everything after `base`. Events up to `durable` must be sound. Segments after the last one that is told
+    /// of are none of this ledger, unless they follow.
+    fn scan(&self, base: Mark, durable: Seq, last_told: Option<u64>) -> Result<Scan> {
         let names = self.shared.reader.list()?;
-        let mut scan = Scan { spans: Vec::new(), end: base, torn: false };
+        let is_told = |first: u64| last_told.is_none_or(|last| first <= last);
+        let mut scan = Scan { spans: Vec::new(), end: base, torn: false, strays: Vec::new() };
         loop {
             let segment = scan.end.segment;
             let later = names.iter().copied().find(|name| *name > segment);
-            self.scan_segment(&mut scan, durable, later.is_some())?;
+            self.scan_segment(&mut scan, durable, later.is_some_and(is_told))?;
             let next = scan.end.at.seq.0 + 1;
             match later {
+                Some(first) if !is_told(first) && !self.goes_on(&scan, first)? => {
+                    scan.strays = names.into_iter().filter(|name| *name >= first).collect();
+                    return Ok(scan);
+                }
                 None => return Ok(scan),
                 Some(first) if first == next => scan.end = Mark { segment: first, len: 0, at: scan.end.at },
                 Some(_) => return Err(missing(&self.shared.layout.segment(next), Seq(next))),
@@ -320,6 +363,14 @@ fn set_aside(
     disk.sync_dir(&layout.torn).map_err(|e| Error::io("sync", &layout.torn, e))?;
     disk.sync_dir(&layout.dir).map_err(|e| Error::io("sync", &layout.dir, e))?;
     Ok(target)
+}
+
+/// The last segment that there can be, if the pages tell: those of this boot are older than the segments only if a copy
+/// was put over the files.
+fn last_told(boot: [u8; 16], head: Option<State>, tip: Option<State>) -> Option<u64> {
+    let (head, tip) = (head?, tip?);
+    let begun = if tip.flags & SEALING != 0 { tip.mark.at.seq.next().0 } else { tip.mark.segment };
+    (boot != [0; 16] && head.boot == boot && tip.boot == boot).then_some(begun.max(head.mark.segment))
 }
 
 /// Checks that a line follows, and within its batch; returns how many lines of the batch are still to come.

@@ -57,6 +57,8 @@ pub(super) struct Shared {
     /// Whether the lock could not be opened because nothing can be written.
     pub(super) read_only: AtomicBool,
     pub(super) indexes: Indexes,
+    /// The newest segment that was seen. Where the pages name an older one, a copy was put over the files.
+    pub(super) newest: AtomicU64,
     /// When this handle was used last, in uses of all handles of the process.
     pub(super) last_used: AtomicU64,
 }
@@ -96,6 +98,7 @@ impl Shared {
             whole: OnceLock::new(),
             read_only: AtomicBool::new(false),
             indexes: Indexes::default(),
+            newest: AtomicU64::new(names.iter().filter_map(|name| segment_name(name)).max().unwrap_or(0)),
             last_used: AtomicU64::new(0),
             disk,
             layout,

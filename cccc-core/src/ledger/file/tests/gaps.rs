@@ -314,6 +314,46 @@ fn older_pages_do_not_hide_newer_segments() {
     }
 }
 
+/// A copy is put back in place, and what came after it is left, as `cp` does: whatever is written next, segments of
+/// the other history neither hide it nor come back.
+#[test]
+fn segments_that_a_restore_left_are_set_aside() {
+    for appended in [0, 1, 2, 3, 12] {
+        let world = World::new(11);
+        let old = filled(&world);
+        let kept: Vec<(PathBuf, Vec<u8>)> = ["head", "tip"]
+            .into_iter()
+            .map(|name| Path::new(DIR).join(name))
+            .chain(segments(&world).into_iter().map(path))
+            .map(|path| (path.clone(), content(&world, &path)))
+            .collect();
+        for n in 0..12 {
+            append(&old, &[&format!("left{n:02}")]);
+        }
+        let before = segments(&world);
+        kept.iter().for_each(|(path, bytes)| replace(&world, path, bytes));
+        let restored = texts(&on(&world));
+        assert_eq!(restored.len(), 12);
+        let mut expected = restored;
+        for n in 0..appended {
+            let word = format!("a longer word so that segments begin elsewhere {n:02}").replace(' ', "-");
+            append(&old, &[&word]);
+            expected.push(word);
+        }
+        for ledger in [&old, &on(&world)] {
+            let now_there = texts(ledger);
+            assert_eq!(now_there, expected, "{appended}");
+            assert!(matches!(now(ledger.verify()).unwrap(), Verdict::Sound { .. }));
+        }
+        if appended > 0 {
+            let aside = world.process().list(Path::new("/home/g/torn")).unwrap();
+            let strays =
+                before.iter().filter(|first| kept.iter().all(|(kept, _)| *kept != path(**first))).count();
+            assert_eq!(aside.len(), strays, "{appended}: {aside:?}");
+        }
+    }
+}
+
 /// A copy is put back in place, what came after it is removed, and somebody writes on. Whoever had the files open
 /// then has files open that are there no more, under the names of others.
 #[test]

@@ -3,6 +3,7 @@
 //! Nothing here is decided by time except how long to wait for the syncs of others, and no lock is kept
 //! while waiting.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -146,8 +147,8 @@ impl Locked {
                 || (head.flags | tip.flags) & FENCED != 0
                 || self.shared.failed().is_some()
                 || tip.flags & (SEALING | REDACTING) != 0
-                || !self.leads_to(&head.mark, &tip.mark, boot != [0; 16])
-                || self.has_strays(tip.mark.segment)?;
+                || !self.leads_to(&head.mark, &tip.mark)
+                || self.has_later(&tip.mark)?;
             if interrupted {
                 return self.recover(None);
             }
@@ -180,33 +181,30 @@ impl Locked {
         }
     }
 
-    /// Whether the lines after `head` are those up to `tip`, in the same segment or in the next one, which begins
-    /// where nothing of the one before is missing from the disk; and whether the ledger ends there. Where boots
-    /// cannot be told apart, a power cut may have taken the name of a segment that was begun, or brought back pages
-    /// that are older than the newest segment. So may a restored copy, which shows when the next one is to begin.
-    fn leads_to(&self, head: &Mark, tip: &Mark, knows_boots: bool) -> bool {
-        let stat = |first| self.shared.disk.stat(&self.shared.layout.segment(first));
-        let is_gone = |first| matches!(stat(first), Err(e) if e.kind() == std::io::ErrorKind::NotFound);
-        let in_order = match head.segment == tip.segment {
-            true => head.len <= tip.len && head.at.seq <= tip.at.seq,
-            false => {
-                let begun = head.segment < tip.segment && head.at.seq.next().0 == tip.segment;
-                begun && !is_gone(tip.segment)
-            }
-        };
-        let next = tip.at.seq.next().0;
-        let may_be_old = !knows_boots || tip.len >= self.shared.options.segment_bytes;
-        in_order && (next == tip.segment || !may_be_old || is_gone(next))
+    /// Whether the lines after `head` are those up to `tip`: in the same segment, or in the next one, which begins
+    /// where nothing of the one before is missing from the disk. A power cut may have taken the name of a segment that
+    /// was begun, where it is not known that there was one.
+    fn leads_to(&self, head: &Mark, tip: &Mark) -> bool {
+        if head.segment == tip.segment {
+            return head.len <= tip.len && head.at.seq <= tip.at.seq;
+        }
+        let path = self.shared.layout.segment(tip.segment);
+        let is_gone = || matches!(self.shared.disk.stat(&path), Err(e) if e.kind() == ErrorKind::NotFound);
+        head.segment < tip.segment && head.at.seq.next().0 == tip.segment && !is_gone()
     }
 
-    /// Whether there are segments after the last one. They are looked for only if there ever were.
-    fn has_strays(&self, last: u64) -> Result<bool> {
-        if self.shared.newest.load(Ordering::Relaxed) <= last {
+    /// Whether there are segments after the one that `tip` is in, because the pages are older than they: a copy was
+    /// put over the files, or a power cut brought the pages back where boots cannot be told apart. It is looked for
+    /// where this handle knows of one, and before a new one is begun.
+    fn has_later(&self, tip: &Mark) -> Result<bool> {
+        let newest = &self.shared.newest;
+        let is_full = tip.len >= self.shared.options.segment_bytes;
+        if newest.load(Ordering::Relaxed) <= tip.segment && !is_full {
             return Ok(false);
         }
-        let newest = self.shared.reader.list()?.last().copied().unwrap_or(last);
-        self.shared.newest.store(newest, Ordering::Relaxed);
-        Ok(newest > last)
+        let last = self.shared.reader.list()?.last().copied().unwrap_or(tip.segment);
+        newest.store(last, Ordering::Relaxed);
+        Ok(last > tip.segment)
     }
 
     /// A page; `None` if its content is not one.
@@ -242,7 +240,7 @@ impl Locked {
             let shared = self.shared.clone();
             let path = shared.layout.segment(tip.segment);
             let file = shared.disk.open(&path, OpenMode::Write).map_err(|e| match e.kind() {
-                std::io::ErrorKind::NotFound => missing(&path, tip.at.seq.next()),
+                ErrorKind::NotFound => missing(&path, tip.at.seq.next()),
                 _ => Error::io("open", &path, e),
             })?;
             self.adopt(tip.segment, path, file.into(), tip.len)?;
@@ -288,7 +286,7 @@ impl Locked {
 fn stat_of(shared: &Shared, tip: &Mark) -> Result<Stat> {
     let path = shared.layout.segment(tip.segment);
     shared.disk.stat(&path).map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => missing(&path, tip.at.seq.next()),
+        ErrorKind::NotFound => missing(&path, tip.at.seq.next()),
         _ => Error::io("look at", &path, e),
     })
 }

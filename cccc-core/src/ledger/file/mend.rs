@@ -8,6 +8,7 @@
 //! the same. What the pages say afterwards is synced, unlike elsewhere: an older version of them, which a power cut may
 //! bring back, would name what is not there any more.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use super::Shared;
@@ -96,19 +97,9 @@ impl Shared {
     fn set_runs_aside(&self, runs: &[Run]) -> Result<Option<PathBuf>> {
         let mut lost = runs.iter().filter(|run| run.restored.is_none() && run.bytes() > 0).peekable();
         let Some(first) = lost.peek() else { return Ok(None) };
-        let path = self.layout.segment(first.segment);
-        let (copy, target) = self.torn_file(first.before.position.seq.next())?;
+        let (path, seq) = (self.layout.segment(first.segment), first.before.position.seq.next());
         let file = self.disk.open(&path, OpenMode::Read).map_err(|e| Error::io("open", &path, e))?;
-        let mut at = 0;
-        for run in lost {
-            copy_range(&*file, run.from..run.to, &*copy, at).map_err(|e| Error::io("copy", &path, e))?;
-            at += run.bytes();
-        }
-        copy.sync().map_err(|e| Error::io("sync", &target, e))?;
-        for dir in [&self.layout.torn, &self.layout.dir] {
-            self.disk.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
-        }
-        Ok(Some(target))
+        self.set_aside(&*file, &path, lost.map(|run| run.from..run.to), seq).map(Some)
     }
 
     /// Writes one segment anew.
@@ -137,14 +128,7 @@ impl Shared {
         copy_range(&*file, from..len, &*new, at).map_err(|e| io("write to", e))?;
         new.sync().map_err(|e| io("sync", e))?;
         // Hints of the old file must not outlive it.
-        for path in [layout.offsets(*segment), layout.index(*segment)] {
-            match self.disk.remove(&path) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(Error::io("remove", &path, e));
-                }
-                _ => {}
-            }
-        }
+        self.remove_hints(*segment)?;
         self.disk.rename(&draft, &path).map_err(|e| Error::io("rename to", &path, e))?;
         self.disk.sync_dir(&layout.ledger).map_err(|e| Error::io("sync", &layout.ledger, e))
     }
@@ -189,9 +173,9 @@ impl Shared {
     }
 }
 
-fn copy_range(
+pub(super) fn copy_range(
     from: &dyn DiskFile,
-    range: std::ops::Range<u64>,
+    range: Range<u64>,
     to: &dyn DiskFile,
     at: u64,
 ) -> std::io::Result<()> {

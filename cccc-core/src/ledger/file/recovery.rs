@@ -5,15 +5,18 @@
 //! nothing is changed). Whole valid batches are kept: their bytes are written again in place and synced, so
 //! that no page of the operating system's cache that only seems to be on disk is relied upon.
 
-use std::path::PathBuf;
+use std::iter::once;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use super::Shared;
 use super::layout::shown;
 use super::lines::{LineReader, follow, read_range};
 use super::locked::{Locked, Pages, missing};
+use super::mend::copy_range;
 use super::page::{FENCED, Mark, Role, SEALING, State};
 use super::redaction::Overwriting;
-use crate::disk::{Disk, DiskFile, OpenMode};
+use crate::disk::{DiskFile, OpenMode};
 use crate::error::{Damage, Error, Result};
 use crate::id::Seq;
 use crate::ledger::codec::{TRAILER, stated_chain};
@@ -87,7 +90,13 @@ impl Locked {
         let path = self.shared.layout.segment(scan.end.segment);
         let file = self.open_segment(scan.end.segment)?;
         if scan.torn {
-            self.set_aside(&*file, &path, scan.end.len, scan.end.at.seq.next())?;
+            let len = file.stat().map_err(|e| Error::io("look at", &path, e))?.len;
+            self.shared.set_aside(
+                &*file,
+                &path,
+                once(scan.end.len..len.max(scan.end.len)),
+                scan.end.at.seq.next(),
+            )?;
             file.truncate(scan.end.len).map_err(|e| Error::io("cut", &path, e))?;
         }
         file.sync().map_err(|e| Error::io("sync", &path, e))?;
@@ -156,20 +165,13 @@ impl Locked {
 
     /// Takes a segment out that belongs to another history: it was left when a copy was put over the files.
     fn set_segment_aside(&self, first: u64) -> Result<()> {
-        let (disk, layout) = (&self.shared.disk, &self.shared.layout);
-        let path = layout.segment(first);
+        let path = self.shared.layout.segment(first);
         let file = self.open_segment(first)?;
-        self.set_aside(&*file, &path, 0, Seq(first))?;
+        let len = file.stat().map_err(|e| Error::io("look at", &path, e))?.len;
+        self.shared.set_aside(&*file, &path, once(0..len), Seq(first))?;
         drop(file);
-        for path in [layout.offsets(first), layout.index(first), path] {
-            match disk.remove(&path) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(Error::io("remove", &path, e));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
+        self.shared.remove_hints(first)?;
+        self.shared.disk.remove(&path).map_err(|e| Error::io("remove", &path, e))
     }
 
     /// Whether a later segment may go on where a scan has come to: it does not begin with a whole line that follows
@@ -310,22 +312,35 @@ impl Locked {
         }
         Ok(true)
     }
-
-    /// Copies everything from `from` on to a file of its own, durably. Returns the copy's path.
-    pub(super) fn set_aside(
-        &self,
-        file: &dyn DiskFile,
-        path: &std::path::Path,
-        from: u64,
-        seq: Seq,
-    ) -> Result<PathBuf> {
-        set_aside(&self.shared, file, path, from, seq)
-    }
 }
 
 impl Shared {
+    /// Copies what lies in these ranges of a segment to a file of its own, one after the other, durably. They begin
+    /// where event `seq` should stand. Returns the copy's path.
+    pub(super) fn set_aside(
+        &self,
+        file: &dyn DiskFile,
+        path: &Path,
+        ranges: impl IntoIterator<Item = Range<u64>>,
+        seq: Seq,
+    ) -> Result<PathBuf> {
+        let layout = &self.layout;
+        let (copy, target) = self.torn_file(seq)?;
+        let mut at = 0;
+        for range in ranges {
+            let len = range.end - range.start;
+            copy_range(file, range, &*copy, at).map_err(|e| Error::io("copy", path, e))?;
+            at += len;
+        }
+        copy.sync().map_err(|e| Error::io("sync", &target, e))?;
+        for dir in [&layout.torn, &layout.dir] {
+            self.disk.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
+        }
+        Ok(target)
+    }
+
     /// A new file for bytes that are set aside and begin where event `seq` should stand.
-    pub(super) fn torn_file(&self, seq: Seq) -> Result<(Box<dyn DiskFile>, PathBuf)> {
+    fn torn_file(&self, seq: Seq) -> Result<(Box<dyn DiskFile>, PathBuf)> {
         let (disk, layout) = (&*self.disk, &self.layout);
         disk.create_dir(&layout.torn).map_err(|e| Error::io("make", &layout.torn, e))?;
         let mut time = disk.monotonic().as_nanos();
@@ -338,31 +353,19 @@ impl Shared {
             }
         }
     }
-}
 
-fn set_aside(
-    shared: &Shared,
-    file: &dyn DiskFile,
-    path: &std::path::Path,
-    from: u64,
-    seq: Seq,
-) -> Result<PathBuf> {
-    let disk: &dyn Disk = &*shared.disk;
-    let layout = &shared.layout;
-    let (copy, target) = shared.torn_file(seq)?;
-    let mut at = from;
-    loop {
-        let bytes = read_range(file, at, 1 << 20).map_err(|e| Error::io("read", path, e))?;
-        if bytes.is_empty() {
-            break;
+    /// Removes what was derived from a segment's lines and leads to them.
+    pub(super) fn remove_hints(&self, first: u64) -> Result<()> {
+        for path in [self.layout.offsets(first), self.layout.index(first)] {
+            match self.disk.remove(&path) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::io("remove", &path, e));
+                }
+                _ => {}
+            }
         }
-        copy.write_at(&bytes, at - from).map_err(|e| Error::io("write to", &target, e))?;
-        at += bytes.len() as u64;
+        Ok(())
     }
-    copy.sync().map_err(|e| Error::io("sync", &target, e))?;
-    disk.sync_dir(&layout.torn).map_err(|e| Error::io("sync", &layout.torn, e))?;
-    disk.sync_dir(&layout.dir).map_err(|e| Error::io("sync", &layout.dir, e))?;
-    Ok(target)
 }
 
 /// The last segment that there can be, if the pages tell: those of this boot are older than the segments only if a copy

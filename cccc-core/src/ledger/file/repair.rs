@@ -304,7 +304,7 @@ impl Locked {
             let from = if first == end.segment { end.len } else { 0 };
             if from < len {
                 let seq = if first == end.segment { end.at.seq.next() } else { Seq(first) };
-                report.set_aside.push(self.set_aside(&*file, &path, from, seq)?);
+                report.set_aside.push(shared.set_aside(&*file, &path, std::iter::once(from..len), seq)?);
             }
             if first == end.segment {
                 file.truncate(from).map_err(|e| Error::io("cut", &path, e))?;

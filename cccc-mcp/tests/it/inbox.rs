@@ -271,6 +271,7 @@ async fn notices_that_do_not_fit_wait_for_the_next_page() {
 async fn an_answer_that_does_not_go_out_delivers_nothing() {
     let place = Place::new().await;
     let sent = place.user.send("long ".repeat(1000)).to("alice").await.unwrap();
+    let mut news = place.user.watch(place.user.position().await.unwrap());
     let word = async || place.user.receipts(&sent).await.unwrap()[0].delivery.state.to_string();
     let mut options = place.options();
     options.actor = Some("alice".into());
@@ -295,7 +296,7 @@ async fn an_answer_that_does_not_go_out_delivers_nothing() {
     }
     let begun = async {
         while word().await != "claimed" {
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            news.next().await.unwrap();
         }
     };
     tokio::time::timeout(PATIENCE, begun).await.unwrap();

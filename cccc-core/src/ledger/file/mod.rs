@@ -52,7 +52,7 @@ use self::lines::read_range;
 use self::locked::{is_replaced, missing};
 use self::page::{Mark, PAGE_BYTES, Role, State};
 pub use self::repair::{Broken, Cut, RepairOptions, RepairReport, Stats};
-use self::shared::Shared;
+use self::shared::{Shared, wake};
 use self::turn::FileTurn;
 use super::{Checkpoint, CheckpointPlace, Found, Ledger, Lookup, Page, Position, ReadLimit, Turn, Verdict};
 use crate::disk::{Disk, OpenMode, PATIENCE};
@@ -187,7 +187,7 @@ impl FileLedger {
         }
         drop(files);
         // Whoever waits for the old files is not told of anything any more.
-        old.signal.send_modify(|count| *count = count.wrapping_add(1));
+        wake(&old.signal);
         Ok(())
     }
 }

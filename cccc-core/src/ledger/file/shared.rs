@@ -26,6 +26,9 @@ use crate::opener::while_allowed;
 /// How often a torn head page is read again before it counts as broken.
 const TORN_PAGE_READS: usize = 64;
 
+/// How often what looks like damage is looked at anew, because the ledger may just be changed.
+pub(super) const SECOND_LOOKS: usize = 2;
+
 /// The files as they were opened: what turns and readers of one handle share until others take their place.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -169,7 +172,7 @@ impl Shared {
             {
                 self.forget();
             }
-            self.signal.send_modify(|count| *count = count.wrapping_add(1));
+            wake(&self.signal);
         }
     }
 
@@ -256,7 +259,7 @@ impl Shared {
         read: impl Fn(&Mark) -> Result<T>,
     ) -> Result<T> {
         let mut result = read(&end);
-        for _ in 0..2 {
+        for _ in 0..SECOND_LOOKS {
             if !matches!(&result, Err(error) if error.kind() == ErrorKind::Corrupt) {
                 break;
             }
@@ -309,14 +312,21 @@ impl Shared {
     pub(super) fn watch_head(&self) -> Result<()> {
         if self.watching.get().is_none() {
             let signal = self.signal.clone();
-            let wake = Arc::new(move || signal.send_modify(|count| *count = count.wrapping_add(1)));
             let head = &self.layout.head;
-            let guard = self.disk.watch(head, wake).map_err(|e| Error::io("watch", head, e))?;
+            let guard = self
+                .disk
+                .watch(head, Arc::new(move || wake(&signal)))
+                .map_err(|e| Error::io("watch", head, e))?;
             // If another task was faster, its watch serves and this one ends.
             let _ = self.watching.set(guard);
         }
         Ok(())
     }
+}
+
+/// Wakes those who wait within this process for another head.
+pub(super) fn wake(signal: &watch::Sender<u64>) {
+    signal.send_modify(|count| *count = count.wrapping_add(1));
 }
 
 impl Keeper for Shared {

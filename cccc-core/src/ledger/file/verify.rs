@@ -7,14 +7,12 @@ use super::layout::shown;
 use super::lines::{LineReader, follow};
 use super::locked::{is_replaced, missing};
 use super::page::Mark;
+use super::shared::SECOND_LOOKS;
 use crate::blocking::off_thread;
 use crate::disk::OpenMode;
 use crate::error::{Damage, Error, Result};
 use crate::id::Seq;
 use crate::ledger::{Position, Verdict};
-
-/// How often what looks like damage is looked at anew, because the ledger may just be changed.
-const SECOND_LOOKS: usize = 2;
 
 impl Shared {
     /// Checks every line. What looks like damage may be a redaction that is under way, or a repair.

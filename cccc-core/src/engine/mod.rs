@@ -18,6 +18,7 @@ mod resolve;
 mod view;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 
 use tokio::sync::oneshot::error::TryRecvError;
@@ -201,8 +202,16 @@ impl Engine {
 
     /// The durable event at a seq.
     pub(crate) async fn event_at(&self, seq: Seq) -> Result<Option<Event>> {
+        Ok(self.events_at([seq]).await?.remove(&seq))
+    }
+
+    /// The durable events at these seqs that there are.
+    pub(crate) async fn events_at(
+        &self,
+        seqs: impl IntoIterator<Item = Seq>,
+    ) -> Result<BTreeMap<Seq, Event>> {
         self.opener.check()?;
-        Source::Durable(self.ledger.as_ref()).event(seq).await
+        Source::Durable(self.ledger.as_ref()).events(seqs).await
     }
 
     /// The durable event that is meant.

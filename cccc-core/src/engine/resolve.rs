@@ -1,9 +1,11 @@
 //! Reads from the ledger what a rule needs to know beyond the state.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::id::Seq;
-use crate::ledger::{Ledger, Lookup, Page, RawLine, ReadLimit, Turn};
+use crate::ledger::{Ledger, Lookup, Many, Page, RawLine, ReadLimit, Turn};
 use crate::rule::{Known, Needs, Resolved};
 
 use super::view::View;
@@ -41,63 +43,72 @@ impl Source<'_> {
         }
     }
 
-    /// The event at a seq, if there is one, with the hash of its data.
-    pub(super) async fn known(&mut self, seq: Seq) -> Result<Option<Known>> {
-        if let Self::Tip(_, _, decided) = self
-            && let Some(one) = decided.iter().find(|one| one.known.event.seq == seq)
-        {
-            return Ok(Some(one.known.clone()));
+    /// Lines that are in the ledger and hold all of these seqs, which ascend.
+    async fn read_many(&mut self, seqs: &[Seq]) -> Result<Vec<Page>> {
+        if let Self::Durable(ledger) = self {
+            return ledger.read_many(seqs).await;
         }
-        let page = self.page(seq).await?;
-        let known =
-            page.lines().next().map(|line| Ok(Known { event: parse(&line)?, data_hash: line.data_hash() }));
-        known.transpose()
+        let mut many = Many::new(seqs);
+        while let Some((from, limit)) = many.wanted() {
+            many.take(self.read(from, limit).await)?;
+        }
+        Ok(many.into_pages())
     }
 
-    /// The event at a seq, if there is one.
-    pub(super) async fn event(&mut self, seq: Seq) -> Result<Option<Event>> {
-        if let Self::Tip(_, _, decided) = self
-            && let Some(one) = decided.iter().find(|one| one.known.event.seq == seq)
-        {
-            return Ok(Some(one.known.event.clone()));
+    /// What is to be known of the events at these seqs that there are: from one that is decided, or from a line.
+    async fn found<T>(
+        &mut self,
+        seqs: impl IntoIterator<Item = Seq>,
+        of_decided: fn(&Known) -> T,
+        of_line: fn(&RawLine<'_>) -> Result<T>,
+    ) -> Result<BTreeMap<Seq, T>> {
+        let mut found = BTreeMap::new();
+        let mut rest: BTreeSet<Seq> = seqs.into_iter().filter(|seq| *seq > Seq(0)).collect();
+        if let Self::Tip(_, _, decided) = self {
+            let decided = decided.iter().map(|one| &one.known).filter(|one| rest.remove(&one.event.seq));
+            found.extend(decided.map(|one| (one.event.seq, of_decided(one))));
         }
-        self.page(seq).await?.lines().next().map(|line| parse(&line)).transpose()
+        let rest = Vec::from_iter(rest);
+        for page in self.read_many(&rest).await? {
+            let wanted = |line: &RawLine<'_>| line.seq().filter(|seq| rest.binary_search(seq).is_ok());
+            for (seq, line) in page.lines().filter_map(|line| Some((wanted(&line)?, line))) {
+                found.insert(seq, of_line(&line)?);
+            }
+        }
+        Ok(found)
     }
 
-    /// The line at a seq, or nothing.
-    async fn page(&mut self, seq: Seq) -> Result<Page> {
-        if seq == Seq(0) { Ok(Page::default()) } else { self.read(seq, ReadLimit::ONE).await }
+    /// The events at these seqs that there are, with the hashes of their data.
+    async fn known(&mut self, seqs: impl IntoIterator<Item = Seq>) -> Result<BTreeMap<Seq, Known>> {
+        let of_line = |line: &RawLine<'_>| Ok(Known { event: parse(line)?, data_hash: line.data_hash() });
+        self.found(seqs, Known::clone, of_line).await
     }
 
-    async fn events(&mut self, seqs: &[Seq]) -> Result<Vec<Event>> {
-        let mut events = Vec::with_capacity(seqs.len());
-        for seq in seqs {
-            events.extend(self.event(*seq).await?);
-        }
-        Ok(events)
+    /// The events at these seqs that there are.
+    pub(super) async fn events(
+        &mut self,
+        seqs: impl IntoIterator<Item = Seq>,
+    ) -> Result<BTreeMap<Seq, Event>> {
+        self.found(seqs, |known| known.event.clone(), parse).await
     }
 
     /// The events that say something about the one at `target`, ascending.
     pub(super) async fn facts(&mut self, view: &mut View, target: Seq) -> Result<Vec<Event>> {
         let seqs = view.find(self, &Lookup::Target(target)).await?;
-        self.events(&seqs).await
+        Ok(self.events(seqs).await?.into_values().collect())
     }
 
     /// Everything that a rule asked for.
     pub(super) async fn resolve(&mut self, view: &mut View, needs: &Needs) -> Result<Resolved> {
-        let mut resolved = Resolved::default();
-        for seq in needs.events.iter().chain(&needs.facts_of) {
-            if let Some(known) = self.known(*seq).await? {
-                resolved.events.insert(*seq, known);
-            }
-        }
+        let events = self.known(needs.events.iter().chain(&needs.facts_of).copied()).await?;
+        let mut resolved = Resolved { events, ..Resolved::default() };
         for seq in &needs.facts_of {
             let facts = self.facts(view, *seq).await?;
             resolved.facts.insert(*seq, facts);
         }
         if let Some(key) = needs.key {
             let seqs = view.find(self, &Lookup::Key(key)).await?;
-            resolved.keyed = self.events(&seqs).await?;
+            resolved.keyed = self.events(seqs).await?.into_values().rev().collect();
         }
         Ok(resolved)
     }

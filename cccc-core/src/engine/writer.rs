@@ -237,7 +237,7 @@ impl Writer {
         let resolved = source.resolve(view, &needs).await?;
         let Decision { drafts, duplicate } = rule::decide(&view.state, &call, &job.command, &resolved)?;
         let duplicate = match duplicate {
-            Some(id) => source.event(id.seq).await?,
+            Some(id) => source.events([id.seq]).await?.remove(&id.seq),
             None => None,
         };
         let stamp =

@@ -53,12 +53,13 @@ impl Group {
             (chosen, hand, again, briefing::denied_for(state, by), state.mode())
         };
         let (Chosen { owed, waiting, denies, .. }, hand, again, newest, state) = engine.query(look).await?;
+        let mut events = engine.events_at(hand.iter().chain(&again).map(|(seq, _)| *seq)).await?;
         let (mut messages, mut named) = (Vec::new(), Vec::new());
         for (list, seqs, delivery) in
             [(&mut messages, hand, DeliveryWord::Pending), (&mut named, again, DeliveryWord::Accepted)]
         {
             for (seq, owed) in seqs {
-                if let Some(event) = engine.event_at(seq).await?
+                if let Some(event) = events.remove(&seq)
                     && let Body::ChatMessage(content) = event.body
                 {
                     let Event { id: event_id, ts, by, .. } = event;

@@ -263,9 +263,10 @@ impl<'a> InboxRequest<'a> {
             Ok((facts.collect::<Vec<_>>(), over, reading::unread_count(state, by, now), next, notices))
         };
         let (facts, over, unread, next, told) = engine.query(look).await??;
+        let mut events = engine.events_at(facts.iter().map(|(seq, ..)| *seq)).await?;
         let mut messages = Vec::with_capacity(facts.len());
         for (seq, delivery, owed) in facts {
-            if let Some(event) = engine.event_at(seq).await?
+            if let Some(event) = events.remove(&seq)
                 && let Body::ChatMessage(content) = event.body
             {
                 let Event { id: event_id, ts, by, .. } = event;
@@ -273,10 +274,7 @@ impl<'a> InboxRequest<'a> {
             }
         }
         let notices = super::notices::at(self.group, told).await?;
-        let mut over_ids = Vec::new();
-        for seq in over {
-            over_ids.extend(engine.event_at(seq).await?.map(|event| event.id));
-        }
+        let over_ids = engine.events_at(over).await?.into_values().map(|event| event.id).collect();
         Ok((Inbox { messages, unread, notices, next }, over_ids))
     }
 

@@ -98,11 +98,8 @@ impl TakenNotices {
 
 /// The notices at these places.
 pub(super) async fn at(group: &Group, seqs: Vec<Seq>) -> Result<Vec<NoticeView>> {
-    let mut notices = Vec::with_capacity(seqs.len());
-    for seq in seqs {
-        notices.extend(group.shared.engine.event_at(seq).await?.as_ref().and_then(notice::view));
-    }
-    Ok(notices)
+    let events = group.shared.engine.events_at(seqs).await?;
+    Ok(events.values().filter_map(notice::view).collect())
 }
 
 impl<'a> IntoFuture for NoticesRequest<'a> {

@@ -13,6 +13,7 @@
 pub mod codec;
 mod envelope;
 pub mod file;
+mod many;
 mod memory;
 
 use std::fmt;
@@ -25,6 +26,7 @@ use schemars::JsonSchema;
 pub use codec::{Batch, Draft, Encoder, Page, RawLine, Stamp, is_redacted};
 pub use envelope::Envelope;
 pub use file::FileLedger;
+pub(crate) use many::Many;
 pub use memory::MemoryLedger;
 
 use crate::blocking::{block_on, off_thread};
@@ -220,6 +222,16 @@ pub trait Ledger: fmt::Debug + Send + Sync {
 
     /// Durable events from `from` on, with their chain checked; empty beyond the head.
     async fn read(&self, from: Seq, limit: ReadLimit) -> Result<Page>;
+
+    /// The durable events at these seqs, which ascend: pages, ascending too, that together hold all of them that there
+    /// are, and perhaps others from in between. By default seqs that are near each other are read in one go.
+    async fn read_many(&self, seqs: &[Seq]) -> Result<Vec<Page>> {
+        let mut many = Many::new(seqs);
+        while let Some((from, limit)) = many.wanted() {
+            many.take(self.read(from, limit).await)?;
+        }
+        Ok(many.into_pages())
+    }
 
     /// Looks something up in the index. Takes no lock and waits for nobody, so that it may be called within a turn.
     /// It answers from this ledger's own history: what was indexed of another is not covered.

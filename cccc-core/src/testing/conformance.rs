@@ -32,6 +32,9 @@ pub trait Factory: Sync {
     async fn open(&self, group_id: &GroupId) -> Result<Arc<dyn Ledger>>;
 }
 
+/// Of a text of which a few fill the answer to one read.
+const MANY_BYTES: usize = 300 << 10;
+
 /// Runs every check on a ledger of its own.
 ///
 /// Callers bound the time: a ledger that does not wake its waiters lets this wait for ever.
@@ -69,6 +72,7 @@ checks! {
     what_was_appended_is_read_back
     handles_take_turns_and_see_one_order
     a_read_keeps_its_limits
+    many_are_read_at_once
     the_same_batch_again_is_there_already
     a_batch_for_another_tip_is_a_conflict
     an_empty_batch_writes_nothing
@@ -254,6 +258,27 @@ async fn a_read_keeps_its_limits(case: &Case<'_>) -> Result<()> {
                 assert!(page.bytes() == &batch.bytes[offset..offset + size], "{from} {limit:?}");
             }
         }
+    }
+    Ok(())
+}
+
+async fn many_are_read_at_once(case: &Case<'_>) -> Result<()> {
+    let long = "x".repeat(MANY_BYTES);
+    let texts: Vec<&str> = (0..60).map(|i| if i % 9 == 4 { long.as_str() } else { "short" }).collect();
+    let batch = case.append(&*case.ledger, &texts).await?;
+    let lines: Vec<&[u8]> = batch.bytes.split_inclusive(|byte| *byte == b'\n').collect();
+    let mut random = Random::new(7);
+    for density in [0, 1, 3, 20, 60] {
+        // Some are beyond the end.
+        let seqs: Vec<Seq> = (1..=70).filter(|_| random.below(60) < density).map(Seq).collect();
+        let mut found = Vec::new();
+        for page in case.ledger.read_many(&seqs).await? {
+            found.extend(page.lines().map(|line| (line.seq().unwrap_or_default(), line.bytes().to_vec())));
+        }
+        assert!(found.is_sorted_by(|(a, _), (b, _)| a < b), "{seqs:?}");
+        assert!(found.iter().all(|(seq, line)| lines[seq.0 as usize - 1] == line), "{seqs:?}");
+        let is_found = |seq: &&Seq| found.binary_search_by_key(*seq, |(seq, _)| *seq).is_ok();
+        assert_eq!(seqs.iter().filter(|seq| seq.0 <= 60).find(|seq| !is_found(seq)), None, "{seqs:?}");
     }
     Ok(())
 }

@@ -27,6 +27,9 @@ pub enum ErrorKind {
     TooLarge,
     /// The disk, a lock or the group cannot serve now. Retry later.
     Unavailable,
+    /// The store did not answer, so it may have been carried out or not. Look; with the same client id repeating it is
+    /// safe.
+    Unknown,
     /// Stored bytes are not what was written. Stop, and run `cccc ledger verify`.
     Corrupt,
     /// The ledger has another history than the one that was followed: it was cut by a repair, or replaced by a
@@ -47,6 +50,7 @@ impl ErrorKind {
             Self::Conflict => "conflict",
             Self::TooLarge => "too_large",
             Self::Unavailable => "unavailable",
+            Self::Unknown => "unknown",
             Self::Corrupt => "corrupt",
             Self::Diverged => "diverged",
             Self::Unsupported => "unsupported",
@@ -118,6 +122,8 @@ impl Error {
         too_large => TooLarge;
         /// [`ErrorKind::Unavailable`].
         unavailable => Unavailable;
+        /// [`ErrorKind::Unknown`].
+        unknown => Unknown;
         /// [`ErrorKind::Diverged`].
         diverged => Diverged;
         /// [`ErrorKind::Unsupported`].

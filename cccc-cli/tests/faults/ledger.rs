@@ -125,7 +125,7 @@ fn sealer() {
         let data = RawValue::from_string(r#"{"sealed":true}"#.into()).unwrap();
         let draft = Draft::from(Body::Unknown { kind: "x.sealed".into(), data });
         encoder.push(vec![draft], &stamp, || Nonce::from_bits(7))?;
-        block_on(turn.append(encoder.finish(), Durability::Durable))
+        block_on(turn.append(&encoder.finish(), Durability::Durable))
     })();
     match sealed {
         Ok(Appended::New) => println!("sealed"),

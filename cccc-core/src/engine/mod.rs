@@ -14,6 +14,7 @@
 //!
 //! What reads or writes long is done where the thread may block, else on a thread of the process's pool.
 
+mod doubt;
 mod resolve;
 mod view;
 mod writer;
@@ -257,7 +258,7 @@ impl Engine {
 
 /// What a caller is told whose turn ended without an answer.
 fn unanswered() -> Error {
-    Error::unavailable("carrying out the command ended in a panic: it may or may not have been written")
+    Error::unknown("carrying out the command ended in a panic: it may or may not have been written")
         .hint("look before you repeat it; with the same client id repeating it is safe")
 }
 

@@ -12,11 +12,12 @@ use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot};
 
 use crate::blocking::pool;
 use crate::clock::Clock;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::Nonce;
 use crate::ledger::{Appended, Durability, Encoder, Ledger, Position, ReadLimit, Stamp, Turn};
 use crate::rule::{self, Call, Decision, Known};
 
+use super::doubt::{Fate, fate};
 use super::resolve::{Decided, Source};
 use super::view::View;
 use super::{Executed, Job, TRIES, at_head, diverged};
@@ -29,6 +30,10 @@ const BATCH_BYTES: usize = 4 << 20;
 
 /// How often a batch is decided again after recoveries discarded it, before the callers are told.
 const LOST_RETRIES: usize = 5;
+
+/// How often a batch is decided again because others wrote first, before the callers are told. Each time somebody's
+/// append succeeded, so this is how many may be at it in a store whose turns keep nobody off.
+const OVERTAKEN_RETRIES: usize = 100;
 
 /// What waits for the writer.
 #[derive(Debug)]
@@ -128,6 +133,28 @@ struct Outcome {
     events: Vec<Decided>,
 }
 
+impl Outcome {
+    /// All its commands, to be decided again, and then these.
+    fn again(self, later: Vec<Job>) -> Vec<Job> {
+        self.answers.into_iter().map(|(job, _)| job).chain(later).collect()
+    }
+
+    /// Keeps the first commands, which have so many events; those that have more are to be decided again, and so is
+    /// what comes after them.
+    fn keep(&mut self, events: usize) -> Vec<Job> {
+        let (mut kept, mut commands) = (0, 0);
+        for (_, result) in &self.answers {
+            let through = kept + result.as_ref().map_or(0, |executed| executed.events.len());
+            if through > events {
+                break;
+            }
+            (kept, commands) = (through, commands + 1);
+        }
+        self.events.truncate(kept);
+        self.answers.split_off(commands).into_iter().map(|(job, _)| job).collect()
+    }
+}
+
 impl Writer {
     pub(super) fn new(
         ledger: Arc<dyn Ledger>,
@@ -139,10 +166,9 @@ impl Writer {
 
     /// Decides and appends these commands, and answers every one of them.
     async fn carry_out(&mut self, mut jobs: Vec<Job>) {
-        let mut lost = 0;
+        let (mut lost, mut overtaken) = (0, 0);
         while !jobs.is_empty() {
             match self.turn(jobs).await {
-                Progress::Done => return,
                 Progress::Later(rest) => jobs = rest,
                 Progress::Lost(again) if lost < LOST_RETRIES => {
                     lost += 1;
@@ -153,7 +179,11 @@ impl Writer {
                         .hint("the disk fails to sync; see `cccc doctor`");
                     return answer_all(again, &error);
                 }
-                Progress::Failed(failed, error) => return answer_all(failed, &error),
+                Progress::Overtaken(again, _) if overtaken < OVERTAKEN_RETRIES => {
+                    overtaken += 1;
+                    jobs = again;
+                }
+                Progress::Overtaken(again, error) => return answer_all(again, &error),
             }
         }
     }
@@ -162,7 +192,10 @@ impl Writer {
     async fn turn(&mut self, jobs: Vec<Job>) -> Progress {
         let (mut turn, mut view) = match self.begin().await {
             Ok(begun) => begun,
-            Err(error) => return Progress::Failed(jobs, error),
+            Err(error) => {
+                answer_all(jobs, &error);
+                return Progress::Later(Vec::new());
+            }
         };
         let durability = match jobs.iter().any(|job| job.durability == Durability::Durable) {
             true => Durability::Durable,
@@ -180,19 +213,35 @@ impl Writer {
             }
         }
         let later: Vec<Job> = waiting.collect();
-        match turn.append(encoder.finish(), durability).await {
+        let batch = encoder.finish();
+        match turn.append(&batch, durability).await {
             Ok(Appended::New | Appended::Already) => {
                 self.tip = Some(Tip { view, epoch: Some(epoch) });
                 self.publish(decided, durability).await;
-                if later.is_empty() { Progress::Done } else { Progress::Later(later) }
+                Progress::Later(later)
             }
-            Ok(Appended::Lost) => {
-                Progress::Lost(decided.answers.into_iter().map(|(job, _)| job).chain(later).collect())
+            Ok(Appended::Lost) => Progress::Lost(decided.again(later)),
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                Progress::Overtaken(decided.again(later), error)
             }
-            Err(error) => Progress::Failed(
-                decided.answers.into_iter().map(|(job, _)| job).chain(later).collect(),
-                error,
-            ),
+            Err(error) if error.kind() == ErrorKind::Unknown => {
+                match fate(self.ledger.as_ref(), &batch, durability, error).await {
+                    Fate::There(events) => {
+                        let again = decided.keep(events).into_iter().chain(later).collect();
+                        self.publish(decided, durability).await;
+                        Progress::Later(again)
+                    }
+                    Fate::Gone => Progress::Lost(decided.again(later)),
+                    Fate::Unknown(error) => {
+                        answer_all(decided.again(Vec::new()), &error);
+                        Progress::Later(later)
+                    }
+                }
+            }
+            Err(error) => {
+                answer_all(decided.again(Vec::new()), &error);
+                Progress::Later(later)
+            }
         }
     }
 
@@ -318,16 +367,14 @@ impl Tip {
     }
 }
 
-/// How a turn ended.
+/// How a turn ended: what is still to be done.
 enum Progress {
-    /// Every command was answered.
-    Done,
-    /// These did not fit into the turn.
+    /// All that was decided was answered. These did not fit into the turn.
     Later(Vec<Job>),
     /// A recovery discarded the turn: these have to be decided again.
     Lost(Vec<Job>),
-    /// The ledger could not serve: nothing of these was written.
-    Failed(Vec<Job>, Error),
+    /// Others wrote before the turn did, as the error says: these have to be decided again.
+    Overtaken(Vec<Job>, Error),
 }
 
 fn answer_all(jobs: Vec<Job>, error: &Error) {

@@ -202,7 +202,7 @@ impl Contents for Import<'_> {
     fn lines(&mut self, batch: Batch) -> Result<()> {
         let ledger = self.ledger()?.clone();
         let appended =
-            block_on(async move { ledger.turn().await?.append(batch, Durability::Durable).await })?;
+            block_on(async move { ledger.turn().await?.append(&batch, Durability::Durable).await })?;
         match appended {
             Appended::New => Ok(()),
             Appended::Already | Appended::Lost => {

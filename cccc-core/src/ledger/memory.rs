@@ -126,7 +126,7 @@ impl Turn for MemoryTurn {
         self.shared.store().read(&self.shared.group_id, self.tip.seq, from, limit)
     }
 
-    async fn append(self: Box<Self>, batch: Batch, durability: Durability) -> Result<Appended> {
+    async fn append(self: Box<Self>, batch: &Batch, durability: Durability) -> Result<Appended> {
         let mut store = self.shared.store();
         let mut outcome = Appended::New;
         if batch.after == self.tip {

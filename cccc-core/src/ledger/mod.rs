@@ -136,8 +136,7 @@ pub enum Durability {
     Buffered,
 }
 
-/// How an append ended. Anything else is an error, and then nothing was written; the one exception,
-/// an outcome that cannot be known, is resolved by the id that stands at the seq.
+/// How an append ended. Anything else is an [error](Turn::append).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Appended {
     /// The batch is durable (or buffered, if that was asked for).
@@ -294,7 +293,10 @@ pub trait CheckpointPlace: Send {
     async fn save(self: Box<Self>, checkpoint: Checkpoint) -> Result<()>;
 }
 
-/// The exclusive right to append to a ledger. Dropping it gives it back.
+/// A turn to append to a ledger, with what was written until it was taken. Dropping it gives it back.
+///
+/// A turn keeps others from writing meanwhile if the store can do that, which is fairer and saves work. Nothing depends
+/// on it: an append compares, and what was decided on an older tip is a conflict.
 #[async_trait]
 pub trait Turn: Send {
     /// Changes whenever events after the durable head may have been replaced by a recovery. State
@@ -314,9 +316,11 @@ pub trait Turn: Send {
     /// batch's end is durable. An empty batch writes nothing and only waits for what was there.
     ///
     /// # Errors
-    /// `Conflict` if the batch was not made for this tip; `TooLarge`; `Unavailable` if the disk refused,
-    /// in which case the batch is not there and will not come back.
-    async fn append(self: Box<Self>, batch: Batch, durability: Durability) -> Result<Appended>;
+    /// `Conflict` if the batch does not follow the tip: take another turn and decide again. `Unknown` if the store did
+    /// not answer: all of the batch may be there or none, or, after a recovery, its first commands. Append the same batch
+    /// again, in another turn, and it is `Already` there, or written now, or a conflict that another turn looks into. With
+    /// any other error, such as `TooLarge` or `Unavailable`, the batch is not there and will not come back.
+    async fn append(self: Box<Self>, batch: &Batch, durability: Durability) -> Result<Appended>;
 }
 
 /// Whether a ledger still has the history that `at` was taken from.
@@ -361,5 +365,5 @@ pub(crate) async fn settle(ledger: &dyn Ledger) -> Result<()> {
 
 async fn publish(ledger: &dyn Ledger, turn: Box<dyn Turn>) -> Result<()> {
     let nothing = Encoder::new(ledger.group_id().clone(), turn.tip(), turn.durable().seq).finish();
-    turn.append(nothing, Durability::Durable).await.map(drop)
+    turn.append(&nothing, Durability::Durable).await.map(drop)
 }

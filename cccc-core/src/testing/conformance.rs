@@ -125,7 +125,7 @@ impl Case<'_> {
     async fn append(&self, ledger: &dyn Ledger, texts: &[&str]) -> Result<Batch> {
         let turn = ledger.turn().await?;
         let (batch, _) = self.batch(&*turn, texts)?;
-        let appended = turn.append(batch.clone(), Durability::Durable).await?;
+        let appended = turn.append(&batch, Durability::Durable).await?;
         assert_eq!(appended, Appended::New);
         Ok(batch)
     }
@@ -231,7 +231,7 @@ async fn handles_take_turns_and_see_one_order(case: &Case<'_>) -> Result<()> {
         epochs.insert(turn.epoch());
         assert_eq!(turn.tip().seq.0, turn.durable().seq.0);
         let (batch, _) = case.batch(&*turn, &["x", "yy"][..=i % 2])?;
-        assert_eq!(turn.append(batch.clone(), Durability::Durable).await?, Appended::New);
+        assert_eq!(turn.append(&batch, Durability::Durable).await?, Appended::New);
         expected.extend_from_slice(&batch.bytes);
     }
     assert_eq!(all(&*case.ledger).await?, expected);
@@ -288,7 +288,7 @@ async fn the_same_batch_again_is_there_already(case: &Case<'_>) -> Result<()> {
     let second = case.append(&*case.other, &["three"]).await?;
     for ledger in [&case.ledger, &case.other] {
         for batch in [&first, &second] {
-            let again = ledger.turn().await?.append(batch.clone(), Durability::Durable).await?;
+            let again = ledger.turn().await?.append(batch, Durability::Durable).await?;
             assert_eq!(again, Appended::Already);
         }
     }
@@ -306,7 +306,7 @@ async fn a_batch_for_another_tip_is_a_conflict(case: &Case<'_>) -> Result<()> {
     for after in [beyond, elsewhere] {
         let (lost, _) = case.batch_of(after, Seq(0), vec![message("nowhere")])?;
         for batch in [&early, &lost] {
-            let result = case.ledger.turn().await?.append(batch.clone(), Durability::Durable).await;
+            let result = case.ledger.turn().await?.append(batch, Durability::Durable).await;
             assert_eq!(result.map_err(|error| error.kind()), Err(ErrorKind::Conflict));
         }
     }
@@ -320,7 +320,7 @@ async fn an_empty_batch_writes_nothing(case: &Case<'_>) -> Result<()> {
             let turn = case.ledger.turn().await?;
             let before = turn.tip();
             let (batch, _) = case.batch(&*turn, &[])?;
-            assert_eq!(turn.append(batch, durability).await?, Appended::New);
+            assert_eq!(turn.append(&batch, durability).await?, Appended::New);
             assert_eq!(case.ledger.turn().await?.tip(), before);
         }
         case.append(&*case.ledger, &["one"]).await?;
@@ -331,25 +331,25 @@ async fn an_empty_batch_writes_nothing(case: &Case<'_>) -> Result<()> {
 async fn buffered_events_are_ordered_and_seen_once_durable(case: &Case<'_>) -> Result<()> {
     let turn = case.ledger.turn().await?;
     let (buffered, _) = case.batch(&*turn, &["one", "two"])?;
-    assert_eq!(turn.append(buffered.clone(), Durability::Buffered).await?, Appended::New);
+    assert_eq!(turn.append(&buffered, Durability::Buffered).await?, Appended::New);
 
     let mut turn = case.ledger.turn().await?;
     assert_eq!(turn.tip(), buffered.end);
     assert_eq!(turn.read(Seq(1), ReadLimit::CHUNK).await?.bytes(), buffered.bytes);
     assert!(turn.durable().seq <= turn.tip().seq);
     let (batch, _) = case.batch(&*turn, &["three"])?;
-    assert_eq!(turn.append(batch.clone(), Durability::Durable).await?, Appended::New);
+    assert_eq!(turn.append(&batch, Durability::Durable).await?, Appended::New);
     let expected = [&buffered.bytes[..], &batch.bytes].concat();
     assert_eq!(all(&*case.other).await?, expected);
 
     // A refusal that was decided on buffered events answers when they are durable.
     let turn = case.ledger.turn().await?;
     let (buffered, _) = case.batch(&*turn, &["four"])?;
-    assert_eq!(turn.append(buffered.clone(), Durability::Buffered).await?, Appended::New);
+    assert_eq!(turn.append(&buffered, Durability::Buffered).await?, Appended::New);
     let turn = case.other.turn().await?;
     let (nothing, _) = case.batch(&*turn, &[])?;
     assert_eq!(nothing.after, buffered.end);
-    assert_eq!(turn.append(nothing, Durability::Durable).await?, Appended::New);
+    assert_eq!(turn.append(&nothing, Durability::Durable).await?, Appended::New);
     assert_eq!(case.ledger.head().await?, buffered.end);
     assert_eq!(case.other.head().await?, buffered.end);
     Ok(())
@@ -397,7 +397,7 @@ async fn the_index_finds_what_it_covers(case: &Case<'_>) -> Result<()> {
         let mut answer = message("answer");
         answer.reply_to = events.first().map(|event| event.id);
         let (batch, events) = case.batch_of(turn.tip(), turn.durable().seq, vec![ask, answer])?;
-        turn.append(batch.clone(), Durability::Durable).await?;
+        turn.append(&batch, Durability::Durable).await?;
         events.iter().for_each(|event| tail.add(event));
         if round % 2 == 1 {
             let covered = case.ledger.extend_index(&tail, batch.end).await?;
@@ -500,7 +500,7 @@ async fn another_handle_resumes_where_one_left_off(case: &Case<'_>) -> Result<()
     let mut encoder = Encoder::new(case.group_id.clone(), turn.tip(), turn.durable().seq);
     encoder.push(vec![Draft { body, must: true }], &stamp, || Nonce::from_bits(5))?;
     let batch = encoder.finish();
-    assert_eq!(turn.append(batch.clone(), Durability::Durable).await?, Appended::New);
+    assert_eq!(turn.append(&batch, Durability::Durable).await?, Appended::New);
     let page = case.ledger.read(Seq(3), ReadLimit::CHUNK).await?;
     assert_eq!(page.bytes(), batch.bytes);
     let events: Vec<Event> = page.events().collect::<Result<_>>()?;

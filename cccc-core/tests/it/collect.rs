@@ -101,7 +101,7 @@ fn what_a_newer_version_may_mean_stays() {
         encoder
             .push(vec![Draft { body, must: false }], &stamp, || cccc_core::id::Nonce::from_bits(1))
             .unwrap();
-        turn.append(encoder.finish(), Durability::Durable).await.unwrap();
+        turn.append(&encoder.finish(), Durability::Durable).await.unwrap();
         assert_eq!(user.collect_blobs().await.unwrap().named, 1);
         assert!(lies(&user, &blob));
     });

@@ -255,7 +255,7 @@ async fn append_unknown(group: &Group, must: bool) {
         Stamp { ts: Timestamp::from_millis(0), by: Principal::System, via: None, scope_key: "".into() };
     let nonce = || cccc_core::id::Nonce::from_bits(7);
     encoder.push(vec![Draft { body, must }], &stamp, nonce).unwrap();
-    assert_eq!(turn.append(encoder.finish(), Durability::Durable).await.unwrap(), Appended::New);
+    assert_eq!(turn.append(&encoder.finish(), Durability::Durable).await.unwrap(), Appended::New);
 }
 
 #[test]

@@ -31,7 +31,7 @@ async fn append(turn: Box<dyn Turn>) -> cccc_core::Result<Appended> {
     let stamp =
         Stamp { ts: Timestamp::from_millis(0), by: Principal::System, via: None, scope_key: "".into() };
     encoder.push(vec![draft], &stamp, || Nonce::from_bits(7)).unwrap();
-    turn.append(encoder.finish(), Durability::Durable).await
+    turn.append(&encoder.finish(), Durability::Durable).await
 }
 
 /// How many files under a directory this process has open.

@@ -73,7 +73,7 @@ async fn write(ledger: &FileLedger, name: &str, count: u64) {
         encoder.push(drafts, &stamp, || Nonce::from_bits(random.next_u64())).unwrap();
         let batch = encoder.finish();
         let end = batch.end;
-        match turn.append(batch, Durability::Durable).await.unwrap() {
+        match turn.append(&batch, Durability::Durable).await.unwrap() {
             Appended::New => {}
             // A recovery of what somebody else left behind: decide again.
             Appended::Lost => continue,
@@ -194,7 +194,7 @@ impl Stage {
         let turn = block_on(ledger.turn()).unwrap();
         let tip = turn.tip();
         let nothing = Encoder::new(group_id(), tip, turn.durable().seq).finish();
-        assert_eq!(block_on(turn.append(nothing, Durability::Durable)).unwrap(), Appended::New);
+        assert_eq!(block_on(turn.append(&nothing, Durability::Durable)).unwrap(), Appended::New);
         assert!(matches!(block_on(ledger.verify()).unwrap(), Verdict::Sound { head, .. } if head == tip));
 
         let mut chains = BTreeMap::new();

@@ -88,7 +88,7 @@ fn long_ledger(events: u64) -> MemoryLedger {
             encoder.push(vec![draft], &stamp, || Nonce::from_bits(n)).unwrap();
         }
         assert!(matches!(message, Body::ChatMessage(_)));
-        turn.append(encoder.finish(), Durability::Durable).await.unwrap();
+        turn.append(&encoder.finish(), Durability::Durable).await.unwrap();
     });
     ledger
 }

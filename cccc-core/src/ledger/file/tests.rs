@@ -59,7 +59,7 @@ fn append(ledger: &FileLedger, texts: &[&str]) -> Position {
     let turn = now(ledger.turn()).unwrap();
     let batch = batch_of(turn.tip(), turn.durable().seq, texts);
     let end = batch.end;
-    assert_eq!(now(turn.append(batch, Durability::Durable)).unwrap(), Appended::New);
+    assert_eq!(now(turn.append(&batch, Durability::Durable)).unwrap(), Appended::New);
     end
 }
 

@@ -85,12 +85,12 @@ impl Turn for FileTurn {
         result.map_err(|error| heal(&mut self.locked, &self.pages, error))
     }
 
-    async fn append(self: Box<Self>, batch: Batch, durability: Durability) -> Result<Appended> {
+    async fn append(self: Box<Self>, batch: &Batch, durability: Durability) -> Result<Appended> {
         let begins = self.is_full() && self.is_durable();
         let Self { mut locked, pages } = *self;
         let outcome = if batch.after == pages.tip.mark.at {
             Appended::New
-        } else if stands_already(&locked, &pages, &batch).map_err(|e| heal(&mut locked, &pages, e))? {
+        } else if stands_already(&locked, &pages, batch).map_err(|e| heal(&mut locked, &pages, e))? {
             Appended::Already
         } else {
             return Err(Error::conflict(format!(
@@ -103,8 +103,8 @@ impl Turn for FileTurn {
         let writes = outcome == Appended::New && !batch.bytes.is_empty();
         if writes {
             end = match begins {
-                true => begin_segment(&mut locked, &pages, &batch)?,
-                false => write(&mut locked, &pages, &batch)?,
+                true => begin_segment(&mut locked, &pages, batch)?,
+                false => write(&mut locked, &pages, batch)?,
             };
         }
         // Others can write to a new segment only once its beginning is durable, so that is not left to them.
@@ -112,7 +112,7 @@ impl Turn for FileTurn {
         if buffered || pages.head.mark.at.seq >= end.at.seq {
             return Ok(outcome);
         }
-        confirm(locked, pages, end, &batch, outcome).await
+        confirm(locked, pages, end, batch, outcome).await
     }
 }
 
@@ -290,7 +290,7 @@ fn doubtful(error: Error, batch: &Batch) -> Error {
     let first = error.hint_text().unwrap_or("free or repair the disk");
     let hint = format!("{first}; the same command with the same client id is then safe to repeat");
     let after = error.retry_after_duration();
-    let doubt = Error::unavailable(text).hint(hint).source(error);
+    let doubt = Error::unknown(text).hint(hint).source(error);
     after.into_iter().fold(doubt, Error::retry_after)
 }
 

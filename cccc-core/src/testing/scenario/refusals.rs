@@ -6,8 +6,17 @@
 use std::fmt;
 
 /// The constructors of errors that a rule refuses with.
-const CONSTRUCTORS: [&str; 8] =
-    ["invalid", "not_found", "refused", "conflict", "too_large", "unavailable", "unsupported", "new"];
+const CONSTRUCTORS: [&str; 8] = [
+    "invalid",
+    "not_found",
+    "refused",
+    "conflict",
+    "too_large",
+    "unavailable",
+    "unknown",
+    "unsupported",
+    "new",
+];
 
 /// A place where a rule refuses.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

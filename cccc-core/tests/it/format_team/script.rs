@@ -195,7 +195,7 @@ fn abroad(scene: &mut Scene) {
     let stamp = Stamp { ts: scene.at, by: who("zoe@gother"), via: None, scope_key: "".into() };
     let mut encoder = Encoder::new(ledger.group_id().clone(), turn.tip(), turn.durable().seq);
     encoder.push(vec![Draft::from(message)], &stamp, || Nonce::from_bits(4_711)).unwrap();
-    block_on(turn.append(encoder.finish(), Durability::Durable)).unwrap();
+    block_on(turn.append(&encoder.finish(), Durability::Durable)).unwrap();
 }
 
 fn work(scene: &mut Scene) {

@@ -172,7 +172,7 @@ fn attempt(
         return Ok(false);
     }
     let proposal = propose(stage, &*turn, name, random);
-    let result = block_on(turn.append(proposal.batch.clone(), proposal.durability));
+    let result = block_on(turn.append(&proposal.batch, proposal.durability));
     stage.world.note(format!("{name} after {}: {result:?}", proposal.batch.after.seq));
     match &result {
         Ok(Appended::New) => {}
@@ -213,7 +213,7 @@ fn attempt(
 /// Appends the same batch once more, as a caller does that does not know how it ended.
 fn again(stage: &Stage, ledger: &FileLedger, name: &str, proposal: &Proposal) -> Result<bool> {
     let turn = block_on(ledger.turn())?;
-    let result = block_on(turn.append(proposal.batch.clone(), Durability::Durable));
+    let result = block_on(turn.append(&proposal.batch, Durability::Durable));
     stage.world.note(format!("{name} again: {result:?}"));
     match result {
         Ok(Appended::New | Appended::Already) => {

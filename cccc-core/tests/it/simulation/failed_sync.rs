@@ -32,7 +32,7 @@ fn append(ledger: &FileLedger, durability: Durability) -> Result<Option<Position
     encoder.push(vec![draft], &stamp, || Nonce::from_bits(1))?;
     let batch = encoder.finish();
     let end = batch.end;
-    let appended = block_on(turn.append(batch, durability))?;
+    let appended = block_on(turn.append(&batch, durability))?;
     Ok((appended == Appended::New).then_some(end))
 }
 

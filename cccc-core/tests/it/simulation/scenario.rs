@@ -271,7 +271,7 @@ fn inspect(stage: &Stage, disk: &SimDisk) -> Result<()> {
     let turn = block_on(ledger.turn())?;
     let tip = turn.tip();
     let nothing = Encoder::new(stage.group_id.clone(), tip, turn.durable().seq).finish();
-    let appended = block_on(turn.append(nothing, Durability::Durable))?;
+    let appended = block_on(turn.append(&nothing, Durability::Durable))?;
     let head = block_on(ledger.head())?;
     let mut bytes = Vec::new();
     let mut next = Seq(1);

@@ -37,7 +37,7 @@ fn a_batch_for_another_tip_is_a_conflict_unless_it_stands_there() {
     append(&ledger, &["one two"]);
     let try_batch = |texts: &[&str]| {
         let turn = now(ledger.turn()).unwrap();
-        now(turn.append(batch_of(start, Seq(0), texts), Durability::Durable))
+        now(turn.append(&batch_of(start, Seq(0), texts), Durability::Durable))
     };
     assert_eq!(try_batch(&["one two"]).unwrap(), Appended::Already);
     assert_eq!(try_batch(&["somebody else"]).unwrap_err().kind(), ErrorKind::Conflict);
@@ -50,13 +50,13 @@ fn buffered_events_are_seen_once_a_sync_covers_them() {
     let ledger = create(dir.path());
     let turn = now(ledger.turn()).unwrap();
     let batch = batch_of(turn.tip(), turn.durable().seq, &["later"]);
-    assert_eq!(now(turn.append(batch, Durability::Buffered)).unwrap(), Appended::New);
+    assert_eq!(now(turn.append(&batch, Durability::Buffered)).unwrap(), Appended::New);
     assert!(texts(&ledger).is_empty());
     let mut turn = now(ledger.turn()).unwrap();
     assert_eq!((turn.tip().seq, turn.durable().seq), (Seq(1), Seq(0)));
     assert_eq!(now(turn.read(Seq(1), ReadLimit::ONE)).unwrap().len(), 1);
     let nothing = batch_of(turn.tip(), turn.durable().seq, &[]);
-    now(turn.append(nothing, Durability::Durable)).unwrap();
+    now(turn.append(&nothing, Durability::Durable)).unwrap();
     assert_eq!(texts(&ledger), ["later"]);
 }
 

@@ -50,7 +50,7 @@ fn indexed(dir: &std::path::Path) -> (FileLedger, TailIndex) {
         let stamp = Stamp { ts, by, via: None, scope_key: "".into() };
         let draft = Body::from(message).into();
         encoder.push(vec![draft], &stamp, || Nonce::from_bits(n)).unwrap();
-        now(turn.append(encoder.finish(), Durability::Durable)).unwrap();
+        now(turn.append(&encoder.finish(), Durability::Durable)).unwrap();
     }
     let mut tail = TailIndex::default();
     for from in [1, 101] {

@@ -26,7 +26,7 @@ fn a_failed_sync_is_made_good_and_the_epoch_tells_everyone() {
         world.fail_next_sync();
         let turn = now(a.turn()).unwrap();
         let batch = batch_of(turn.tip(), turn.durable().seq, &["again"]);
-        match now(turn.append(batch, Durability::Durable)).unwrap() {
+        match now(turn.append(&batch, Durability::Durable)).unwrap() {
             Appended::New => {}
             // The cache had forgotten it, so it is not there, and that is what was said.
             Appended::Lost => assert_ne!(texts(&b).last().unwrap(), &format!("again{n}")),
@@ -47,7 +47,7 @@ fn a_full_disk_refuses_with_the_file_and_leaves_nothing_behind() {
     world.set_free_space(Some(100));
     let turn = now(ledger.turn()).unwrap();
     let batch = batch_of(turn.tip(), turn.durable().seq, &["two"]);
-    let error = now(turn.append(batch, Durability::Durable)).unwrap_err();
+    let error = now(turn.append(&batch, Durability::Durable)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.to_string().contains("00000000000000000001.jsonl"), "{error}");
     assert_eq!(now(ledger.turn()).unwrap().tip().seq, Seq(1));
@@ -75,7 +75,7 @@ fn a_power_cut_takes_nothing_back_that_was_acknowledged() {
             }
             let turn = now(ledger.turn()).unwrap();
             let batch = batch_of(turn.tip(), turn.durable().seq, &["not acknowledged"]);
-            now(turn.append(batch, Durability::Buffered)).unwrap();
+            now(turn.append(&batch, Durability::Buffered)).unwrap();
             world.power_cut();
         }
         let last = on(&world);
@@ -148,7 +148,7 @@ fn sealing_that_dies_at_any_call_leaves_one_history() {
             for text in [&long, &long, "last"] {
                 let Ok(turn) = now(ledger.turn()) else { return };
                 let batch = batch_of(turn.tip(), turn.durable().seq, &[text]);
-                if now(turn.append(batch, Durability::Durable)).is_err() {
+                if now(turn.append(&batch, Durability::Durable)).is_err() {
                     return;
                 }
             }

@@ -53,7 +53,7 @@ fn who_stops_between_a_write_and_its_publishing_is_named_and_the_batch_stays() {
             let result = block_on(async {
                 let turn = a.turn().await?;
                 let batch = batch_of(turn.tip(), turn.durable().seq, &["written"]);
-                turn.append(batch, Durability::Durable).await
+                turn.append(&batch, Durability::Durable).await
             });
             *seen.lock().unwrap() = Some(result);
         });
@@ -102,7 +102,7 @@ fn the_lock_is_not_held_across_a_sync_where_a_segment_ends() {
     for _ in 0..10 {
         let turn = now(ledger.turn()).unwrap();
         let batch = batch_of(turn.tip(), turn.durable().seq, &["later"]);
-        now(turn.append(batch, Durability::Buffered)).unwrap();
+        now(turn.append(&batch, Durability::Buffered)).unwrap();
     }
     append(&ledger, &["last"]);
     assert_eq!(layer.syncs_under_lock(), before);
@@ -128,7 +128,7 @@ fn a_segment_that_was_begun_and_not_published_is_no_interruption() {
     assert_eq!((turn.epoch(), turn.tip(), turn.durable().seq), (epoch, end.at, Seq(1)));
     assert_eq!(now(turn.read(Seq(1), ReadLimit::CHUNK)).unwrap().len(), 2);
     let batch = batch_of(turn.tip(), turn.durable().seq, &["and-next"]);
-    now(turn.append(batch, Durability::Durable)).unwrap();
+    now(turn.append(&batch, Durability::Durable)).unwrap();
     world.power_cut();
     let after = on(Arc::new(world.process()));
     assert_eq!(texts(&after), [&long, "next", "and-next"]);

@@ -30,7 +30,7 @@ fn lose_pages(dir: &Path) {
 fn buffered(ledger: &FileLedger, text: &str) {
     let turn = now(ledger.turn()).unwrap();
     let batch = batch_of(turn.tip(), turn.durable().seq, &[text]);
-    now(turn.append(batch, Durability::Buffered)).unwrap();
+    now(turn.append(&batch, Durability::Buffered)).unwrap();
 }
 
 #[test]

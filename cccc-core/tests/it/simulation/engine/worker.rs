@@ -138,6 +138,7 @@ impl Worker<'_> {
                 let allowed = matches!(
                     error.kind(),
                     ErrorKind::Unavailable
+                        | ErrorKind::Unknown
                         | ErrorKind::NotFound
                         | ErrorKind::Refused
                         | ErrorKind::Conflict

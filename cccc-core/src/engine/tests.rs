@@ -16,6 +16,7 @@ use crate::ledger::file::Options;
 use crate::ledger::{FileLedger, MemoryLedger};
 
 mod boots;
+mod moved;
 mod panics;
 mod replaced;
 

@@ -6,7 +6,7 @@ use crate::error::ErrorKind;
 use crate::group::Group;
 
 /// A copy of a directory's files, put over those that are there, as `cp -r` does.
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let (from, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
@@ -22,15 +22,15 @@ fn open(dir: &Path) -> Arc<Engine> {
     engine(file_ledger(Arc::new(RealDisk::new()), dir))
 }
 
-struct Stage {
-    dir: tempfile::TempDir,
-    saved: PathBuf,
+pub(super) struct Stage {
+    pub(super) dir: tempfile::TempDir,
+    pub(super) saved: PathBuf,
     /// A handle that was open before.
-    old: Arc<Engine>,
+    pub(super) old: Arc<Engine>,
 }
 
 /// A group with the actors a0 to a9, of which the copy in `saved` has those up to a4.
-fn stage() -> Stage {
+pub(super) fn stage() -> Stage {
     let dir = tempfile::tempdir().unwrap();
     let saved = dir.path().join("saved");
     let old = open(dir.path());
@@ -102,7 +102,7 @@ fn what_a_handle_knew_before_a_repair_is_not_what_it_goes_on_with() {
     }
 }
 
-fn group(stage: &Stage) -> Group {
+pub(super) fn group(stage: &Stage) -> Group {
     Group::over(stage.old.ledger().clone(), Blobs::in_memory(), Arc::new(ManualClock::default()))
 }
 

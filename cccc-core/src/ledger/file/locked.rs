@@ -106,7 +106,7 @@ impl Locked {
 
     fn lock(&mut self, limit: Duration) -> Result<()> {
         let shared = &self.shared;
-        let file = shared.lock.get(&*shared.disk, Access::Write).inspect_err(|error| {
+        let file = shared.lock.get(&*shared.disk, Access::Make).inspect_err(|error| {
             if is_read_only(error) {
                 shared.read_only.store(true, Ordering::Relaxed);
             }
@@ -132,13 +132,27 @@ impl Locked {
         self.lock(PATIENCE)
     }
 
+    /// Gives others the lock until the pages are whole again, or surely lost.
+    fn await_pages(&mut self) -> Result<()> {
+        self.unlock();
+        self.shared.await_pages(|| Ok(self.page(Role::Head)?.is_some() && self.page(Role::Tip)?.is_some()))?;
+        self.lock(PATIENCE)?;
+        self.check_replaced()
+    }
+
     /// Reads the pages and makes sure that they hold, recovering what has to be recovered.
     pub(super) fn settle(&mut self) -> Result<Pages> {
         self.check_replaced()?;
         let mut waiting_since = None;
+        let mut are_lost = false;
         loop {
             let (Some(head), Some(tip)) = (self.page(Role::Head)?, self.page(Role::Tip)?) else {
-                return self.recover(None);
+                if are_lost {
+                    return self.recover(None);
+                }
+                self.await_pages()?;
+                are_lost = true;
+                continue;
             };
             self.writer.epoch = self.writer.epoch.max(head.epoch);
             let boot = self.shared.disk.boot_id();
@@ -207,16 +221,19 @@ impl Locked {
         Ok(last > tip.segment)
     }
 
-    /// A page; `None` if its content is not one.
+    /// A page; `None` if there is none, or its content is not one.
     pub(super) fn page(&self, role: Role) -> Result<Option<State>> {
-        let (file, path) = self.page_file(role)?;
+        let (file, path) = match self.page_file(role, Access::Write) {
+            Err(error) if error.kind() == crate::error::ErrorKind::NotFound => return Ok(None),
+            found => found?,
+        };
         let bytes = read_range(&*file, 0, PAGE_BYTES).map_err(|e| Error::io("read", path, e))?;
         Ok(State::decode(role, &bytes))
     }
 
     /// Rewrites a page.
     pub(super) fn write_page(&self, role: Role, state: &State) -> Result<()> {
-        let (file, path) = self.page_file(role)?;
+        let (file, path) = self.page_file(role, Access::Make)?;
         file.write_at(&state.encode(role), 0).map_err(|e| Error::io("write to", path, e))?;
         if role == Role::Head {
             self.shared.note_head(state);
@@ -224,13 +241,13 @@ impl Locked {
         Ok(())
     }
 
-    pub(super) fn page_file(&self, role: Role) -> Result<(Arc<dyn DiskFile>, &Path)> {
+    pub(super) fn page_file(&self, role: Role, access: Access) -> Result<(Arc<dyn DiskFile>, &Path)> {
         let shared = &self.shared;
         let (slot, path) = match role {
             Role::Head => (&shared.head, &shared.layout.head),
             Role::Tip => (&shared.tip, &shared.layout.tip),
         };
-        Ok((slot.get(&*shared.disk, Access::Write)?, path))
+        Ok((slot.get(&*shared.disk, access)?, path))
     }
 
     /// The segment that `tip` is in, open for writing.

@@ -14,6 +14,7 @@ mod faults;
 mod firm;
 mod gaps;
 mod layer;
+mod moved;
 mod recovery;
 mod redaction;
 

@@ -14,7 +14,7 @@ use tokio::sync::OwnedMutexGuard;
 use super::Shared;
 use super::files::Access;
 use super::layout::shown;
-use super::lines::read_range;
+use super::lines::{ends_at, read_range};
 use super::page::{FENCED, Mark, PAGE_BYTES, REDACTING, Role, SEALING, State};
 use super::unlocked::is_read_only;
 use crate::blocking::blocking_section;
@@ -135,7 +135,8 @@ impl Locked {
     /// Gives others the lock until the pages are whole again, or surely lost.
     fn await_pages(&mut self) -> Result<()> {
         self.unlock();
-        self.shared.await_pages(|| Ok(self.page(Role::Head)?.is_some() && self.page(Role::Tip)?.is_some()))?;
+        self.shared
+            .await_pages(|| Ok(self.page(Role::Head)?.is_some() && self.page(Role::Tip)?.is_some()))?;
         self.lock(PATIENCE)?;
         self.check_replaced()
     }
@@ -166,15 +167,18 @@ impl Locked {
             if interrupted {
                 return self.recover(None);
             }
-            let (foreign, stat) = {
+            let (foreign, stat, ends) = {
                 let active = self.active(&tip.mark)?;
-                (active.foreign, stat_of(&self.shared, &tip.mark)?)
+                let ends =
+                    ends_at(&*active.file, &tip.mark).map_err(|e| Error::io("read", &active.path, e))?;
+                (active.foreign, stat_of(&self.shared, &tip.mark)?, ends)
             };
             if self.writer.active.as_ref().is_some_and(|active| active.identity != stat.identity) {
                 return Err(replaced(&self.shared.layout.segment(tip.mark.segment)));
             }
-            if stat.len != tip.mark.len {
-                // Longer: a writer died between write and publish. Shorter: recovery says what is missing.
+            if stat.len != tip.mark.len || !ends {
+                // Longer: a writer died between write and publish. Shorter: recovery says what is missing. What would
+                // be written after a line whose end is damaged could not be read, as it follows nothing.
                 return self.recover(None);
             }
             let pages = Pages { head, tip };

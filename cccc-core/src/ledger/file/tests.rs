@@ -9,6 +9,7 @@ use crate::ledger::{Appended, Batch, Durability, Encoder, Stamp};
 use crate::time::Timestamp;
 
 mod basic;
+mod damaged;
 mod derived;
 mod faults;
 mod firm;

@@ -45,11 +45,13 @@ fn open(dir: &Path) -> Arc<Engine> {
     engine(file_ledger(Arc::new(RealDisk::new()), dir))
 }
 
+type Change<'a> = &'a dyn Fn(&Stage);
+
 #[test]
 fn who_follows_goes_on_when_the_files_are_back() {
     let remove = |stage: &Stage| std::fs::remove_dir_all(stage.group_dir()).unwrap();
     let moved = |stage: &Stage| stage.dir.path().join("moved");
-    let cases: [(&str, &dyn Fn(&Stage), &dyn Fn(&Stage)); 6] = [
+    let cases: [(&str, Change<'_>, Change<'_>); 6] = [
         ("removed and copied", &remove, &|stage| copy(&stage.live(), &stage.group_dir())),
         ("moved", &|stage| std::fs::rename(stage.group_dir(), moved(stage)).unwrap(), &|stage| {
             std::fs::rename(moved(stage), stage.group_dir()).unwrap();

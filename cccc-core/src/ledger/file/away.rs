@@ -3,6 +3,7 @@
 //! What is half there looks like what a crash left behind, and must not be judged by the same rules: to cut what is
 //! still being written would make a hole in it. A copy that is being made shows by files that come and grow.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Shared;
@@ -11,12 +12,14 @@ use crate::blocking::{blocking_section, off_thread};
 use crate::disk::Stat;
 use crate::error::{Error, ErrorKind, Result};
 
-/// How long nothing must have changed before a page that is not whole counts as lost.
+/// How long nothing must have changed before a page that is missing or short counts as lost.
 const LOST_AFTER: Duration = Duration::from_secs(1);
+/// The longest wait for a page while files go on changing.
+const PAGE_LIMIT: Duration = Duration::from_secs(5);
 /// How long nothing must have changed before whoever follows a ledger that is gone is told so.
 const GONE_AFTER: Duration = Duration::from_secs(5);
-/// The longest wait for files that go on changing.
-const LIMIT: Duration = Duration::from_secs(60);
+/// The longest wait of whoever follows while files go on changing.
+const GONE_LIMIT: Duration = Duration::from_secs(60);
 /// How often is looked.
 const STEP: Duration = Duration::from_millis(20);
 
@@ -44,29 +47,31 @@ impl Wait {
         now.saturating_sub(self.changed_at)
     }
 
-    fn is_too_long(&self, shared: &Shared) -> bool {
-        shared.disk.monotonic().saturating_sub(self.begun_at) >= LIMIT
+    fn is_longer(&self, limit: Duration, shared: &Shared) -> bool {
+        shared.disk.monotonic().saturating_sub(self.begun_at) >= limit
     }
 
     /// Waits a moment for the files to come back whose absence `error` tells of.
     ///
     /// # Errors
     /// What is to be told, once that was long enough.
-    pub(super) async fn pass(mut self, shared: &std::sync::Arc<Shared>, error: Error) -> Result<Self> {
+    pub(super) async fn pass(mut self, shared: &Arc<Shared>, error: Error) -> Result<Self> {
         let files = shared.clone();
         let wait = move || {
             let still_for = self.step(&files);
             Ok((self, still_for))
         };
         let (wait, still_for) = off_thread("waiting for the ledger's files", wait).await?;
-        if still_for < GONE_AFTER && !wait.is_too_long(shared) {
+        if still_for < GONE_AFTER && !wait.is_longer(GONE_LIMIT, shared) {
             return Ok(wait);
         }
         if error.kind() != ErrorKind::NotFound {
             return Err(error);
         }
         let text = format!("the files of the ledger in {} are gone", shared.layout.dir.display());
-        Err(Error::not_found(text).hint("put them back, then begin again").source(error))
+        Err(Error::not_found(text)
+            .hint("put them back and begin again; `cccc groups` lists the groups that there are")
+            .source(error))
     }
 }
 
@@ -87,7 +92,7 @@ impl Shared {
             if wait.step(self) >= LOST_AFTER {
                 return Ok(());
             }
-            if wait.is_too_long(self) {
+            if wait.is_longer(PAGE_LIMIT, self) {
                 let text = format!("files are being copied into {}", self.layout.dir.display());
                 return Err(Error::unavailable(text).hint("try again when the copy is complete"));
             }

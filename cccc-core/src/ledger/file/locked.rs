@@ -148,7 +148,8 @@ impl Locked {
         let mut are_lost = false;
         loop {
             let (Some(head), Some(tip)) = (self.page(Role::Head)?, self.page(Role::Tip)?) else {
-                if are_lost {
+                // A writer that dies leaves a whole page or a torn one.
+                if are_lost || !self.is_short(Role::Head)? && !self.is_short(Role::Tip)? {
                     return self.recover(None);
                 }
                 self.await_pages()?;
@@ -227,12 +228,20 @@ impl Locked {
 
     /// A page; `None` if there is none, or its content is not one.
     pub(super) fn page(&self, role: Role) -> Result<Option<State>> {
+        Ok(State::decode(role, &self.page_bytes(role)?))
+    }
+
+    /// Whether there is no page, or less than one, as while a copy is put in its place.
+    fn is_short(&self, role: Role) -> Result<bool> {
+        Ok(self.page_bytes(role)?.len() < PAGE_BYTES)
+    }
+
+    fn page_bytes(&self, role: Role) -> Result<Vec<u8>> {
         let (file, path) = match self.page_file(role, Access::Write) {
-            Err(error) if error.kind() == crate::error::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == crate::error::ErrorKind::NotFound => return Ok(Vec::new()),
             found => found?,
         };
-        let bytes = read_range(&*file, 0, PAGE_BYTES).map_err(|e| Error::io("read", path, e))?;
-        Ok(State::decode(role, &bytes))
+        read_range(&*file, 0, PAGE_BYTES).map_err(|e| Error::io("read", path, e))
     }
 
     /// Rewrites a page.

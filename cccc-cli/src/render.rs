@@ -63,6 +63,15 @@ pub(crate) fn attachment_faults(report: &AttachmentReport) -> Vec<String> {
         .collect()
 }
 
+/// How many of some events are gaps, to be said after how many there are; nothing if none is.
+pub(crate) fn gaps_of_them(gaps: u64) -> String {
+    match gaps {
+        0 => String::new(),
+        1 => " (1 lost, a gap)".into(),
+        gaps => format!(" ({gaps} lost, gaps)"),
+    }
+}
+
 /// A size in bytes, shortened: `12 kB`.
 pub(crate) fn size(bytes: u64) -> String {
     match bytes {

@@ -70,11 +70,13 @@ struct Check {
 struct GroupCheck {
     group_id: GroupId,
     ok: bool,
-    /// How many events there are.
-    events: u64,
+    /// How many events there are; absent if the group cannot be read.
+    events: Option<u64>,
+    /// How many of them are gaps: lost, and marked as such by a repair. Absent if the group cannot be read.
+    gaps: Option<u64>,
     /// How many files the ledger has.
     segments: usize,
-    /// How often an unfinished write was set aside.
+    /// How many files hold what was set aside: unfinished writes, and what repairs took out.
     torn: usize,
     /// What was found of its attachments; absent if the ledger cannot be read, and with `--quick`.
     attachments: Option<AttachmentReport>,
@@ -260,7 +262,7 @@ async fn group(home: &Home, entry: GroupEntry, quick: bool) -> GroupCheck {
         let attachments = if quick { None } else { Some(group.check_attachments().await?) };
         Ok::<_, Error>((group.summary().await?, attachments))
     };
-    let (ok, events, attachments, detail) = match look.await {
+    let (ok, counts, attachments, detail) = match look.await {
         Ok((summary, attachments)) => {
             let gone: Vec<_> = entry.scopes.iter().filter(|path| !path.is_dir()).collect();
             let gone = match gone.as_slice() {
@@ -268,13 +270,19 @@ async fn group(home: &Home, entry: GroupEntry, quick: bool) -> GroupCheck {
                 paths => format!("; {} of its directories are gone", paths.len()),
             };
             let mut detail = format!("{}, head {}{gone}", clean(&summary.title), summary.head);
+            match summary.gaps {
+                0 => {}
+                1 => detail += "; 1 event is lost, a gap",
+                gaps => detail += &format!("; {gaps} events are lost, gaps"),
+            }
             let faults = attachments.as_ref().map(attachment_faults).unwrap_or_default();
             faults.iter().for_each(|fault| detail += &format!("; {fault}"));
-            (faults.is_empty(), summary.events, attachments, detail)
+            (faults.is_empty(), Some((summary.events, summary.gaps)), attachments, detail)
         }
-        Err(error) => (false, 0, None, error.to_string()),
+        Err(error) => (false, None, None, error.to_string()),
     };
-    GroupCheck { group_id: entry.group_id, ok, events, segments, torn, attachments, detail }
+    let (events, gaps) = counts.unzip();
+    GroupCheck { group_id: entry.group_id, ok, events, gaps, segments, torn, attachments, detail }
 }
 
 fn text(context: &Context, answer: &DoctorAnswer) -> String {
@@ -284,12 +292,12 @@ fn text(context: &Context, answer: &DoctorAnswer) -> String {
     for check in &answer.checks {
         checks.row([plain(check.name), verdict(check.ok), plain(clean(&check.detail))]);
     }
-    let mut groups = Table::new(&context.out, &["GROUP", "", "EVENTS", "FILES", "TORN", ""]);
+    let mut groups = Table::new(&context.out, &["GROUP", "", "EVENTS", "FILES", "ASIDE", ""]);
     for group in &answer.groups {
         groups.row([
             plain(&group.group_id),
             verdict(group.ok),
-            plain(group.events),
+            plain(group.events.map_or("unknown".into(), |events| events.to_string())),
             plain(group.segments),
             plain(group.torn),
             plain(clean(&group.detail)),

@@ -50,7 +50,8 @@ enum LedgerCommand {
     /// Otherwise its bytes are copied to the directory `torn`, and an event of the kind ledger.gap stands in its
     /// place. All others keep their numbers and ids. With --cut the ledger ends before the first damaged event
     /// instead, and what follows is copied to `torn`. Programs that have the group open notice and go on.
-    /// Exits with 1 if the ledger is damaged afterwards.
+    /// Exits with 1 if events are damaged afterwards. Attachments that are lost are named, as a repair cannot restore
+    /// them.
     #[command(after_help = "Examples:
   cccc ledger repair --dry-run         what is damaged, and what would be lost
   cccc ledger repair
@@ -115,7 +116,7 @@ pub(crate) struct ExportAnswer {
 /// What `cccc ledger repair` prints, with exit code 1 unless `ok`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct RepairAnswer {
-    /// Whether the ledger is sound now.
+    /// Whether all events are sound now.
     ok: bool,
     dry_run: bool,
     /// The end, if it is sound.
@@ -130,6 +131,9 @@ pub(crate) struct RepairAnswer {
     set_aside: Vec<PathBuf>,
     /// Derived files that were removed, to be made anew.
     removed: Vec<PathBuf>,
+    /// What was found of its attachments, which a repair cannot restore; absent if the ledger is damaged or they cannot
+    /// be looked at.
+    attachments: Option<AttachmentReport>,
 }
 
 /// What `cccc ledger path` prints.
@@ -165,7 +169,7 @@ async fn verify(context: &Context, expect: Option<String>) -> Outcome {
     match check(context, expect).await {
         Ok(answer) => {
             context.out.answer(&answer, || {
-                let sound = context.out.style(Style::Green, "sound");
+                let sound = sound(context, Some(&answer.attachments));
                 let gaps = match answer.gaps {
                     0 => String::new(),
                     1 => ", with 1 gap".into(),
@@ -191,6 +195,12 @@ async fn verify(context: &Context, expect: Option<String>) -> Outcome {
             None => Err(error.into()),
         },
     }
+}
+
+/// What is said of a ledger without damage.
+fn sound(context: &Context, attachments: Option<&AttachmentReport>) -> String {
+    let is_all = attachments.is_none_or(|report| report.faults.is_empty());
+    context.out.style(Style::Green, if is_all { "sound" } else { "events sound" })
 }
 
 async fn check(context: &Context, expect: Option<Position>) -> Result<VerifyAnswer> {
@@ -256,7 +266,8 @@ async fn stats(context: &Context) -> Outcome {
         let torn = match stats.torn_files {
             0 => String::new(),
             files => {
-                format!("\n{files} files with {} of unfinished writes, set aside", size(stats.torn_bytes))
+                let size = size(stats.torn_bytes);
+                format!("\n{files} files with {size} set aside: unfinished writes, and what repairs took out")
             }
         };
         format!(
@@ -278,6 +289,11 @@ async fn repair(context: &Context, cut: bool, dry_run: bool) -> Outcome {
     let group = context.group_to_look().await?;
     let progress = Progress::start("repairing");
     let report = files(&group)?.repair(RepairOptions { cut, dry_run }).await?;
+    // The repair is done, whether or not its events can be read by this version.
+    let attachments = match report.head {
+        Some(_) => group.check_attachments().await.ok(),
+        None => None,
+    };
     drop(progress);
     let answer = RepairAnswer {
         ok: report.head.is_some(),
@@ -288,6 +304,7 @@ async fn repair(context: &Context, cut: bool, dry_run: bool) -> Outcome {
         cut: report.cut,
         set_aside: report.set_aside,
         removed: report.removed,
+        attachments,
     };
     context.out.answer(&answer, || repair_text(context, &answer))?;
     if answer.ok { Ok(()) } else { Err(Failure::Answered) }
@@ -319,9 +336,14 @@ fn repair_text(context: &Context, answer: &RepairAnswer) -> String {
         lines.push(format!("{} derived files removed; they are made anew", answer.removed.len()));
     }
     lines.push(match answer.head {
-        Some(head) => format!("{}: head {head}", context.out.style(Style::Green, "sound")),
+        Some(head) => format!("{}: head {head}", sound(context, answer.attachments.as_ref())),
         None => "restore the file from a copy; or keep what is sound of it: cccc ledger repair".into(),
     });
+    let faults = answer.attachments.as_ref().map(attachment_faults).unwrap_or_default();
+    if !faults.is_empty() {
+        lines.extend(faults.into_iter().map(|fault| context.out.style(Style::Red, clean(&fault))));
+        lines.push("a repair cannot restore attachments: put their files back from a copy".into());
+    }
     lines.join("\n")
 }
 

@@ -6,7 +6,7 @@ use clap::Args;
 use super::who::actor_table;
 use crate::context::Context;
 use crate::output::{Outcome, Style, clean};
-use crate::render::{names, word};
+use crate::render::{gaps_of_them, names, word};
 
 /// Show the group at a glance: its state, its actors, what is unread and owed
 #[derive(Args, Debug)]
@@ -31,8 +31,11 @@ pub(crate) fn text(context: &Context, group: &GroupSummary) -> String {
     let mut lines = vec![
         format!("{title}  {}  {}", group.group_id, word(&group.state)),
         format!(
-            "{} events, {} obligations open, {} unread by the user",
-            group.events, group.open_obligations, group.user_unread
+            "{} events{}, {} obligations open, {} unread by the user",
+            group.events,
+            gaps_of_them(group.gaps),
+            group.open_obligations,
+            group.user_unread
         ),
         format!("directories: {}", if scopes.is_empty() { "none".into() } else { scopes.join(", ") }),
         format!("messages without an address go to {default_to}; joining is {}", word(&group.join)),

@@ -6,13 +6,14 @@ use cccc_core::{Event, Group, Position, Result};
 use clap::Args;
 
 use crate::context::Context;
-use crate::output::Outcome;
-use crate::render::event_line;
+use crate::output::{Outcome, Style};
+use crate::render::{event_line, event_text};
 
 /// Show the latest events, and with -f what comes
 ///
 /// With --json each event is printed as it is stored, one a line. Following ends with an error if the ledger is cut by
-/// a repair or replaced by a copy meanwhile.
+/// a repair or replaced by an older copy meanwhile. If a repair finds an event lost that was shown before, that is said,
+/// whatever kinds are wanted; with --json by the ledger.gap that has its number now.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cccc tail -n 5
@@ -36,21 +37,26 @@ const PAGE: usize = 1000;
 pub(crate) async fn cmd_tail(context: &Context, args: TailArgs) -> Outcome {
     let group = context.group_to_look().await?;
     let position = group.position().await?;
-    for (event, line) in latest(&group, position, &args).await? {
-        print(context, &event, &line)?;
+    let shown = latest(&group, position, &args).await?;
+    for (event, line) in &shown {
+        print(context, event, line)?;
     }
     if !args.follow {
         return Ok(());
     }
     context.out.flush()?;
-    let mut watch = group.watch(position);
+    let from = shown.front().map_or(position.seq.next(), |(event, _)| event.seq);
+    let mut watch = group.watch(position).told_from(from);
     loop {
+        let last = watch.position().seq;
         let (event, line) = watch.next_with_line().await?;
-        if event.is_of_kind(&args.kinds) {
-            print(context, &event, &line)?;
-            // A follower shows an event when it happens, not when a buffer is full.
-            context.out.flush()?;
+        match event.seq > last {
+            true if event.is_of_kind(&args.kinds) => print(context, &event, &line)?,
+            true => continue,
+            false => print_lost(context, &event, &line)?,
         }
+        // A follower shows an event when it happens, not when a buffer is full.
+        context.out.flush()?;
     }
 }
 
@@ -77,4 +83,13 @@ fn print(context: &Context, event: &Event, line: &str) -> Outcome {
     } else {
         context.out.line(event_line(&context.out, event))
     }
+}
+
+/// Says that an event is lost which was shown before, or passed over.
+fn print_lost(context: &Context, gap: &Event, line: &str) -> Outcome {
+    if context.out.is_json() {
+        return context.out.line(line);
+    }
+    let lost = context.out.style(Style::Red, "lost");
+    context.out.line(format!("event {} has been {lost}: {}", gap.seq, event_text(&context.out, gap)))
 }

@@ -97,7 +97,9 @@ fn a_damaged_ledger_is_cut_when_asked() {
     let stats = place.json(&["ledger", "stats"]);
     assert_eq!((&stats["events"], &stats["torn_files"]), (&json!(6), &json!(1)));
     assert_eq!(place.json(&["ledger", "verify"])["events"], 6);
-    assert!(place.ok(&["ledger", "stats"]).starts_with("6 events in 1 files"));
+    let text = place.ok(&["ledger", "stats"]);
+    assert!(text.starts_with("6 events in 1 files"), "{text}");
+    assert!(text.contains("1 files with") && text.contains("what repairs took out"), "{text}");
     place.ok(&["send", "goes on", "--to", "bob"]);
 }
 
@@ -137,6 +139,136 @@ fn a_damaged_event_is_shown_as_one_and_a_repair_keeps_all_others() {
     assert!(error["hint"].as_str().unwrap().contains("torn/7-"), "{error}");
     place.ok(&["send", "goes on", "--to", "bob"]);
     assert_eq!(place.lines(&["--as", "bob", "inbox"]).len(), 3);
+}
+
+#[test]
+fn gaps_are_counted_where_the_group_is_looked_at() {
+    let (place, _) = damaged();
+    for args in [&["doctor", "--json"][..], &["doctor", "--quick", "--json"]] {
+        let answer: Value = serde_json::from_slice(&place.run(args).stdout).unwrap();
+        let group = &answer["groups"][0];
+        assert_eq!(
+            (&group["ok"], &group["events"], &group["gaps"]),
+            (&json!(false), &Value::Null, &Value::Null)
+        );
+    }
+    let text = String::from_utf8(place.run(&["doctor", "--quick"]).stdout).unwrap();
+    assert!(text.contains("unknown"), "{text}");
+    place.ok(&["ledger", "repair"]);
+    let group = &place.json(&["doctor", "--quick"])["groups"][0];
+    assert_eq!((&group["ok"], &group["events"], &group["gaps"]), (&json!(true), &json!(8), &json!(1)));
+    assert!(place.ok(&["doctor"]).contains("1 event is lost, a gap"));
+    assert_eq!(place.json(&["status"])["gaps"], 1);
+    assert!(place.ok(&["status"]).contains("8 events (1 lost, a gap), "));
+    let sound = Place::with_actors();
+    assert_eq!(sound.json(&["status"])["gaps"], 0);
+    assert!(sound.ok(&["status"]).contains("5 events, ") && !sound.ok(&["doctor"]).contains("gap"));
+}
+
+#[test]
+fn a_repair_says_of_attachments_what_verify_says() {
+    let place = Place::with_actors();
+    place.file("notes.md", "what was found");
+    place.ok(&["send", "look", "--to", "bob", "--file", "notes.md"]);
+    assert!(place.ok(&["ledger", "repair"]).ends_with(&format!(
+        "sound: head {}\n",
+        place.json(&["ledger", "verify"])["head"].as_str().unwrap()
+    )));
+    let path = PathBuf::from(place.json(&["ledger", "path"])["path"].as_str().unwrap());
+    let shown = place.lines(&["tail", "-n", "1"]).remove(0);
+    let digest = shown["data"]["attachments"][0]["sha256"].as_str().unwrap().to_owned();
+    let blob = blob(&path, &digest);
+    fs::remove_file(blob).unwrap();
+    let verified = place.run(&["ledger", "verify"]);
+    assert_eq!(verified.status.code(), Some(1));
+    let verified = String::from_utf8(verified.stdout).unwrap();
+    let (first, fault) = verified.trim_end().split_once('\n').unwrap();
+    assert!(first.starts_with("events sound: 6 events") && fault.contains("LOST"), "{verified}");
+    for args in [&["ledger", "repair", "--dry-run"][..], &["ledger", "repair"]] {
+        let text = place.ok(args);
+        assert!(text.contains("events sound: head ") && text.contains(fault), "{text}");
+        assert!(text.contains("cannot restore"), "{text}");
+        let answer = place.json(args);
+        assert_eq!(answer["attachments"]["faults"][0]["sha256"], json!(digest), "{answer}");
+    }
+}
+
+/// Where the bytes of an attachment lie.
+fn blob(dir: &std::path::Path, digest: &str) -> PathBuf {
+    let mut left = vec![dir.to_owned()];
+    while let Some(dir) = left.pop() {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => left.push(path),
+                false
+                    if path.file_name().is_some_and(|name| name.to_string_lossy().contains(&digest[2..])) =>
+                {
+                    return path;
+                }
+                false => {}
+            }
+        }
+    }
+    panic!("there is no {digest}");
+}
+
+#[test]
+fn a_follower_says_what_is_lost_of_what_it_showed() {
+    for json in [false, true] {
+        let (place, file) = damaged();
+        place.ok(&["ledger", "repair"]);
+        place.ok(&["send", "soon lost", "--to", "bob"]);
+        let mut args = vec!["tail", "-f", "-n", "3", "--kind", "chat"];
+        args.extend(json.then_some("--json"));
+        let mut following = place.command(&args).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
+        let mut next = || lines.next().unwrap().unwrap();
+        assert!(next().contains("kept") && next().contains("after") && next().contains("soon lost"));
+        place.ok(&["send", "as well", "--to", "bob"]);
+        assert!(next().contains("as well"), "it follows");
+        let stored = fs::read_to_string(&file).unwrap();
+        fs::write(&file, stored.replace("soon lost", "SOON LOST").replace("as well", "AS WELL")).unwrap();
+        place.ok(&["ledger", "repair"]);
+        for seq in [9, 10] {
+            let line = next();
+            match json {
+                false => {
+                    assert!(
+                        line.starts_with(&format!("event {seq} has been lost: ledger.gap: damaged: ")),
+                        "{line}"
+                    )
+                }
+                true => {
+                    let gap: Value = serde_json::from_str(&line).unwrap();
+                    assert_eq!((&gap["kind"], &gap["seq"]), (&json!("ledger.gap"), &json!(seq)));
+                }
+            }
+        }
+        place.ok(&["send", "and on", "--to", "bob"]);
+        assert!(next().contains("and on"));
+        following.kill().unwrap();
+        following.wait().unwrap();
+    }
+}
+
+#[test]
+fn a_follower_goes_on_when_the_files_were_moved_and_copied_back() {
+    let place = Place::with_actors();
+    let path = PathBuf::from(place.json(&["ledger", "path"])["path"].as_str().unwrap());
+    let mut following = place.command(&["tail", "-f", "-n", "1"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
+    lines.next().unwrap().unwrap();
+    for n in 0..3 {
+        let aside = place.path().join(format!("aside-{n}"));
+        fs::rename(&path, &aside).unwrap();
+        fs::create_dir(&path).unwrap();
+        testing::save(&aside, &path).unwrap();
+        place.ok(&["send", &format!("message {n}"), "--to", "bob"]);
+        assert!(lines.next().unwrap().unwrap().contains(&format!("message {n}")));
+    }
+    following.kill().unwrap();
+    following.wait().unwrap();
 }
 
 #[test]

@@ -17,6 +17,7 @@ use crate::ledger::{FileLedger, MemoryLedger};
 
 mod boots;
 mod doubt;
+mod moved;
 mod panics;
 mod replaced;
 

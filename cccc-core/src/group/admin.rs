@@ -60,6 +60,8 @@ pub struct GroupSummary {
     pub user_unread: u64,
     /// How many events there are.
     pub events: u64,
+    /// How many of them are gaps: lost, and marked as such by a repair.
+    pub gaps: u64,
     /// How many obligations are open.
     pub open_obligations: u64,
     /// The end of what is durable.
@@ -98,6 +100,7 @@ impl Group {
                     actors: actors.collect(),
                     user_unread: reading::unread_count(state, &Principal::User, now),
                     events: state.position().seq.0,
+                    gaps: state.gaps(),
                     open_obligations: u64::try_from(obligations.len()).unwrap_or(u64::MAX),
                     head: state.position(),
                 }

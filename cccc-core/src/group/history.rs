@@ -1,6 +1,6 @@
 //! Looking back, and following.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
@@ -9,10 +9,10 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 
-use super::{Group, damaged};
+use super::{Group, damaged, lost};
 use crate::blocking::{block_on, off_thread};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::Event;
+use crate::event::{Body, Event};
 use crate::id::{Principal, Seq};
 use crate::ledger::{Ledger, Lookup, Page, Position, ReadLimit, is_beyond_the_head, still_has};
 use crate::opener::Opener;
@@ -70,7 +70,11 @@ impl Group {
 
     /// Every event after `position`, in order, without a gap, and then what comes: a stream that does not
     /// end. If the ledger has another history at that position, or gets one later because it is cut by a repair or
-    /// replaced by a copy, it says so by an error of kind `Diverged` from then on.
+    /// replaced by a copy, it says so by an error of kind `Diverged` from then on. While the ledger's files are away, as
+    /// a copy takes their place, it waits for them: until for 5 s nothing has come, then it says so.
+    ///
+    /// An event that it has told of may turn out to be damaged, and be lost to a repair. Then it tells of the
+    /// `ledger.gap` that stands there now: only such a one comes out of its order.
     #[must_use]
     pub fn watch(&self, position: Position) -> Watch {
         Watch::new(self.ledger().clone(), position)
@@ -257,7 +261,28 @@ impl<'a> IntoFuture for HistoryRequest<'a> {
     }
 }
 
-type Fetch = Pin<Box<dyn Future<Output = Result<VecDeque<(Event, String)>>> + Send>>;
+type Fetch = Pin<Box<dyn Future<Output = Result<Fetched>> + Send>>;
+
+/// What there is to tell, and how often the ledger had been replaced by then.
+struct Fetched {
+    ready: VecDeque<(Event, String)>,
+    /// Events that were lost before it began.
+    gaps: Vec<Seq>,
+    replacements: u64,
+}
+
+/// What whoever follows knows.
+#[derive(Clone, Copy)]
+struct Known {
+    /// The first event that it was told of, or will be.
+    from: Seq,
+    /// The last one.
+    position: Position,
+    /// Whether the ledger has that.
+    is_checked: bool,
+    /// How often the ledger had been replaced when it was looked for what is lost.
+    replacements: u64,
+}
 
 /// Every event after a position, and then what comes. Made by [`Group::watch`].
 ///
@@ -267,8 +292,9 @@ type Fetch = Pin<Box<dyn Future<Output = Result<VecDeque<(Event, String)>>> + Se
 pub struct Watch {
     ledger: Arc<dyn Ledger>,
     opener: Opener,
-    position: Position,
-    checked: bool,
+    known: Known,
+    /// Events of which it was told that they are lost.
+    gaps: BTreeSet<Seq>,
     ready: VecDeque<(Event, String)>,
     fetch: Option<Fetch>,
     diverged: Option<Error>,
@@ -276,30 +302,41 @@ pub struct Watch {
 
 impl fmt::Debug for Watch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Watch(after {})", self.position)
+        write!(f, "Watch(after {})", self.position())
     }
 }
 
 impl Watch {
     fn new(ledger: Arc<dyn Ledger>, position: Position) -> Self {
+        let replacements = ledger.replacements();
+        let known = Known { from: position.seq.next(), position, is_checked: false, replacements };
         Self {
             ledger,
             opener: Opener::here(),
-            position,
-            checked: false,
+            known,
+            gaps: BTreeSet::new(),
             ready: VecDeque::new(),
             fetch: None,
             diverged: None,
         }
     }
 
+    /// Says that the events from this one on, which are before its position, were told of in another way: it tells
+    /// also of those of them that are lost after it was first awaited. Default: only of its own.
+    #[must_use]
+    pub fn told_from(mut self, seq: Seq) -> Self {
+        self.known.from = self.known.from.min(Seq(seq.0.max(1)));
+        self
+    }
+
     /// Where the next event will be looked for: keep it to go on later.
     #[must_use]
     pub fn position(&self) -> Position {
-        self.position
+        self.known.position
     }
 
-    /// The next event, as soon as there is one.
+    /// The next event, as soon as there is one; or the gap in the place of an earlier one, whose seq is not after that
+    /// of [`position`](Self::position) before the call.
     ///
     /// # Errors
     /// `Diverged`, from then on, if the ledger does not have the history any more that was followed; `Conflict` in a
@@ -319,20 +356,30 @@ impl Watch {
         }
         loop {
             if let Some((event, line)) = self.ready.pop_front() {
-                self.position = Position { seq: event.seq, chain: event.chain };
+                let is_new = event.seq > self.known.position.seq;
+                if is_new {
+                    self.known.position = Position { seq: event.seq, chain: event.chain };
+                }
+                if matches!(event.body, Body::LedgerGap(_)) && !self.gaps.insert(event.seq) && !is_new {
+                    continue;
+                }
                 return Poll::Ready(Ok((event, line)));
             }
             if let Some(error) = &self.diverged {
                 return Poll::Ready(Err(error.clone()));
             }
-            let (ledger, after, checked) = (&self.ledger, self.position, self.checked);
-            let fetch = self.fetch.get_or_insert_with(|| Box::pin(fetch(ledger.clone(), after, checked)));
+            let (ledger, known) = (&self.ledger, self.known);
+            let fetch = self.fetch.get_or_insert_with(|| Box::pin(fetch(ledger.clone(), known)));
             match fetch.as_mut().poll(context) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(result) => {
                     self.fetch = None;
                     match result {
-                        Ok(ready) => (self.checked, self.ready) = (true, ready),
+                        Ok(Fetched { ready, gaps, replacements }) => {
+                            self.gaps.extend(gaps);
+                            self.known = Known { is_checked: true, replacements, ..self.known };
+                            self.ready = ready;
+                        }
                         Err(error) if error.kind() == ErrorKind::Diverged => {
                             self.ledger.forget();
                             self.diverged = Some(error);
@@ -353,13 +400,24 @@ impl Stream for Watch {
     }
 }
 
-/// Waits for events after a position and reads some of them.
-async fn fetch(ledger: Arc<dyn Ledger>, after: Position, checked: bool) -> Result<VecDeque<(Event, String)>> {
-    if !checked {
+/// Waits for events after those that are known, and reads some of them; or for some of those to be lost.
+async fn fetch(ledger: Arc<dyn Ledger>, known: Known) -> Result<Fetched> {
+    let Known { from, position: after, is_checked, mut replacements } = known;
+    let mut gaps = Vec::new();
+    if !is_checked {
         check_history(&ledger, after).await?;
+        gaps = lost::gaps(&ledger, from, after).await?.into_iter().map(|(event, _)| event.seq).collect();
     }
     let mut seen = after;
     loop {
+        let now = ledger.replacements();
+        if now != replacements {
+            replacements = now;
+            let ready = VecDeque::from(lost::gaps(&ledger, from, after).await?);
+            if !ready.is_empty() {
+                return Ok(Fetched { ready, gaps, replacements });
+            }
+        }
         let head = ledger.changed(seen).await?;
         if head.seq > after.seq {
             break;
@@ -377,7 +435,7 @@ async fn fetch(ledger: Arc<dyn Ledger>, after: Position, checked: bool) -> Resul
     for (event, line) in page.events().zip(page.lines()) {
         ready.push_back((event?, String::from_utf8_lossy(line.bytes()).trim_end().to_owned()));
     }
-    Ok(ready)
+    Ok(Fetched { ready, gaps, replacements })
 }
 
 /// Refuses to resume where the ledger has another history than the one that was followed.

@@ -12,6 +12,7 @@ mod handing;
 mod history;
 mod inbox;
 mod label;
+mod lost;
 mod message;
 mod notices;
 mod policy;

@@ -240,7 +240,8 @@ pub trait Ledger: fmt::Debug + Send + Sync {
     async fn wait(&self, past: Seq) -> Result<Position>;
 
     /// Returns as soon as the head is another than `seen`, woken rather than polling: further on, as a rule; elsewhere,
-    /// where the ledger was cut or replaced. By default it sees only the first.
+    /// where the ledger was cut or replaced. Also if the store was replaced meanwhile (see
+    /// [`replacements`](Self::replacements)) and the head is the same. By default it sees only the first.
     async fn changed(&self, seen: Position) -> Result<Position> {
         self.wait(seen.seq).await
     }

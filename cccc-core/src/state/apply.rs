@@ -128,7 +128,10 @@ impl GroupState {
                 self.change_task(event, update);
             }
             // What it said is not known; that the group began is.
-            Body::LedgerGap(_) => self.created = true,
+            Body::LedgerGap(_) => {
+                self.created = true;
+                self.gaps += 1;
+            }
             Body::Redacted { kind } => {
                 if kind.as_ref() == "chat.message" {
                     self.note_time(event.seq, event.ts);

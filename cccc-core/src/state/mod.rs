@@ -79,6 +79,7 @@ pub struct GroupState {
     paused_total_ms: u64,
     paused_since: Option<Timestamp>,
     messages: u64,
+    gaps: u64,
     marks: VecDeque<Seq>,
     unsupported: Option<(Seq, String)>,
     /// The shared context.
@@ -101,7 +102,7 @@ pub struct GroupState {
 
 impl GroupState {
     /// Version of the saved form; checkpoints of another version are left alone.
-    pub const SCHEMA: u32 = 3;
+    pub const SCHEMA: u32 = 4;
 
     /// Before the first event.
     #[must_use]
@@ -122,6 +123,7 @@ impl GroupState {
             paused_total_ms: 0,
             paused_since: None,
             messages: 0,
+            gaps: 0,
             marks: VecDeque::new(),
             unsupported: None,
             context: BTreeMap::new(),
@@ -163,6 +165,12 @@ impl GroupState {
     #[must_use]
     pub fn position(&self) -> Position {
         self.position
+    }
+
+    /// How many of the events were lost, and have a gap in their place.
+    #[must_use]
+    pub fn gaps(&self) -> u64 {
+        self.gaps
     }
 
     /// Whether `group.create` has been applied.

@@ -149,3 +149,24 @@ async fn of_a_ledger_that_was_replaced_the_next_answer_says_so_and_what_comes_is
     assert_eq!(alice.told().await, Told::Updated(uri));
     assert_eq!(alice.texts().await, ["new"]);
 }
+
+#[tokio::test]
+#[expect(deprecated, reason = "what clients of all versions but the newest use")]
+async fn who_is_told_of_mail_still_is_when_the_files_were_away() {
+    let place = Place::new().await;
+    let mut alice = place.agent("alice").await;
+    let uri = alice.client.list_all_resources().await.unwrap().remove(0).uri;
+    alice.client.subscribe(SubscribeRequestParams::new(&uri)).await.unwrap();
+    alice.who().await;
+    let path = place.user.files().unwrap().path().to_owned();
+    let (head, aside) = (path.join("head"), place.dir.path().join("aside"));
+    for n in 0..3 {
+        // As another file, so that whoever has it open has to open all anew.
+        std::fs::rename(&head, &aside).unwrap();
+        alice.client.list_all_tools().await.unwrap();
+        std::fs::copy(&aside, &head).unwrap();
+        place.user.send(format!("message {n}")).to("alice").await.unwrap();
+        assert_eq!(alice.told().await, Told::Updated(uri.clone()));
+    }
+    assert_eq!(alice.texts().await, ["message 0", "message 1", "message 2"]);
+}

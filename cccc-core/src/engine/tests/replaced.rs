@@ -6,7 +6,7 @@ use crate::error::ErrorKind;
 use crate::group::Group;
 
 /// A copy of a directory's files, put over those that are there, as `cp -r` does.
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let (from, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
@@ -22,15 +22,15 @@ fn open(dir: &Path) -> Arc<Engine> {
     engine(file_ledger(Arc::new(RealDisk::new()), dir))
 }
 
-struct Stage {
-    dir: tempfile::TempDir,
-    saved: PathBuf,
+pub(super) struct Stage {
+    pub(super) dir: tempfile::TempDir,
+    pub(super) saved: PathBuf,
     /// A handle that was open before.
-    old: Arc<Engine>,
+    pub(super) old: Arc<Engine>,
 }
 
 /// A group with the actors a0 to a9, of which the copy in `saved` has those up to a4.
-fn stage() -> Stage {
+pub(super) fn stage() -> Stage {
     let dir = tempfile::tempdir().unwrap();
     let saved = dir.path().join("saved");
     let old = open(dir.path());
@@ -102,7 +102,7 @@ fn what_a_handle_knew_before_a_repair_is_not_what_it_goes_on_with() {
     }
 }
 
-fn group(stage: &Stage) -> Group {
+pub(super) fn group(stage: &Stage) -> Group {
     Group::over(stage.old.ledger().clone(), Blobs::in_memory(), Arc::new(ManualClock::default()))
 }
 
@@ -176,6 +176,51 @@ fn a_head_that_lags_behind_is_no_other_history() {
             group.check_position(late).await.unwrap();
             add(&stage.old, "later").await.unwrap();
             assert_eq!(group.watch(late).next().await.unwrap().body.kind(), "actor.add");
+        });
+    });
+}
+
+/// A repair in another process marks with a gap what was lost: who was told of that is told of this.
+#[test]
+fn a_watch_tells_of_what_is_lost_after_it_was_told_of() {
+    in_time(|| {
+        let stage = stage();
+        let group = group(&stage);
+        block_on(async {
+            let before = group.position().await.unwrap();
+            let mut watches = [
+                group.watch(before).told_from(Seq(6)),
+                group.watch(Position::start(group.id())),
+                group.watch(before),
+            ];
+            for _ in 0..before.seq.0 {
+                watches[1].next().await.unwrap();
+            }
+            for watch in &mut watches {
+                let mut next = pin!(watch.next());
+                let begun = poll_fn(|context| Poll::Ready(next.as_mut().poll(context))).await;
+                assert!(begun.is_pending(), "it waits");
+            }
+            let path = stage.dir.path().join("g/ledger/00000000000000000001.jsonl");
+            let text = std::fs::read_to_string(&path).unwrap();
+            std::fs::write(&path, text.replace("\"a2\"", "\"XX\"").replace("\"a7\"", "\"XX\"")).unwrap();
+            let other = file_ledger(Arc::new(RealDisk::new()), stage.dir.path());
+            assert_eq!(
+                other.repair(crate::ledger::file::RepairOptions::default()).await.unwrap().broken.len(),
+                2
+            );
+            let lost = |event: &Event| matches!(event.body, crate::Body::LedgerGap(_)).then_some(event.seq.0);
+            // Event 1 made the group, so a2 is the fourth and a7 the ninth.
+            for (watch, expected) in watches.iter_mut().zip([&[9][..], &[4, 9], &[]]) {
+                for seq in expected {
+                    assert_eq!(lost(&watch.next().await.unwrap()), Some(*seq));
+                    assert_eq!(watch.position(), before, "it goes on where it was");
+                }
+            }
+            add(&stage.old, "new").await.unwrap();
+            for watch in &mut watches {
+                assert_eq!(watch.next().await.unwrap().seq, before.seq.next(), "and no gap is told of twice");
+            }
         });
     });
 }

@@ -15,8 +15,10 @@ use crate::error::{Error, Result};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
     Read,
-    /// It is made if it is not there.
+    /// It must be there.
     Write,
+    /// As `Write`, but it is made if it is not there.
+    Make,
 }
 
 /// A file that is opened when it is needed.
@@ -60,12 +62,12 @@ impl Slot {
     /// The file, opened if it is not. One that is open for writing serves readers, too.
     ///
     /// # Errors
-    /// `Conflict` if it is another file than it was; `NotFound` if there is none to read.
+    /// `Conflict` if it is another file than it was; `NotFound` if there is none and it is not to be made.
     pub(super) fn get(&self, disk: &dyn Disk, access: Access) -> Result<Arc<dyn DiskFile>> {
         let known = {
             let state = self.state();
             match &state.open {
-                Some(open) if open.access == Access::Write || access == Access::Read => {
+                Some(open) if open.access != Access::Read || access == Access::Read => {
                     return Ok(open.file.clone());
                 }
                 _ => state.identity,
@@ -73,8 +75,8 @@ impl Slot {
         };
         let mode = match access {
             Access::Read => OpenMode::Read,
-            Access::Write if known.is_some() => OpenMode::Write,
-            Access::Write => OpenMode::Create,
+            Access::Make if known.is_none() => OpenMode::Create,
+            Access::Write | Access::Make => OpenMode::Write,
         };
         let opened = if self.is_lock { disk.open_lock(&self.path) } else { disk.open(&self.path, mode) };
         let file = opened.map_err(|e| match e.kind() {

@@ -2,10 +2,21 @@
 
 use std::io;
 
+use super::page::Mark;
 use crate::disk::DiskFile;
+use crate::ledger::codec::{TRAILER, stated_chain};
 use crate::ledger::{MAX_LINE_BYTES, Position, RawLine};
 
 const CHUNK: usize = 256 << 10;
+
+/// Whether the last line before a mark ends there, and is the one that the mark names: it states its chain.
+pub(super) fn ends_at(file: &dyn DiskFile, mark: &Mark) -> io::Result<bool> {
+    if mark.len == 0 {
+        return Ok(true);
+    }
+    let trailer = read_range(file, mark.len.saturating_sub(TRAILER as u64), TRAILER)?;
+    Ok(stated_chain(&trailer) == Some(mark.at.chain))
+}
 
 /// Yields the lines of a part of a file, in bounded memory.
 pub(super) struct LineReader<'a> {

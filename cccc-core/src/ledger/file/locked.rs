@@ -14,7 +14,7 @@ use tokio::sync::OwnedMutexGuard;
 use super::Shared;
 use super::files::Access;
 use super::layout::shown;
-use super::lines::read_range;
+use super::lines::{ends_at, read_range};
 use super::page::{FENCED, Mark, PAGE_BYTES, REDACTING, Role, SEALING, State};
 use super::unlocked::is_read_only;
 use crate::blocking::blocking_section;
@@ -106,7 +106,7 @@ impl Locked {
 
     fn lock(&mut self, limit: Duration) -> Result<()> {
         let shared = &self.shared;
-        let file = shared.lock.get(&*shared.disk, Access::Write).inspect_err(|error| {
+        let file = shared.lock.get(&*shared.disk, Access::Make).inspect_err(|error| {
             if is_read_only(error) {
                 shared.read_only.store(true, Ordering::Relaxed);
             }
@@ -132,13 +132,29 @@ impl Locked {
         self.lock(PATIENCE)
     }
 
+    /// Gives others the lock until the pages are whole again, or surely lost.
+    fn await_pages(&mut self) -> Result<()> {
+        self.unlock();
+        self.shared
+            .await_pages(|| Ok(self.page(Role::Head)?.is_some() && self.page(Role::Tip)?.is_some()))?;
+        self.lock(PATIENCE)?;
+        self.check_replaced()
+    }
+
     /// Reads the pages and makes sure that they hold, recovering what has to be recovered.
     pub(super) fn settle(&mut self) -> Result<Pages> {
         self.check_replaced()?;
         let mut waiting_since = None;
+        let mut are_lost = false;
         loop {
             let (Some(head), Some(tip)) = (self.page(Role::Head)?, self.page(Role::Tip)?) else {
-                return self.recover(None);
+                // A writer that dies leaves a whole page or a torn one.
+                if are_lost || !self.is_short(Role::Head)? && !self.is_short(Role::Tip)? {
+                    return self.recover(None);
+                }
+                self.await_pages()?;
+                are_lost = true;
+                continue;
             };
             self.writer.epoch = self.writer.epoch.max(head.epoch);
             let boot = self.shared.disk.boot_id();
@@ -152,15 +168,18 @@ impl Locked {
             if interrupted {
                 return self.recover(None);
             }
-            let (foreign, stat) = {
+            let (foreign, stat, ends) = {
                 let active = self.active(&tip.mark)?;
-                (active.foreign, stat_of(&self.shared, &tip.mark)?)
+                let ends =
+                    ends_at(&*active.file, &tip.mark).map_err(|e| Error::io("read", &active.path, e))?;
+                (active.foreign, stat_of(&self.shared, &tip.mark)?, ends)
             };
             if self.writer.active.as_ref().is_some_and(|active| active.identity != stat.identity) {
                 return Err(replaced(&self.shared.layout.segment(tip.mark.segment)));
             }
-            if stat.len != tip.mark.len {
-                // Longer: a writer died between write and publish. Shorter: recovery says what is missing.
+            if stat.len != tip.mark.len || !ends {
+                // Longer: a writer died between write and publish. Shorter: recovery says what is missing. What would
+                // be written after a line whose end is damaged could not be read, as it follows nothing.
                 return self.recover(None);
             }
             let pages = Pages { head, tip };
@@ -207,16 +226,27 @@ impl Locked {
         Ok(last > tip.segment)
     }
 
-    /// A page; `None` if its content is not one.
+    /// A page; `None` if there is none, or its content is not one.
     pub(super) fn page(&self, role: Role) -> Result<Option<State>> {
-        let (file, path) = self.page_file(role)?;
-        let bytes = read_range(&*file, 0, PAGE_BYTES).map_err(|e| Error::io("read", path, e))?;
-        Ok(State::decode(role, &bytes))
+        Ok(State::decode(role, &self.page_bytes(role)?))
+    }
+
+    /// Whether there is no page, or less than one, as while a copy is put in its place.
+    fn is_short(&self, role: Role) -> Result<bool> {
+        Ok(self.page_bytes(role)?.len() < PAGE_BYTES)
+    }
+
+    fn page_bytes(&self, role: Role) -> Result<Vec<u8>> {
+        let (file, path) = match self.page_file(role, Access::Write) {
+            Err(error) if error.kind() == crate::error::ErrorKind::NotFound => return Ok(Vec::new()),
+            found => found?,
+        };
+        read_range(&*file, 0, PAGE_BYTES).map_err(|e| Error::io("read", path, e))
     }
 
     /// Rewrites a page.
     pub(super) fn write_page(&self, role: Role, state: &State) -> Result<()> {
-        let (file, path) = self.page_file(role)?;
+        let (file, path) = self.page_file(role, Access::Make)?;
         file.write_at(&state.encode(role), 0).map_err(|e| Error::io("write to", path, e))?;
         if role == Role::Head {
             self.shared.note_head(state);
@@ -224,13 +254,13 @@ impl Locked {
         Ok(())
     }
 
-    pub(super) fn page_file(&self, role: Role) -> Result<(Arc<dyn DiskFile>, &Path)> {
+    pub(super) fn page_file(&self, role: Role, access: Access) -> Result<(Arc<dyn DiskFile>, &Path)> {
         let shared = &self.shared;
         let (slot, path) = match role {
             Role::Head => (&shared.head, &shared.layout.head),
             Role::Tip => (&shared.tip, &shared.layout.tip),
         };
-        Ok((slot.get(&*shared.disk, Access::Write)?, path))
+        Ok((slot.get(&*shared.disk, access)?, path))
     }
 
     /// The segment that `tip` is in, open for writing.

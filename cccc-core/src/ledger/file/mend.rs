@@ -61,7 +61,7 @@ impl Locked {
     /// Has both pages say durably that the ledger ends as `state` says.
     pub(super) fn end_at(&mut self, state: &State) -> Result<()> {
         self.write_page(Role::Tip, state)?;
-        let (tip, path) = self.page_file(Role::Tip)?;
+        let (tip, path) = self.page_file(Role::Tip, Access::Make)?;
         tip.sync().map_err(|e| Error::io("sync", path, e))?;
         self.shared.replace_head(&state.encode(Role::Head))
     }

@@ -17,6 +17,7 @@
 //! Everything here reaches the operating system through [`Disk`]. Nothing here knows what events mean,
 //! except that index entries are made from them.
 
+mod away;
 mod checkpoint;
 mod files;
 mod layout;
@@ -47,6 +48,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use self::away::{Wait, may_come_back};
 use self::layout::{Layout, segment_name};
 use self::lines::read_range;
 use self::locked::{is_replaced, missing};
@@ -177,6 +179,21 @@ impl FileLedger {
         work(self.files()?).await
     }
 
+    /// The head, as soon as it is one that is waited for. Whoever waits goes on waiting while the files are away, as
+    /// they are while a copy takes their place.
+    async fn head_once(&self, is_wanted: impl Fn(Position) -> bool + Sync) -> Result<Position> {
+        let (mut away, is_wanted) = (None, &is_wanted);
+        loop {
+            let error = match self.with_files(|files| async move { files.head_once(is_wanted).await }).await {
+                Err(error) if may_come_back(&error) => error,
+                done => return done,
+            };
+            let files = self.files()?;
+            let wait = away.take().unwrap_or_else(|| Wait::begin(&files));
+            away = Some(wait.pass(&files, error).await?);
+        }
+    }
+
     /// Opens what stands in the place of `old`, unless somebody has done so.
     fn reopen(&self, old: &Arc<Shared>) -> Result<()> {
         let new = old.open_anew()?;
@@ -274,11 +291,12 @@ impl Ledger for FileLedger {
     }
 
     async fn wait(&self, past: Seq) -> Result<Position> {
-        self.with_files(|files| async move { files.head_once(|head| head.seq > past).await }).await
+        self.head_once(|head| head.seq > past).await
     }
 
     async fn changed(&self, seen: Position) -> Result<Position> {
-        self.with_files(|files| async move { files.head_once(|head| head != seen).await }).await
+        let before = self.replacements();
+        self.head_once(|head| head != seen || self.replacements() != before).await
     }
 
     fn replacements(&self) -> u64 {

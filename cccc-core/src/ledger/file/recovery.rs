@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::Shared;
 use super::layout::shown;
-use super::lines::{LineReader, follow, read_range};
+use super::lines::{LineReader, ends_at, follow};
 use super::locked::{Locked, Pages, missing};
 use super::mend::copy_range;
 use super::page::{FENCED, Mark, Role, SEALING, State};
@@ -19,7 +19,6 @@ use super::redaction::Overwriting;
 use crate::disk::{DiskFile, OpenMode};
 use crate::error::{Damage, Error, Result};
 use crate::id::Seq;
-use crate::ledger::codec::{TRAILER, stated_chain};
 use crate::ledger::{Position, RawLine};
 
 /// Bytes copied at a time.
@@ -151,10 +150,7 @@ impl Locked {
         let damage = |offset, seq, reason: &str| {
             Err(Error::corrupt(Damage { file: shown(&path), offset, seq, reason: reason.into() }))
         };
-        let trailer_at = base.len.saturating_sub(TRAILER as u64);
-        let trailer = read_range(&*file, trailer_at, TRAILER).map_err(|e| Error::io("read", &path, e))?;
-        let intact = len >= base.len && (base.len == 0 || stated_chain(&trailer) == Some(base.at.chain));
-        if intact {
+        if ends_at(&*file, base).map_err(|e| Error::io("read", &path, e))? {
             return Ok(());
         }
         // Name the first line that is wrong, not just where it was noticed.

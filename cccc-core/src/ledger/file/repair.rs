@@ -31,7 +31,7 @@ pub struct Stats {
     pub segments: u64,
     /// Bytes of files that can be made anew from the segments: offsets, index, checkpoints.
     pub derived_bytes: u64,
-    /// Files with bytes that were set aside.
+    /// Files with bytes that were set aside: unfinished writes, and what repairs took out.
     pub torn_files: u64,
     /// Bytes in those files.
     pub torn_bytes: u64,

@@ -9,7 +9,7 @@ use tokio::sync::{Mutex as AsyncMutex, watch};
 
 use super::files::{Access, Slot};
 use super::layout::{Layout, segment_name};
-use super::lines::read_range;
+use super::lines::{ends_at, read_range};
 use super::locked::{Locked, Writer, is_replaced};
 use super::page::{Mark, PAGE_BYTES, Role, State};
 use super::read::Reader;
@@ -19,7 +19,7 @@ use super::{Options, began, check_process, unlocked};
 use crate::blocking::{block_on, may_block, off_thread};
 use crate::disk::{Disk, Keeper, WatchGuard};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::GroupId;
+use crate::id::{GroupId, Seq};
 use crate::ledger::Position;
 use crate::opener::while_allowed;
 
@@ -299,13 +299,24 @@ impl Shared {
         self.watch_head()?;
         loop {
             changes.mark_unchanged();
-            let head = self.fresh_head().await?.at;
-            if is_wanted(head) {
-                return Ok(head);
+            let head = self.fresh_head().await?;
+            if is_wanted(head.at) {
+                self.check_end(&head)?;
+                return Ok(head.at);
             }
             // The sender lives as long as this handle, so this cannot fail.
             let _ = self.wait_here(changes.changed()).await?;
         }
+    }
+
+    /// Fails unless the event that a head names stands where it says. While a copy is put over the files, one may
+    /// be there before the other.
+    fn check_end(&self, head: &Mark) -> Result<()> {
+        let (segment, _) = self.reader.locate(Seq(head.segment), head.segment)?;
+        if ends_at(&*segment.file, head).map_err(|e| Error::io("read", &segment.path, e))? {
+            return Ok(());
+        }
+        Err(segment.damage(head.len, head.at.seq, "the file ends before its last durable event"))
     }
 
     /// Has the operating system report writes to the head.

@@ -9,11 +9,13 @@ use crate::ledger::{Appended, Batch, Durability, Encoder, Stamp};
 use crate::time::Timestamp;
 
 mod basic;
+mod damaged;
 mod derived;
 mod faults;
 mod firm;
 mod gaps;
 mod layer;
+mod moved;
 mod recovery;
 mod redaction;
 

@@ -7,11 +7,10 @@ use std::io;
 use std::sync::atomic::Ordering;
 
 use super::Shared;
-use super::lines::{LineReader, follow, read_range};
+use super::lines::{LineReader, ends_at, follow};
 use super::page::{Mark, State};
 use crate::error::{Error, Result};
 use crate::id::Seq;
-use crate::ledger::codec::{TRAILER, stated_chain};
 
 /// The cause of an error, if it is the operating system's.
 fn cause(error: &Error) -> Option<io::ErrorKind> {
@@ -48,15 +47,9 @@ impl Shared {
     /// What a head page says, if the event that it names ends where it says.
     pub(super) fn believable(&self, page: Option<State>) -> Result<Option<Mark>> {
         let Some(head) = page else { return Ok(None) };
-        let Mark { segment: first, len, at } = head.mark;
-        if at.seq.0 > 0 && len > 0 {
-            let (segment, _) = self.reader.locate(Seq(first), first)?;
-            let from = len.saturating_sub(TRAILER as u64);
-            let trailer =
-                read_range(&*segment.file, from, TRAILER).map_err(|e| Error::io("read", &segment.path, e))?;
-            if stated_chain(&trailer) != Some(at.chain) {
-                return Ok(None);
-            }
+        let (segment, _) = self.reader.locate(Seq(head.mark.segment), head.mark.segment)?;
+        if !ends_at(&*segment.file, &head.mark).map_err(|e| Error::io("read", &segment.path, e))? {
+            return Ok(None);
         }
         self.note_head(&head);
         Ok(Some(head.mark))

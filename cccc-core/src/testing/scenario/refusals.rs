@@ -6,7 +6,7 @@
 use std::fmt;
 
 /// The constructors of errors that a rule refuses with.
-const CONSTRUCTORS: [&str; 8] = [
+const CONSTRUCTORS: [&str; 9] = [
     "invalid",
     "not_found",
     "refused",

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::id::Seq;
-use crate::ledger::{Ledger, Lookup, Many, Page, RawLine, ReadLimit, Turn};
+use crate::ledger::{Ledger, Lookup, Page, RawLine, ReadLimit, Turn};
 use crate::rule::{Known, Needs, Resolved};
 
 use super::view::View;
@@ -45,14 +45,11 @@ impl Source<'_> {
 
     /// Lines that are in the ledger and hold all of these seqs, which ascend.
     async fn read_many(&mut self, seqs: &[Seq]) -> Result<Vec<Page>> {
-        if let Self::Durable(ledger) = self {
-            return ledger.read_many(seqs).await;
+        match self {
+            _ if seqs.is_empty() => Ok(Vec::new()),
+            Self::Durable(ledger) => ledger.read_many(seqs).await,
+            Self::Tip(_, turn, _) => turn.read_many(seqs).await,
         }
-        let mut many = Many::new(seqs);
-        while let Some((from, limit)) = many.wanted() {
-            many.take(self.read(from, limit).await)?;
-        }
-        Ok(many.into_pages())
     }
 
     /// What is to be known of the events at these seqs that there are: from one that is decided, or from a line.

@@ -10,7 +10,7 @@ const NEAR: u64 = 8;
 
 /// A plan for reading events at seqs that ascend. It says what to read next, and is told what came of it.
 #[derive(Debug)]
-pub(crate) struct Many<'a> {
+pub(super) struct Many<'a> {
     /// What is not read yet.
     rest: &'a [Seq],
     /// How many of `rest` are read one by one, because something near them is damaged.
@@ -20,12 +20,12 @@ pub(crate) struct Many<'a> {
 
 impl<'a> Many<'a> {
     /// A plan for these.
-    pub(crate) fn new(seqs: &'a [Seq]) -> Self {
+    pub(super) fn new(seqs: &'a [Seq]) -> Self {
         Self { rest: seqs, singly: 0, pages: Vec::new() }
     }
 
     /// What to read next; `None` when everything was read.
-    pub(crate) fn wanted(&self) -> Option<(Seq, ReadLimit)> {
+    pub(super) fn wanted(&self) -> Option<(Seq, ReadLimit)> {
         let run = self.run();
         let (first, last) = (*run.first()?, *run.last()?);
         let events = usize::try_from(last.0.saturating_sub(first.0) + 1).unwrap_or(usize::MAX);
@@ -37,7 +37,7 @@ impl<'a> Many<'a> {
     ///
     /// # Errors
     /// What the read failed with, unless that may have been another event's damage.
-    pub(crate) fn take(&mut self, read: Result<Page>) -> Result<()> {
+    pub(super) fn take(&mut self, read: Result<Page>) -> Result<()> {
         let run = self.run().len();
         match read {
             Err(error) if error.kind() == ErrorKind::Corrupt && run > 1 => self.singly = run,
@@ -54,7 +54,7 @@ impl<'a> Many<'a> {
     }
 
     /// What was read, ascending.
-    pub(crate) fn into_pages(self) -> Vec<Page> {
+    pub(super) fn into_pages(self) -> Vec<Page> {
         self.pages
     }
 

@@ -26,7 +26,7 @@ use schemars::JsonSchema;
 pub use codec::{Batch, Draft, Encoder, Page, RawLine, Stamp, is_redacted};
 pub use envelope::Envelope;
 pub use file::FileLedger;
-pub(crate) use many::Many;
+use many::Many;
 pub use memory::MemoryLedger;
 
 use crate::blocking::{block_on, off_thread};
@@ -312,6 +312,15 @@ pub trait Turn: Send {
 
     /// Written events from `from` on, durable or not, with their chain checked.
     async fn read(&mut self, from: Seq, limit: ReadLimit) -> Result<Page>;
+
+    /// As [`Ledger::read_many`], of what is written.
+    async fn read_many(&mut self, seqs: &[Seq]) -> Result<Vec<Page>> {
+        let mut many = Many::new(seqs);
+        while let Some((from, limit)) = many.wanted() {
+            many.take(self.read(from, limit).await)?;
+        }
+        Ok(many.into_pages())
+    }
 
     /// Writes a batch at the tip, gives the turn to the next, and returns when everything up to the
     /// batch's end is durable. An empty batch writes nothing and only waits for what was there.

@@ -2,6 +2,7 @@
 //! written twice.
 
 use std::sync::Mutex as StdMutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 
@@ -9,18 +10,21 @@ use super::*;
 use crate::blobs::Blobs;
 use crate::error::ErrorKind;
 use crate::event::{Body, ChatMessage};
-use crate::group::Group;
+use crate::group::{Group, InboxRequest};
 use crate::index::TailIndex;
 use crate::ledger::{
     Appended, Batch, Checkpoint, CheckpointPlace, Found, Lookup, Page, ReadLimit, Turn, Verdict,
 };
 use crate::testing::Random;
+use crate::testing::conformance::{self, Factory};
 
 /// A ledger at the other end of a bad line.
 #[derive(Debug)]
 struct Distant {
     store: MemoryLedger,
     line: StdMutex<Line>,
+    /// How often it was asked for something.
+    calls: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -46,7 +50,13 @@ enum Fault {
 impl Distant {
     fn new(store: &MemoryLedger, seed: u64, bad: u32) -> Arc<Self> {
         let line = Line { random: Random::new(seed), bad, happened: [0; 4] };
-        Arc::new(Self { store: store.clone(), line: StdMutex::new(line) })
+        Arc::new(Self { store: store.clone(), line: StdMutex::new(line), calls: AtomicUsize::new(0) })
+    }
+
+    /// The store, asked once.
+    fn ask(&self) -> &MemoryLedger {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        &self.store
     }
 
     fn fault(&self) -> Option<Fault> {
@@ -67,13 +77,15 @@ impl Distant {
 #[derive(Debug)]
 struct Glimpse {
     ledger: Arc<Distant>,
+    epoch: u64,
     tip: Position,
+    durable: Position,
 }
 
 #[async_trait]
 impl Turn for Glimpse {
     fn epoch(&self) -> u64 {
-        1
+        self.epoch
     }
 
     fn tip(&self) -> Position {
@@ -81,15 +93,19 @@ impl Turn for Glimpse {
     }
 
     fn durable(&self) -> Position {
-        self.tip
+        self.durable
     }
 
     async fn read(&mut self, from: Seq, limit: ReadLimit) -> Result<Page> {
-        self.ledger.store.read(from, limit).await
+        self.ledger.ask().turn().await?.read(from, limit).await
+    }
+
+    async fn read_many(&mut self, seqs: &[Seq]) -> Result<Vec<Page>> {
+        self.ledger.ask().turn().await?.read_many(seqs).await
     }
 
     async fn append(self: Box<Self>, batch: &Batch, durability: Durability) -> Result<Appended> {
-        let store = &self.ledger.store;
+        let store = self.ledger.ask();
         let lost = Error::unknown("no answer");
         // What became of it is not told in any of these.
         let lost = match self.ledger.fault() {
@@ -126,46 +142,52 @@ impl Ledger for Handle {
     }
 
     async fn turn(&self) -> Result<Box<dyn Turn>> {
-        let tip = self.0.store.head().await?;
+        let turn = self.0.ask().turn().await?;
+        let (epoch, tip, durable) = (turn.epoch(), turn.tip(), turn.durable());
+        drop(turn);
         // Others write between what is seen here and the append.
         tokio::task::yield_now().await;
-        Ok(Box::new(Glimpse { ledger: self.0.clone(), tip }))
+        Ok(Box::new(Glimpse { ledger: self.0.clone(), epoch, tip, durable }))
     }
 
     async fn head(&self) -> Result<Position> {
-        self.0.store.head().await
+        self.0.ask().head().await
     }
 
     async fn read(&self, from: Seq, limit: ReadLimit) -> Result<Page> {
-        self.0.store.read(from, limit).await
+        self.0.ask().read(from, limit).await
+    }
+
+    async fn read_many(&self, seqs: &[Seq]) -> Result<Vec<Page>> {
+        self.0.ask().read_many(seqs).await
     }
 
     async fn find(&self, lookup: Lookup) -> Result<Found> {
-        self.0.store.find(lookup).await
+        self.0.ask().find(lookup).await
     }
 
     async fn wait(&self, past: Seq) -> Result<Position> {
-        self.0.store.wait(past).await
+        self.0.ask().wait(past).await
     }
 
     async fn load_checkpoint(&self, schema: u32) -> Result<Option<Checkpoint>> {
-        self.0.store.load_checkpoint(schema).await
+        self.0.ask().load_checkpoint(schema).await
     }
 
     async fn checkpoint_place(&self, schema: u32) -> Result<Option<Box<dyn CheckpointPlace>>> {
-        self.0.store.checkpoint_place(schema).await
+        self.0.ask().checkpoint_place(schema).await
     }
 
     async fn extend_index(&self, tail: &TailIndex, through: Position) -> Result<Seq> {
-        self.0.store.extend_index(tail, through).await
+        self.0.ask().extend_index(tail, through).await
     }
 
     async fn redact(&self, seq: Seq, data_hash: [u8; 32]) -> Result<()> {
-        self.0.store.redact(seq, data_hash).await
+        self.0.ask().redact(seq, data_hash).await
     }
 
     async fn verify(&self) -> Result<Verdict> {
-        self.0.store.verify().await
+        self.0.ask().verify().await
     }
 }
 
@@ -241,5 +263,52 @@ fn what_is_said_of_an_append_is_so_when_answers_get_lost_and_others_write_first(
             happened.iter_mut().zip(faults).for_each(|(sum, n)| *sum += n);
         }
         assert!(happened.iter().all(|n| *n > 0), "each fault happened: {happened:?}");
+    });
+}
+
+/// A store of which each call costs a journey.
+#[derive(Debug)]
+struct Far(StdMutex<MemoryLedger>);
+
+#[async_trait]
+impl Factory for Far {
+    async fn create(&self, group_id: &GroupId) -> Result<Arc<dyn Ledger>> {
+        *self.0.lock().unwrap() = MemoryLedger::new(group_id.clone());
+        self.open(group_id).await
+    }
+
+    async fn open(&self, _: &GroupId) -> Result<Arc<dyn Ledger>> {
+        Ok(Arc::new(Handle(Distant::new(&self.0.lock().unwrap(), 0, 0))))
+    }
+}
+
+#[test]
+fn turns_that_keep_nobody_off_conform() {
+    let far = Far(StdMutex::new(MemoryLedger::new(group_id())));
+    in_time(move || block_on(conformance::check(&far)).unwrap());
+}
+
+#[test]
+fn an_inbox_of_twenty_costs_few_journeys() {
+    block_on(async {
+        let store = MemoryLedger::new(group_id());
+        let line = Distant::new(&store, 0, 0);
+        let user =
+            Group::over(Arc::new(Handle(line.clone())), Blobs::in_memory(), Arc::<ManualClock>::default());
+        user.execute(Command::CreateGroup(GroupCreate::default())).await.unwrap();
+        user.add_actor("lead").await.unwrap();
+        user.add_actor("peer").await.unwrap();
+        for n in 0..200 {
+            user.send("Hello").to(if n % 10 == 0 { "lead" } else { "peer" }).await.unwrap();
+        }
+        let lead = user.bind("lead").await.unwrap();
+        let journeys = async |look: InboxRequest<'_>| {
+            let before = line.calls.load(Ordering::Relaxed);
+            assert_eq!(look.await.unwrap().messages.len(), 20);
+            line.calls.load(Ordering::Relaxed) - before
+        };
+        assert_eq!(journeys(lead.inbox().peek()).await, 2, "the head, and the messages");
+        assert_eq!(journeys(lead.inbox()).await, 4, "handing them over takes a turn and an append, too");
+        assert_eq!(journeys(lead.inbox()).await, 2, "they were handed over");
     });
 }

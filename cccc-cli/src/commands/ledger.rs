@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use cccc_core::ledger::file::{Broken, Cut, RepairOptions};
 use cccc_core::ledger::{FileLedger, Verdict};
-use cccc_core::{AttachmentReport, Damage, Error, ErrorKind, Group, GroupId, Position, Principal, Result};
+use cccc_core::{
+    AttachmentReport, Damage, Error, ErrorKind, Group, GroupId, Position, Principal, Result, Seq,
+};
 use clap::{Args, Subcommand};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -124,6 +126,8 @@ pub(crate) struct RepairAnswer {
     damage: Option<Damage>,
     /// All that is, or was, damaged.
     broken: Vec<Broken>,
+    /// The last event that stands, or should stand, if there is damage.
+    last: Option<Seq>,
     /// What was cut off; in a dry run, what would be.
     cut: Option<Cut>,
     /// Copies of what was taken out.
@@ -271,6 +275,7 @@ async fn stats(context: &Context) -> Outcome {
 
 async fn repair(context: &Context, cut: bool, dry_run: bool) -> Outcome {
     match context.speaker().await?.principal {
+        last: report.last,
         Principal::User => {}
         _ if dry_run => {}
         other => return Err(only_the_user(&other, "repairs ledgers").into()),
@@ -297,20 +302,43 @@ fn repair_text(context: &Context, answer: &RepairAnswer) -> String {
     let mut lines = Vec::new();
     let bad = context.out.style(Style::Red, "damaged");
     for one in &answer.broken {
-        lines.push(format!(
-            "{bad}: {}, {} bytes of {} at byte {}: {}",
-            what_it_costs(one, answer.dry_run),
-            one.bytes,
-            clean(&one.file),
-            one.offset,
-            clean(&one.reason)
-        ));
+        let file = clean(&one.file);
+        let place = match one.bytes {
+            0 => file,
+            bytes => format!("{bytes} bytes of {file} at byte {}", one.offset),
+        };
+        lines.push(format!("{bad}: {}, {place}: {}", what_it_costs(one, answer.dry_run), clean(&one.reason)));
     }
     if let (Some(damage), true) = (&answer.damage, answer.broken.is_empty()) {
         let place = format!("event {}, {} at byte {}", damage.seq, clean(&damage.file), damage.offset);
         lines.push(format!("{bad}: {place}: {}", clean(&damage.reason)));
     }
     if let Some(cut) = answer.cut {
+/// What there is to be done about damage that is not repaired, and what a repair would leave.
+fn what_to_do(answer: &RepairAnswer) -> String {
+    let lost: u64 = answer.broken.iter().map(|one| one.lost).sum();
+    let all = answer.last.map_or(0, |last| last.0);
+    if let Some(cut) = answer.cut {
+        let end = cut.first.0.saturating_sub(1);
+        let as_well = match all.saturating_sub(end + lost) {
+            0 => String::new(),
+            1 => ", which costs 1 sound event as well".into(),
+            sound => format!(", which costs {sound} sound events as well"),
+        };
+        return format!(
+            "restore the files from a copy; or end the ledger at event {end}{as_well}: cccc ledger repair --cut"
+        );
+    }
+    match all.saturating_sub(lost) {
+        _ if lost == 0 => "nothing is lost by a repair: cccc ledger repair".into(),
+        0 => "restore the files from a copy; no event is left that a repair could keep".into(),
+        kept => format!(
+            "restore the files from a copy; or keep the other {kept}, with a gap in the place of each that is lost: \
+             cccc ledger repair"
+        ),
+    }
+}
+
         let done = if answer.dry_run { "would be cut off" } else { "cut off" };
         lines.push(format!("{done}: events {} to {}, {} bytes", cut.first, cut.last, cut.bytes));
     }
@@ -320,7 +348,7 @@ fn repair_text(context: &Context, answer: &RepairAnswer) -> String {
     }
     lines.push(match answer.head {
         Some(head) => format!("{}: head {head}", context.out.style(Style::Green, "sound")),
-        None => "restore the file from a copy; or keep what is sound of it: cccc ledger repair".into(),
+        None => what_to_do(answer),
     });
     lines.join("\n")
 }

@@ -88,6 +88,7 @@ fn a_damaged_ledger_is_cut_when_asked() {
         text.contains(&format!("would be cut off: events 7 to 8, {} bytes", dry["cut"]["bytes"])),
         "{text}"
     );
+    assert!(text.contains("end the ledger at event 6, which costs 1 sound event as well"), "{text}");
     assert_eq!(place.refused(&["--as", "alice", "ledger", "repair", "--cut"])["kind"], "refused");
     let report = place.json(&["ledger", "repair", "--cut"]);
     assert_eq!((&report["ok"], report["set_aside"].as_array().unwrap().len()), (&json!(true), 1));
@@ -120,7 +121,9 @@ fn a_damaged_event_is_shown_as_one_and_a_repair_keeps_all_others() {
     let before = place.lines(&["tail", "-n", "100"]);
     let output = place.run(&["ledger", "repair", "--dry-run"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stdout).starts_with("damaged: event 7 (lost), "), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.starts_with("damaged: event 7 (lost), "), "{text}");
+    assert!(text.contains("keep the other 7, with a gap in the place of each that is lost"), "{text}");
     assert_eq!(place.refused(&["--as", "alice", "ledger", "repair"])["kind"], "refused");
     let report = place.json(&["ledger", "repair"]);
     assert_eq!((&report["ok"], &report["broken"][0]["lost"]), (&json!(true), &json!(1)));
@@ -137,6 +140,27 @@ fn a_damaged_event_is_shown_as_one_and_a_repair_keeps_all_others() {
     assert!(error["hint"].as_str().unwrap().contains("torn/7-"), "{error}");
     place.ok(&["send", "goes on", "--to", "bob"]);
     assert_eq!(place.lines(&["--as", "bob", "inbox"]).len(), 3);
+}
+
+#[test]
+fn a_dry_run_says_what_a_missing_file_costs_and_what_a_repair_would_do() {
+    let (place, file) = damaged();
+    fs::remove_file(&file).unwrap();
+    let run = |args: &[&str]| {
+        let output = place.run(&[&["ledger", "repair", "--dry-run"], args].concat());
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = run(&[]);
+    let missing = format!("damaged: events 1 to 8 (lost), {}: the segment file is missing\n", file.display());
+    assert!(text.starts_with(&missing), "{text}");
+    assert!(text.contains("from a copy; no event is left that a repair could keep"), "{text}");
+    let text = run(&["--cut"]);
+    assert!(text.contains("would be cut off: events 1 to 8, 0 bytes"), "{text}");
+    assert!(text.ends_with("or end the ledger at event 0: cccc ledger repair --cut\n"), "{text}");
+    let json: Value = serde_json::from_str(&run(&["--json"])).unwrap();
+    assert_eq!((&json["last"], &json["broken"][0]["lost"]), (&json!(8), &json!(8)));
+    assert!(!file.exists(), "a dry run makes nothing");
 }
 
 #[test]

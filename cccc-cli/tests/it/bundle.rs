@@ -40,6 +40,7 @@ fn a_group_is_exported_and_imported() {
     assert_eq!(place.refused(&["group", "import", "none.tar"])["kind"], "not_found");
     assert_eq!(place.refused(&["--as", "lead", "group", "import", "team.tar"])["kind"], "refused");
     assert_eq!(place.lines(&["groups"]).len(), 4);
+    assert!(error["hint"].as_str().unwrap().contains("cut short on the way"), "{error}");
 }
 
 #[test]

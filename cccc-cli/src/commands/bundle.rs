@@ -9,9 +9,9 @@ use schemars::{JsonSchema, schema_for};
 use serde::Serialize;
 
 use super::attach::only_the_user;
-use super::ledger::create_new;
 use super::schema::{Answers, one};
 use crate::context::Context;
+use crate::new_file::NewFile;
 use crate::output::{Failure, Outcome, Style, clean};
 use crate::progress::Progress;
 use crate::render::size;
@@ -77,20 +77,12 @@ pub(super) async fn whole<T>(
     file: &Path,
     write: impl AsyncFnOnce(BufWriter<File>) -> Result<T>,
 ) -> Result<T> {
-    let target = create_new(file)?;
+    let target = NewFile::create(file)?;
     let progress = Progress::start("exporting");
-    let written = async {
-        let exported = write(BufWriter::new(target.try_clone().map_err(|e| failed(file, e))?)).await?;
-        target.sync_all().map_err(|e| failed(file, e))?;
-        Ok(exported)
-    };
-    let written = written.await;
-    if written.is_err() {
-        // What is not whole must not be taken for a copy.
-        let _ = std::fs::remove_file(file);
-    }
+    let exported = write(BufWriter::new(target.writer()?)).await?;
+    target.finish()?;
     drop(progress);
-    written
+    Ok(exported)
 }
 
 pub(super) async fn import(context: &Context, file: PathBuf) -> Outcome {
@@ -146,7 +138,7 @@ pub(super) async fn gc(context: &Context, dry_run: bool) -> Outcome {
             lines.push("...".into());
         }
         lines.push(format!(
-            "{} attachments, {} {verb}; {named} are named by messages, {young} are younger than a day",
+            "{} attachments{copies}, {} {verb}; {named} are named by messages, {young} are younger than a day",
             removed.len(),
             size(*bytes)
         ));
@@ -156,10 +148,6 @@ pub(super) async fn gc(context: &Context, dry_run: bool) -> Outcome {
 
 fn is_standard(path: &Path) -> bool {
     path.as_os_str() == "-"
-}
-
-fn failed(path: &Path, source: io::Error) -> Error {
-    Error::io("write", path, source)
 }
 
 /// What the commands of this family print.

@@ -1,8 +1,7 @@
 //! `cccc ledger ...`
 
-use std::fs::OpenOptions;
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use cccc_core::ledger::file::{Broken, Cut, RepairOptions};
 use cccc_core::ledger::{FileLedger, Verdict};
@@ -15,6 +14,7 @@ use serde::Serialize;
 
 use super::attach::only_the_user;
 use crate::context::Context;
+use crate::new_file::NewFile;
 use crate::output::{Failure, Outcome, Style, clean};
 use crate::progress::Progress;
 use crate::render::{attachment_faults, size};
@@ -228,29 +228,15 @@ async fn export(context: &Context, output: Option<PathBuf>) -> Outcome {
         return Ok(stdout.flush()?);
     };
     let failed = |e: std::io::Error| Error::io("write", &path, e);
-    let mut file = BufWriter::new(create_new(&path)?);
+    let target = NewFile::create(&path)?;
+    let mut file = BufWriter::new(target.writer()?);
     let progress = Progress::start("exporting");
-    let head = match files(&group)?.export(&mut file).await {
-        Ok(head) => head,
-        Err(error) => {
-            // What there is of it is no copy, and would be in the way of the next try.
-            let _ = std::fs::remove_file(&path);
-            return Err(error.into());
-        }
-    };
-    file.into_inner().map_err(|e| failed(e.into_error()))?.sync_all().map_err(failed)?;
+    let head = files(&group)?.export(&mut file).await?;
+    file.flush().map_err(failed)?;
+    target.finish()?;
     drop(progress);
     let answer = ExportAnswer { file: path.clone(), events: head.seq.0, head };
     context.out.answer(&answer, || format!("{} events to {}", answer.events, path.display()))
-}
-
-/// A file of one's own; what is there is never overwritten.
-pub(super) fn create_new(path: &Path) -> Result<std::fs::File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(|e| Error::io("create", path, e))
 }
 
 async fn stats(context: &Context) -> Outcome {
@@ -275,7 +261,6 @@ async fn stats(context: &Context) -> Outcome {
 
 async fn repair(context: &Context, cut: bool, dry_run: bool) -> Outcome {
     match context.speaker().await?.principal {
-        last: report.last,
         Principal::User => {}
         _ if dry_run => {}
         other => return Err(only_the_user(&other, "repairs ledgers").into()),
@@ -290,6 +275,7 @@ async fn repair(context: &Context, cut: bool, dry_run: bool) -> Outcome {
         head: report.head,
         damage: report.damage,
         broken: report.broken,
+        last: report.last,
         cut: report.cut,
         set_aside: report.set_aside,
         removed: report.removed,
@@ -314,6 +300,20 @@ fn repair_text(context: &Context, answer: &RepairAnswer) -> String {
         lines.push(format!("{bad}: {place}: {}", clean(&damage.reason)));
     }
     if let Some(cut) = answer.cut {
+        let done = if answer.dry_run { "would be cut off" } else { "cut off" };
+        lines.push(format!("{done}: events {} to {}, {} bytes", cut.first, cut.last, cut.bytes));
+    }
+    lines.extend(answer.set_aside.iter().map(|path| format!("set aside: {}", path.display())));
+    if !answer.removed.is_empty() {
+        lines.push(format!("{} derived files removed; they are made anew", answer.removed.len()));
+    }
+    lines.push(match answer.head {
+        Some(head) => format!("{}: head {head}", context.out.style(Style::Green, "sound")),
+        None => what_to_do(answer),
+    });
+    lines.join("\n")
+}
+
 /// What there is to be done about damage that is not repaired, and what a repair would leave.
 fn what_to_do(answer: &RepairAnswer) -> String {
     let lost: u64 = answer.broken.iter().map(|one| one.lost).sum();
@@ -337,20 +337,6 @@ fn what_to_do(answer: &RepairAnswer) -> String {
              cccc ledger repair"
         ),
     }
-}
-
-        let done = if answer.dry_run { "would be cut off" } else { "cut off" };
-        lines.push(format!("{done}: events {} to {}, {} bytes", cut.first, cut.last, cut.bytes));
-    }
-    lines.extend(answer.set_aside.iter().map(|path| format!("set aside: {}", path.display())));
-    if !answer.removed.is_empty() {
-        lines.push(format!("{} derived files removed; they are made anew", answer.removed.len()));
-    }
-    lines.push(match answer.head {
-        Some(head) => format!("{}: head {head}", context.out.style(Style::Green, "sound")),
-        None => what_to_do(answer),
-    });
-    lines.join("\n")
 }
 
 /// Which events some damage costs.

@@ -131,12 +131,17 @@ pub(super) async fn gc(context: &Context, dry_run: bool) -> Outcome {
     };
     let answer = GcAnswer { dry_run, collected };
     context.out.answer(&answer, || {
-        let Collected { removed, bytes, named, young, .. } = &answer.collected;
+        let Collected { removed, broken_off, bytes, named, young, .. } = &answer.collected;
         let verb = if dry_run { "would be removed" } else { "removed" };
         let mut lines: Vec<String> = removed.iter().take(20).cloned().collect();
         if removed.len() > 20 {
             lines.push("...".into());
         }
+        let copies = match broken_off {
+            0 => String::new(),
+            1 => " and 1 copy that was broken off".into(),
+            copies => format!(" and {copies} copies that were broken off"),
+        };
         lines.push(format!(
             "{} attachments{copies}, {} {verb}; {named} are named by messages, {young} are younger than a day",
             removed.len(),

@@ -76,6 +76,8 @@ struct GroupCheck {
     segments: usize,
     /// How often an unfinished write was set aside.
     torn: usize,
+    /// How many copies of attachments were broken off and never removed.
+    broken_off: usize,
     /// What was found of its attachments; absent if the ledger cannot be read, and with `--quick`.
     attachments: Option<AttachmentReport>,
     detail: String,
@@ -258,10 +260,10 @@ async fn group(home: &Home, entry: GroupEntry, quick: bool) -> GroupCheck {
     let look = async {
         let group = home.group(&entry.group_id).await?;
         let attachments = if quick { None } else { Some(group.check_attachments().await?) };
-        Ok::<_, Error>((group.summary().await?, attachments))
+        Ok::<_, Error>((group.summary().await?, group.blobs().broken_off().await?, attachments))
     };
-    let (ok, events, attachments, detail) = match look.await {
-        Ok((summary, attachments)) => {
+    let (ok, events, broken_off, attachments, detail) = match look.await {
+        Ok((summary, broken_off, attachments)) => {
             let gone: Vec<_> = entry.scopes.iter().filter(|path| !path.is_dir()).collect();
             let gone = match gone.as_slice() {
                 [] => String::new(),
@@ -270,11 +272,17 @@ async fn group(home: &Home, entry: GroupEntry, quick: bool) -> GroupCheck {
             let mut detail = format!("{}, head {}{gone}", clean(&summary.title), summary.head);
             let faults = attachments.as_ref().map(attachment_faults).unwrap_or_default();
             faults.iter().for_each(|fault| detail += &format!("; {fault}"));
-            (faults.is_empty(), summary.events, attachments, detail)
+            if broken_off > 0 {
+                let id = &entry.group_id;
+                detail += &format!(
+                    "; {broken_off} broken-off copies of attachments (`cccc --group {id} group gc` removes them)"
+                );
+            }
+            (faults.is_empty(), summary.events, broken_off, attachments, detail)
         }
-        Err(error) => (false, 0, None, error.to_string()),
+        Err(error) => (false, 0, 0, None, error.to_string()),
     };
-    GroupCheck { group_id: entry.group_id, ok, events, segments, torn, attachments, detail }
+    GroupCheck { group_id: entry.group_id, ok, events, segments, torn, broken_off, attachments, detail }
 }
 
 fn text(context: &Context, answer: &DoctorAnswer) -> String {

@@ -100,11 +100,40 @@ fn attachments_that_nobody_names_are_collected() {
     // Refused after its file was stored: so it was stored for nothing.
     place.refused(&["send", "see", "--to", "nobody", "--file", "plan.md"]);
     let found = place.json(&["group", "gc", "--dry-run"]);
-    has(&found, &["dry_run", "removed", "bytes", "named", "young"]);
+    has(&found, &["dry_run", "removed", "broken_off", "bytes", "named", "young"]);
     assert_eq!((found["young"].as_u64(), found["dry_run"].as_bool()), (Some(1), Some(true)));
     assert!(place.ok(&["group", "gc"]).contains("1 are younger than a day"));
     assert_eq!(place.refused(&["--as", "alice", "group", "gc"])["kind"], "refused");
     place.ok(&["group", "archive"]);
     assert_eq!(place.refused(&["group", "gc"])["kind"], "refused");
     place.ok(&["group", "gc", "--dry-run"]);
+}
+
+#[test]
+fn a_copy_that_was_broken_off_is_told_of_and_collected() {
+    let place = Place::with_actors();
+    place.file("large.bin", &"x".repeat(60 << 20));
+    let path = place.json(&["ledger", "path"])["path"].as_str().unwrap().to_owned();
+    let blobs = PathBuf::from(path).join("blobs");
+    let copies = || {
+        let names = fs::read_dir(&blobs).into_iter().flatten();
+        names.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().ends_with(".tmp")).count()
+    };
+    while copies() == 0 {
+        let args = ["send", "see", "--to", "alice", "--file", "large.bin"];
+        let mut sending = place.command(&args).spawn().unwrap();
+        while copies() == 0 && sending.try_wait().unwrap().is_none() {}
+        sending.kill().unwrap();
+        sending.wait().unwrap();
+    }
+    let doctor = |args: &[&str]| place.run(&[&["doctor", "--quick"], args].concat()).stdout;
+    let json: serde_json::Value = serde_json::from_slice(&doctor(&["--json"])).unwrap();
+    assert_eq!((&json["groups"][0]["broken_off"], &json["groups"][0]["ok"]), (&1.into(), &true.into()));
+    let text = String::from_utf8(doctor(&[])).unwrap();
+    assert!(text.contains("1 broken-off copies") && text.contains("group gc"), "{text}");
+    assert_eq!(place.json(&["group", "gc", "--dry-run"])["broken_off"], 1);
+    assert_eq!(copies(), 1);
+    assert!(place.ok(&["group", "gc"]).contains("0 attachments and 1 copy that was broken off"));
+    assert_eq!(copies(), 0);
+    assert_eq!(place.json(&["group", "gc"])["broken_off"], 0);
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use cccc_core::testing;
 use serde_json::{Value, json};
@@ -283,4 +284,19 @@ fn a_follower_says_that_the_ledger_was_replaced_and_stops() {
     let output = following.wait_with_output().unwrap();
     assert_eq!(refusal(&output, &["tail"])["kind"], "diverged");
     assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn an_old_head_page_that_was_put_back_hides_nothing_for_long() {
+    let place = Place::with_actors();
+    let head = PathBuf::from(place.json(&["ledger", "path"])["path"].as_str().unwrap()).join("head");
+    let old = fs::read(&head).unwrap();
+    place.ok(&["send", "acknowledged", "--to", "bob"]);
+    fs::write(&head, &old).unwrap();
+    // Nobody writes. It is put right as soon as nobody can be about to publish what is there.
+    let begun = Instant::now();
+    while !place.ok(&["tail", "-n", "1"]).contains("acknowledged") {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it stays hidden");
+    }
+    assert_eq!(place.json(&["ledger", "verify"])["events"], 6);
 }

@@ -58,7 +58,7 @@ fn unfinished(place: &Place) -> Vec<String> {
 #[test]
 fn an_export_that_is_killed_leaves_nothing_in_its_place() {
     let place = Place::with_actors();
-    place.file("large.bin", &"x".repeat(40 << 20));
+    place.file("large.bin", "x".repeat(40 << 20));
     place.ok(&["send", "see", "--to", "alice", "--file", "large.bin"]);
     let target = place.project().join("team.tar");
     let mut killed = 0;
@@ -112,7 +112,7 @@ fn attachments_that_nobody_names_are_collected() {
 #[test]
 fn a_copy_that_was_broken_off_is_told_of_and_collected() {
     let place = Place::with_actors();
-    place.file("large.bin", &"x".repeat(60 << 20));
+    place.file("large.bin", "x".repeat(60 << 20));
     let path = place.json(&["ledger", "path"])["path"].as_str().unwrap().to_owned();
     let blobs = PathBuf::from(path).join("blobs");
     let copies = || {

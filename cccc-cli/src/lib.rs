@@ -17,6 +17,7 @@ mod demo;
 mod duration;
 mod hook;
 mod input;
+mod new_file;
 mod output;
 mod progress;
 mod render;

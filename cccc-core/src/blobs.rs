@@ -189,6 +189,18 @@ impl Blobs {
         .await
     }
 
+    /// How many copies processes have broken off here that died; [`Group::collect_blobs`](crate::Group::collect_blobs)
+    /// removes them.
+    ///
+    /// # Errors
+    /// `Unavailable` if the disk refuses.
+    pub async fn broken_off(&self) -> Result<usize> {
+        if matches!(self.0, Store::Memory(_)) {
+            return Ok(0);
+        }
+        Ok(self.lying().await?.old.iter().filter(|one| one.digest.is_none()).count())
+    }
+
     /// What lies here that is old enough to go.
     pub(crate) async fn lying(&self) -> Result<Lying> {
         let dir = self.directory()?;
@@ -214,7 +226,7 @@ impl Blobs {
         match &self.0 {
             Store::Directory(dir) => {
                 let path = dir.join(sha256);
-                match fs::remove_file(&path) {
+                match files::remove(&path) {
                     Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", &path, e)),
                     _ => Ok(()),
                 }
@@ -231,19 +243,18 @@ impl Blobs {
 type Copied = (String, u64, Vec<u8>);
 
 fn put_in_directory(dir: &Path, from: impl Read, source: &Path) -> Result<Copied> {
-    make_directory(dir)?;
-    let temporary = dir.join(format!(".{}.tmp", crate::home::random_name()?));
+    files::make_private(dir).map_err(|e| Error::io("make directory", dir, e))?;
+    let (temporary, file) = collect::draft(dir)?;
     let result = (|| {
-        let mut file = create_private(&temporary)?;
-        let (sha256, bytes, head) = copy(from, source, &mut file, &temporary)?;
+        let (sha256, bytes, head) = copy(from, source, &mut &*file, &temporary)?;
         file.sync_all().map_err(|e| Error::io("sync", &temporary, e))?;
         let path = dir.join(&sha256);
         {
             // Not between a look at what lay there and its removal.
             let _lock = collect::lock(dir)?;
-            fs::rename(&temporary, &path).map_err(|e| Error::io("rename to", &path, e))?;
+            files::rename(&temporary, &path).map_err(|e| Error::io("rename to", &path, e))?;
         }
-        sync_directory(dir)?;
+        files::sync_directory(dir).map_err(|e| Error::io("sync", dir, e))?;
         Ok((sha256, bytes, head))
     })();
     if result.is_err() {
@@ -251,34 +262,6 @@ fn put_in_directory(dir: &Path, from: impl Read, source: &Path) -> Result<Copied
         let _ = fs::remove_file(&temporary);
     }
     result
-}
-
-fn make_directory(dir: &Path) -> Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir).map_err(|e| Error::io("make directory", dir, e))
-}
-
-fn create_private(path: &Path) -> Result<File> {
-    private().create_new(true).open(path).map_err(|e| Error::io("create", path, e))
-}
-
-fn private() -> fs::OpenOptions {
-    let mut options = fs::OpenOptions::new();
-    options.write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-}
-
-/// Makes a directory's names durable, where a platform has that.
-fn sync_directory(dir: &Path) -> Result<()> {
-    if cfg!(unix) {
-        File::open(dir).and_then(|dir| dir.sync_all()).map_err(|e| Error::io("sync", dir, e))?;
-    }
-    Ok(())
 }
 
 fn copy(mut from: impl Read, source: &Path, to: &mut impl Write, target: &Path) -> Result<Copied> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::files::Misplaced;
 use crate::id::Seq;
 
 /// `Result` with this crate's [`Error`].
@@ -151,7 +152,8 @@ impl Error {
 
     /// The failure of an operation on a file, with the path in the message.
     ///
-    /// A missing file is [`ErrorKind::NotFound`], anything else [`ErrorKind::Unavailable`].
+    /// A missing file is [`ErrorKind::NotFound`], anything else [`ErrorKind::Unavailable`]. What stands in the place
+    /// of a file of this library is to be moved away, and the error says so.
     #[must_use]
     pub fn io(operation: &str, path: &std::path::Path, source: std::io::Error) -> Self {
         use std::io::ErrorKind as Io;
@@ -164,6 +166,9 @@ impl Error {
             Io::StorageFull | Io::QuotaExceeded => Some("free space on that disk, then repeat"),
             Io::ReadOnlyFilesystem => Some("the file system is read-only; use another home (CCCC_HOME)"),
             Io::PermissionDenied => Some("check the owner and the permissions of that path"),
+            _ if Misplaced::is_why(&source) => {
+                Some("move it away, or remove it if it is of no use; then repeat")
+            }
             _ => None,
         };
         let mut error = Self::new(kind, format!("cannot {operation} {}: {source}", path.display()));

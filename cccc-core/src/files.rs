@@ -2,11 +2,11 @@
 //!
 //! To open a pipe for reading waits for whoever writes to it, and a link leads to whatever file its maker likes.
 //! So files that others can replace are opened here: nothing is waited for, and nothing but a regular file is
-//! read.
+//! read. What stands in the place of a file or a directory of this library is named, so that it can be moved away.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
-use std::path::Path;
+use std::fs::{File, FileType, OpenOptions};
+use std::io::{self, ErrorKind as Io, Read};
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
@@ -17,6 +17,91 @@ pub(crate) enum Links {
     Followed,
     /// It is not the file: for what nobody but this library makes.
     Refused,
+}
+
+/// What belongs at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    File,
+    Directory,
+}
+
+/// Something else is where a file or a directory belongs.
+#[derive(Debug, thiserror::Error)]
+#[error("{} is {what}, not {}", at.as_ref().map_or("it".into(), |at| at.display().to_string()), match wanted {
+    Wanted::File => "a file",
+    Wanted::Directory => "a directory",
+})]
+pub(crate) struct Misplaced {
+    /// If it is not the path itself, but one above.
+    at: Option<PathBuf>,
+    what: &'static str,
+    wanted: Wanted,
+}
+
+impl Misplaced {
+    /// Whether that is why an operation on a path has failed.
+    pub(crate) fn is_why(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|inner| inner.is::<Self>())
+    }
+}
+
+/// The failure of an operation on a path, with the reason if that is that something else is there, or above it.
+pub(crate) fn explained(error: io::Error, path: &Path, wanted: Wanted) -> io::Error {
+    let may_be = matches!(
+        error.kind(),
+        Io::AlreadyExists | Io::IsADirectory | Io::NotADirectory | Io::PermissionDenied | Io::InvalidInput
+    );
+    if Misplaced::is_why(&error) || !(may_be || platform::is_loop(&error)) {
+        return error;
+    }
+    let found = path.ancestors().zip(0..).find_map(|(at, depth)| {
+        let wanted = if depth == 0 { wanted } else { Wanted::Directory };
+        let what = match std::fs::metadata(at) {
+            Ok(meta) if wanted == Wanted::Directory => (!meta.is_dir()).then(|| word(meta.file_type()))?,
+            Ok(meta) => (!meta.is_file()).then(|| word(meta.file_type()))?,
+            Err(_) if is_link(at) => "a link that leads nowhere",
+            Err(_) => return None,
+        };
+        Some(Misplaced { at: (depth > 0).then(|| at.to_owned()), what, wanted })
+    });
+    match found {
+        Some(misplaced) => io::Error::new(error.kind(), misplaced),
+        None => error,
+    }
+}
+
+fn is_link(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink())
+}
+
+/// What is in a directory.
+pub(crate) fn entries(dir: &Path) -> io::Result<std::fs::ReadDir> {
+    std::fs::read_dir(dir).map_err(|e| explained(e, dir, Wanted::Directory))
+}
+
+/// Removes a file.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    std::fs::remove_file(path).map_err(|e| explained(e, path, Wanted::File))
+}
+
+/// Gives a file another name, over a file that has it.
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::rename(from, to).map_err(|e| explained(e, to, Wanted::File))
+}
+
+/// Makes a directory with its parents that nobody else may enter, if it is not there.
+pub(crate) fn make_private(path: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(|e| explained(e, path, Wanted::Directory))
+}
+
+/// Makes a directory's names durable, where a platform has that.
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
+    platform::sync_directory(path).map_err(|e| explained(e, path, Wanted::Directory))
 }
 
 /// Opens a regular file for reading.
@@ -37,10 +122,10 @@ pub(crate) fn open_with(path: &Path, links: Links, mut options: OpenOptions) -> 
         Ok(meta) => check(&meta)?,
         // It may be one that is to be made.
         Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-        Err(e) => return Err(e),
+        Err(e) => return Err(explained(e, path, Wanted::File)),
     }
     platform::wait_for_nothing(&mut options, links);
-    let file = options.open(path)?;
+    let file = options.open(path).map_err(|e| explained(e, path, Wanted::File))?;
     check(&file.metadata()?)?;
     Ok(file)
 }
@@ -74,24 +159,31 @@ pub fn read_file(path: impl AsRef<Path>, max_bytes: u64) -> Result<Vec<u8>> {
 }
 
 fn check(meta: &std::fs::Metadata) -> io::Result<()> {
-    let kind = meta.file_type();
-    if kind.is_file() {
+    if meta.is_file() {
         return Ok(());
     }
-    let what = if kind.is_symlink() {
+    let misplaced = Misplaced { at: None, what: word(meta.file_type()), wanted: Wanted::File };
+    Err(io::Error::new(io::ErrorKind::InvalidInput, misplaced))
+}
+
+fn word(kind: FileType) -> &'static str {
+    if kind.is_symlink() {
         "a link"
     } else if kind.is_dir() {
         "a directory"
+    } else if kind.is_file() {
+        "a file"
     } else {
         "a pipe, a socket or a device"
-    };
-    Err(io::Error::new(io::ErrorKind::InvalidInput, format!("it is {what}, not a file")))
+    }
 }
 
 #[cfg(unix)]
 mod platform {
     use std::fs::OpenOptions;
+    use std::io;
     use std::os::unix::fs::OpenOptionsExt;
+    use std::path::Path;
 
     use rustix::fs::OFlags;
 
@@ -99,17 +191,31 @@ mod platform {
 
     pub(super) fn wait_for_nothing(options: &mut OpenOptions, links: Links) {
         let flags = match links {
-            Links::Followed => OFlags::NONBLOCK,
-            Links::Refused => OFlags::NONBLOCK | OFlags::NOFOLLOW,
+            Links::Followed => OFlags::NONBLOCK | OFlags::NOCTTY,
+            Links::Refused => OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW,
         };
         options.custom_flags(flags.bits().cast_signed());
+    }
+
+    /// Opens nothing but a directory: to open a pipe would wait.
+    pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(OFlags::DIRECTORY.bits().cast_signed());
+        options.open(path)?.sync_all()
+    }
+
+    /// Whether links lead to each other.
+    pub(super) fn is_loop(error: &io::Error) -> bool {
+        error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
     }
 }
 
 #[cfg(windows)]
 mod platform {
     use std::fs::OpenOptions;
+    use std::io;
     use std::os::windows::fs::OpenOptionsExt;
+    use std::path::Path;
 
     use super::Links;
 
@@ -120,6 +226,15 @@ mod platform {
         if links == Links::Refused {
             options.custom_flags(FILE_FLAG_OPEN_REPARSE_POINT);
         }
+    }
+
+    /// Windows cannot sync a directory through a file handle; NTFS journals names itself.
+    pub(super) fn sync_directory(_: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(super) fn is_loop(_: &io::Error) -> bool {
+        false
     }
 }
 

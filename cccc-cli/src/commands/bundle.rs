@@ -9,9 +9,9 @@ use schemars::{JsonSchema, schema_for};
 use serde::Serialize;
 
 use super::attach::only_the_user;
-use super::ledger::create_new;
 use super::schema::{Answers, one};
 use crate::context::Context;
+use crate::new_file::NewFile;
 use crate::output::{Failure, Outcome, Style, clean};
 use crate::progress::Progress;
 use crate::render::size;
@@ -77,20 +77,12 @@ pub(super) async fn whole<T>(
     file: &Path,
     write: impl AsyncFnOnce(BufWriter<File>) -> Result<T>,
 ) -> Result<T> {
-    let target = create_new(file)?;
+    let target = NewFile::create(file)?;
     let progress = Progress::start("exporting");
-    let written = async {
-        let exported = write(BufWriter::new(target.try_clone().map_err(|e| failed(file, e))?)).await?;
-        target.sync_all().map_err(|e| failed(file, e))?;
-        Ok(exported)
-    };
-    let written = written.await;
-    if written.is_err() {
-        // What is not whole must not be taken for a copy.
-        let _ = std::fs::remove_file(file);
-    }
+    let exported = write(BufWriter::new(target.writer()?)).await?;
+    target.finish()?;
     drop(progress);
-    written
+    Ok(exported)
 }
 
 pub(super) async fn import(context: &Context, file: PathBuf) -> Outcome {
@@ -139,14 +131,19 @@ pub(super) async fn gc(context: &Context, dry_run: bool) -> Outcome {
     };
     let answer = GcAnswer { dry_run, collected };
     context.out.answer(&answer, || {
-        let Collected { removed, bytes, named, young, .. } = &answer.collected;
+        let Collected { removed, broken_off, bytes, named, young, .. } = &answer.collected;
         let verb = if dry_run { "would be removed" } else { "removed" };
         let mut lines: Vec<String> = removed.iter().take(20).cloned().collect();
         if removed.len() > 20 {
             lines.push("...".into());
         }
+        let copies = match broken_off {
+            0 => String::new(),
+            1 => " and 1 copy that was broken off".into(),
+            copies => format!(" and {copies} copies that were broken off"),
+        };
         lines.push(format!(
-            "{} attachments, {} {verb}; {named} are named by messages, {young} are younger than a day",
+            "{} attachments{copies}, {} {verb}; {named} are named by messages, {young} are younger than a day",
             removed.len(),
             size(*bytes)
         ));
@@ -156,10 +153,6 @@ pub(super) async fn gc(context: &Context, dry_run: bool) -> Outcome {
 
 fn is_standard(path: &Path) -> bool {
     path.as_os_str() == "-"
-}
-
-fn failed(path: &Path, source: io::Error) -> Error {
-    Error::io("write", path, source)
 }
 
 /// What the commands of this family print.

@@ -78,6 +78,8 @@ struct GroupCheck {
     segments: usize,
     /// How many files hold what was set aside: unfinished writes, and what repairs took out.
     torn: usize,
+    /// How many copies of attachments were broken off and never removed.
+    broken_off: usize,
     /// What was found of its attachments; absent if the ledger cannot be read, and with `--quick`.
     attachments: Option<AttachmentReport>,
     detail: String,
@@ -260,10 +262,10 @@ async fn group(home: &Home, entry: GroupEntry, quick: bool) -> GroupCheck {
     let look = async {
         let group = home.group(&entry.group_id).await?;
         let attachments = if quick { None } else { Some(group.check_attachments().await?) };
-        Ok::<_, Error>((group.summary().await?, attachments))
+        Ok::<_, Error>((group.summary().await?, group.blobs().broken_off().await?, attachments))
     };
-    let (ok, counts, attachments, detail) = match look.await {
-        Ok((summary, attachments)) => {
+    let (ok, counts, broken_off, attachments, detail) = match look.await {
+        Ok((summary, broken_off, attachments)) => {
             let gone: Vec<_> = entry.scopes.iter().filter(|path| !path.is_dir()).collect();
             let gone = match gone.as_slice() {
                 [] => String::new(),
@@ -277,12 +279,18 @@ async fn group(home: &Home, entry: GroupEntry, quick: bool) -> GroupCheck {
             }
             let faults = attachments.as_ref().map(attachment_faults).unwrap_or_default();
             faults.iter().for_each(|fault| detail += &format!("; {fault}"));
-            (faults.is_empty(), Some((summary.events, summary.gaps)), attachments, detail)
+            if broken_off > 0 {
+                let id = &entry.group_id;
+                detail += &format!(
+                    "; {broken_off} broken-off copies of attachments (`cccc --group {id} group gc` removes them)"
+                );
+            }
+            (faults.is_empty(), Some((summary.events, summary.gaps)), broken_off, attachments, detail)
         }
-        Err(error) => (false, None, None, error.to_string()),
+        Err(error) => (false, None, 0, None, error.to_string()),
     };
     let (events, gaps) = counts.unzip();
-    GroupCheck { group_id: entry.group_id, ok, events, gaps, segments, torn, attachments, detail }
+    GroupCheck { group_id: entry.group_id, ok, events, gaps, segments, torn, broken_off, attachments, detail }
 }
 
 fn text(context: &Context, answer: &DoctorAnswer) -> String {

@@ -110,7 +110,7 @@ enum GroupCommand {
     /// Remove attachments that no message names
     ///
     /// These are files that were stored and never sent. One that somebody has stored or used within a day
-    /// stays, as a message may be about to name it.
+    /// stays, as a message may be about to name it. Copies that were broken off, as by a crash, go at once.
     #[command(after_help = "Examples:
   cccc group gc --dry-run
   cccc group gc --json | jq .bytes")]

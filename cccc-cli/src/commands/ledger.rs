@@ -1,18 +1,20 @@
 //! `cccc ledger ...`
 
-use std::fs::OpenOptions;
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use cccc_core::ledger::file::{Broken, Cut, RepairOptions};
 use cccc_core::ledger::{FileLedger, Verdict};
-use cccc_core::{AttachmentReport, Damage, Error, ErrorKind, Group, GroupId, Position, Principal, Result};
+use cccc_core::{
+    AttachmentReport, Damage, Error, ErrorKind, Group, GroupId, Position, Principal, Result, Seq,
+};
 use clap::{Args, Subcommand};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::attach::only_the_user;
 use crate::context::Context;
+use crate::new_file::NewFile;
 use crate::output::{Failure, Outcome, Style, clean};
 use crate::progress::Progress;
 use crate::render::{attachment_faults, size};
@@ -125,6 +127,8 @@ pub(crate) struct RepairAnswer {
     damage: Option<Damage>,
     /// All that is, or was, damaged.
     broken: Vec<Broken>,
+    /// The last event that stands, or should stand, if there is damage.
+    last: Option<Seq>,
     /// What was cut off; in a dry run, what would be.
     cut: Option<Cut>,
     /// Copies of what was taken out.
@@ -234,29 +238,15 @@ async fn export(context: &Context, output: Option<PathBuf>) -> Outcome {
         return Ok(stdout.flush()?);
     };
     let failed = |e: std::io::Error| Error::io("write", &path, e);
-    let mut file = BufWriter::new(create_new(&path)?);
+    let target = NewFile::create(&path)?;
+    let mut file = BufWriter::new(target.writer()?);
     let progress = Progress::start("exporting");
-    let head = match files(&group)?.export(&mut file).await {
-        Ok(head) => head,
-        Err(error) => {
-            // What there is of it is no copy, and would be in the way of the next try.
-            let _ = std::fs::remove_file(&path);
-            return Err(error.into());
-        }
-    };
-    file.into_inner().map_err(|e| failed(e.into_error()))?.sync_all().map_err(failed)?;
+    let head = files(&group)?.export(&mut file).await?;
+    file.flush().map_err(failed)?;
+    target.finish()?;
     drop(progress);
     let answer = ExportAnswer { file: path.clone(), events: head.seq.0, head };
     context.out.answer(&answer, || format!("{} events to {}", answer.events, path.display()))
-}
-
-/// A file of one's own; what is there is never overwritten.
-pub(super) fn create_new(path: &Path) -> Result<std::fs::File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(|e| Error::io("create", path, e))
 }
 
 async fn stats(context: &Context) -> Outcome {
@@ -301,6 +291,7 @@ async fn repair(context: &Context, cut: bool, dry_run: bool) -> Outcome {
         head: report.head,
         damage: report.damage,
         broken: report.broken,
+        last: report.last,
         cut: report.cut,
         set_aside: report.set_aside,
         removed: report.removed,
@@ -314,14 +305,12 @@ fn repair_text(context: &Context, answer: &RepairAnswer) -> String {
     let mut lines = Vec::new();
     let bad = context.out.style(Style::Red, "damaged");
     for one in &answer.broken {
-        lines.push(format!(
-            "{bad}: {}, {} bytes of {} at byte {}: {}",
-            what_it_costs(one, answer.dry_run),
-            one.bytes,
-            clean(&one.file),
-            one.offset,
-            clean(&one.reason)
-        ));
+        let file = clean(&one.file);
+        let place = match one.bytes {
+            0 => file,
+            bytes => format!("{bytes} bytes of {file} at byte {}", one.offset),
+        };
+        lines.push(format!("{bad}: {}, {place}: {}", what_it_costs(one, answer.dry_run), clean(&one.reason)));
     }
     if let (Some(damage), true) = (&answer.damage, answer.broken.is_empty()) {
         let place = format!("event {}, {} at byte {}", damage.seq, clean(&damage.file), damage.offset);
@@ -337,7 +326,7 @@ fn repair_text(context: &Context, answer: &RepairAnswer) -> String {
     }
     lines.push(match answer.head {
         Some(head) => format!("{}: head {head}", sound(context, answer.attachments.as_ref())),
-        None => "restore the file from a copy; or keep what is sound of it: cccc ledger repair".into(),
+        None => what_to_do(answer),
     });
     let faults = answer.attachments.as_ref().map(attachment_faults).unwrap_or_default();
     if !faults.is_empty() {
@@ -345,6 +334,31 @@ fn repair_text(context: &Context, answer: &RepairAnswer) -> String {
         lines.push("a repair cannot restore attachments: put their files back from a copy".into());
     }
     lines.join("\n")
+}
+
+/// What there is to be done about damage that is not repaired, and what a repair would leave.
+fn what_to_do(answer: &RepairAnswer) -> String {
+    let lost: u64 = answer.broken.iter().map(|one| one.lost).sum();
+    let all = answer.last.map_or(0, |last| last.0);
+    if let Some(cut) = answer.cut {
+        let end = cut.first.0.saturating_sub(1);
+        let as_well = match all.saturating_sub(end + lost) {
+            0 => String::new(),
+            1 => ", which costs 1 sound event as well".into(),
+            sound => format!(", which costs {sound} sound events as well"),
+        };
+        return format!(
+            "restore the files from a copy; or end the ledger at event {end}{as_well}: cccc ledger repair --cut"
+        );
+    }
+    match all.saturating_sub(lost) {
+        _ if lost == 0 => "nothing is lost by a repair: cccc ledger repair".into(),
+        0 => "restore the files from a copy; no event is left that a repair could keep".into(),
+        kept => format!(
+            "restore the files from a copy; or keep the other {kept}, with a gap in the place of each that is lost: \
+             cccc ledger repair"
+        ),
+    }
 }
 
 /// Which events some damage costs.

@@ -1,5 +1,8 @@
 //! Groups as files, and attachments that nobody names, on the command line.
 
+use std::fs;
+use std::path::PathBuf;
+
 use crate::support::{Place, has, refusal};
 
 #[test]
@@ -11,7 +14,9 @@ fn a_group_is_exported_and_imported() {
     has(&exported, &["file", "group_id", "head", "events", "blobs", "missing_blobs"]);
     assert_eq!((exported["blobs"].as_u64(), exported["missing_blobs"].as_u64()), (Some(1), Some(0)));
     // What is there is not overwritten, and what is not whole is not left.
-    assert_eq!(place.refused(&["group", "export", "team.tar"])["kind"], "unavailable");
+    let error = place.refused(&["group", "export", "team.tar"]);
+    assert_eq!(error["kind"], "unavailable");
+    assert!(error["hint"].as_str().unwrap().contains("give another name"), "{error}");
     assert_eq!(place.refused(&["group", "export", "none/team.tar"])["kind"], "not_found");
 
     let imported = place.json(&["group", "import", "team.tar"]);
@@ -35,11 +40,56 @@ fn a_group_is_exported_and_imported() {
     let cut = place.fed(&["group", "import", "-", "--json"], &piped.stdout[..piped.stdout.len() / 2]);
     let error = refusal(&cut, &["group", "import"]);
     assert!(error["message"].as_str().unwrap().contains("standard input"), "{error}");
+    assert!(error["hint"].as_str().unwrap().contains("cut short on the way"), "{error}");
     place.file("x.tar", "not a bundle");
     assert_eq!(place.refused(&["group", "import", "x.tar"])["kind"], "invalid");
     assert_eq!(place.refused(&["group", "import", "none.tar"])["kind"], "not_found");
     assert_eq!(place.refused(&["--as", "lead", "group", "import", "team.tar"])["kind"], "refused");
     assert_eq!(place.lines(&["groups"]).len(), 4);
+}
+
+/// What there is of files that are not whole.
+fn unfinished(place: &Place) -> Vec<String> {
+    let names = fs::read_dir(place.project()).unwrap().map(|entry| entry.unwrap().file_name());
+    let names = names.map(|name| name.into_string().unwrap());
+    names.filter(|name| name.ends_with(".part")).collect()
+}
+
+#[test]
+fn an_export_that_is_killed_leaves_nothing_in_its_place() {
+    let place = Place::with_actors();
+    place.file("large.bin", "x".repeat(40 << 20));
+    place.ok(&["send", "see", "--to", "alice", "--file", "large.bin"]);
+    let target = place.project().join("team.tar");
+    let mut killed = 0;
+    while killed < 5 {
+        let mut export = place.command(&["group", "export", "team.tar"]).spawn().unwrap();
+        // As soon as there is something of it.
+        let begun = loop {
+            if !unfinished(&place).is_empty() {
+                break true;
+            }
+            if export.try_wait().unwrap().is_some() {
+                break false;
+            }
+        };
+        export.kill().unwrap();
+        export.wait().unwrap();
+        if begun && !target.exists() {
+            killed += 1;
+            assert_eq!(unfinished(&place).len(), 1, "that of an earlier one is gone");
+        } else {
+            let _ = fs::remove_file(&target);
+        }
+    }
+    // One that somebody is writing stays.
+    let held = fs::File::create(place.project().join(".cccc-held.part")).unwrap();
+    held.lock().unwrap();
+    for output in [&["group", "export", "team.tar"][..], &["ledger", "export", "--output", "team.jsonl"]] {
+        place.ok(output);
+    }
+    assert_eq!(unfinished(&place), [".cccc-held.part"]);
+    assert_eq!(place.json(&["group", "import", "team.tar"])["blobs"], 1);
 }
 
 #[test]
@@ -50,11 +100,40 @@ fn attachments_that_nobody_names_are_collected() {
     // Refused after its file was stored: so it was stored for nothing.
     place.refused(&["send", "see", "--to", "nobody", "--file", "plan.md"]);
     let found = place.json(&["group", "gc", "--dry-run"]);
-    has(&found, &["dry_run", "removed", "bytes", "named", "young"]);
+    has(&found, &["dry_run", "removed", "broken_off", "bytes", "named", "young"]);
     assert_eq!((found["young"].as_u64(), found["dry_run"].as_bool()), (Some(1), Some(true)));
     assert!(place.ok(&["group", "gc"]).contains("1 are younger than a day"));
     assert_eq!(place.refused(&["--as", "alice", "group", "gc"])["kind"], "refused");
     place.ok(&["group", "archive"]);
     assert_eq!(place.refused(&["group", "gc"])["kind"], "refused");
     place.ok(&["group", "gc", "--dry-run"]);
+}
+
+#[test]
+fn a_copy_that_was_broken_off_is_told_of_and_collected() {
+    let place = Place::with_actors();
+    place.file("large.bin", "x".repeat(60 << 20));
+    let path = place.json(&["ledger", "path"])["path"].as_str().unwrap().to_owned();
+    let blobs = PathBuf::from(path).join("blobs");
+    let copies = || {
+        let names = fs::read_dir(&blobs).into_iter().flatten();
+        names.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().ends_with(".tmp")).count()
+    };
+    while copies() == 0 {
+        let args = ["send", "see", "--to", "alice", "--file", "large.bin"];
+        let mut sending = place.command(&args).spawn().unwrap();
+        while copies() == 0 && sending.try_wait().unwrap().is_none() {}
+        sending.kill().unwrap();
+        sending.wait().unwrap();
+    }
+    let doctor = |args: &[&str]| place.run(&[&["doctor", "--quick"], args].concat()).stdout;
+    let json: serde_json::Value = serde_json::from_slice(&doctor(&["--json"])).unwrap();
+    assert_eq!((&json["groups"][0]["broken_off"], &json["groups"][0]["ok"]), (&1.into(), &true.into()));
+    let text = String::from_utf8(doctor(&[])).unwrap();
+    assert!(text.contains("1 broken-off copies") && text.contains("group gc"), "{text}");
+    assert_eq!(place.json(&["group", "gc", "--dry-run"])["broken_off"], 1);
+    assert_eq!(copies(), 1);
+    assert!(place.ok(&["group", "gc"]).contains("0 attachments and 1 copy that was broken off"));
+    assert_eq!(copies(), 0);
+    assert_eq!(place.json(&["group", "gc"])["broken_off"], 0);
 }

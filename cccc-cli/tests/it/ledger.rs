@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use cccc_core::testing;
 use serde_json::{Value, json};
@@ -88,6 +89,7 @@ fn a_damaged_ledger_is_cut_when_asked() {
         text.contains(&format!("would be cut off: events 7 to 8, {} bytes", dry["cut"]["bytes"])),
         "{text}"
     );
+    assert!(text.contains("end the ledger at event 6, which costs 1 sound event as well"), "{text}");
     assert_eq!(place.refused(&["--as", "alice", "ledger", "repair", "--cut"])["kind"], "refused");
     let report = place.json(&["ledger", "repair", "--cut"]);
     assert_eq!((&report["ok"], report["set_aside"].as_array().unwrap().len()), (&json!(true), 1));
@@ -122,7 +124,9 @@ fn a_damaged_event_is_shown_as_one_and_a_repair_keeps_all_others() {
     let before = place.lines(&["tail", "-n", "100"]);
     let output = place.run(&["ledger", "repair", "--dry-run"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stdout).starts_with("damaged: event 7 (lost), "), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.starts_with("damaged: event 7 (lost), "), "{text}");
+    assert!(text.contains("keep the other 7, with a gap in the place of each that is lost"), "{text}");
     assert_eq!(place.refused(&["--as", "alice", "ledger", "repair"])["kind"], "refused");
     let report = place.json(&["ledger", "repair"]);
     assert_eq!((&report["ok"], &report["broken"][0]["lost"]), (&json!(true), &json!(1)));
@@ -272,6 +276,27 @@ fn a_follower_goes_on_when_the_files_were_moved_and_copied_back() {
 }
 
 #[test]
+fn a_dry_run_says_what_a_missing_file_costs_and_what_a_repair_would_do() {
+    let (place, file) = damaged();
+    fs::remove_file(&file).unwrap();
+    let run = |args: &[&str]| {
+        let output = place.run(&[&["ledger", "repair", "--dry-run"], args].concat());
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = run(&[]);
+    let missing = format!("damaged: events 1 to 8 (lost), {}: the segment file is missing\n", file.display());
+    assert!(text.starts_with(&missing), "{text}");
+    assert!(text.contains("from a copy; no event is left that a repair could keep"), "{text}");
+    let text = run(&["--cut"]);
+    assert!(text.contains("would be cut off: events 1 to 8, 0 bytes"), "{text}");
+    assert!(text.ends_with("or end the ledger at event 0: cccc ledger repair --cut\n"), "{text}");
+    let json: Value = serde_json::from_str(&run(&["--json"])).unwrap();
+    assert_eq!((&json["last"], &json["broken"][0]["lost"]), (&json!(8), &json!(8)));
+    assert!(!file.exists(), "a dry run makes nothing");
+}
+
+#[test]
 fn what_a_repair_restores_is_said_to_be_restored() {
     let (place, file) = damaged();
     place.ok(&["ledger", "repair"]);
@@ -391,4 +416,19 @@ fn a_follower_says_that_the_ledger_was_replaced_and_stops() {
     let output = following.wait_with_output().unwrap();
     assert_eq!(refusal(&output, &["tail"])["kind"], "diverged");
     assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn an_old_head_page_that_was_put_back_hides_nothing_for_long() {
+    let place = Place::with_actors();
+    let head = PathBuf::from(place.json(&["ledger", "path"])["path"].as_str().unwrap()).join("head");
+    let old = fs::read(&head).unwrap();
+    place.ok(&["send", "acknowledged", "--to", "bob"]);
+    fs::write(&head, &old).unwrap();
+    // Nobody writes. It is put right as soon as nobody can be about to publish what is there.
+    let begun = Instant::now();
+    while !place.ok(&["tail", "-n", "1"]).contains("acknowledged") {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it stays hidden");
+    }
+    assert_eq!(place.json(&["ledger", "verify"])["events"], 6);
 }

@@ -4,11 +4,16 @@
 //! lain there for long. So a blob goes only when it has not been touched for [`GRACE`], and whoever is about
 //! to name one touches it first; a lock orders the two. What was touched after the ledger was read for names is
 //! young, so it does not matter that the ledger has grown since.
+//!
+//! A copy that is being made has a name of its own, and whoever makes it holds a lock on it. If nobody does, it was
+//! broken off, and goes.
 
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+
+use cccc_fork::LockFile;
 
 use super::Digest;
 use crate::disk::{DiskFile, lock_file};
@@ -28,7 +33,7 @@ const LOCK: &str = ".lock";
 pub(crate) struct Candidate {
     /// Its name.
     pub(crate) name: String,
-    /// Its digest; `None` for what a process that died has left of a copy.
+    /// Its digest; `None` for a copy that was broken off.
     pub(crate) digest: Option<Digest>,
     /// How large it is.
     pub(crate) bytes: u64,
@@ -37,16 +42,16 @@ pub(crate) struct Candidate {
 /// What lies in a directory of blobs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lying {
-    /// Old enough to go, in order of names.
+    /// Old enough to go, and what was broken off; in order of names.
     pub(crate) old: Vec<Candidate>,
-    /// How many are too young, whoever names them.
+    /// How many are too young, whoever names them, or still being made.
     pub(crate) young: u64,
 }
 
 /// Looks for what is old enough to go.
 pub(super) fn list(dir: &Path) -> Result<Lying> {
     let mut lying = Lying::default();
-    let entries = match fs::read_dir(dir) {
+    let entries = match files::entries(dir) {
         Ok(entries) => entries,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(lying),
         Err(e) => return Err(Error::io("list", dir, e)),
@@ -56,12 +61,16 @@ pub(super) fn list(dir: &Path) -> Result<Lying> {
         let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
         let digest = parse_hex(name.as_bytes());
         // Nothing is removed that was not put there by this module.
-        if digest.is_none() && !(name.starts_with('.') && name.ends_with(".tmp")) {
+        if digest.is_none() && !is_draft(&name) {
             continue;
         }
+        let may_go = |meta: &fs::Metadata| match digest {
+            Some(_) => is_old(meta),
+            None => abandoned(&entry.path()).is_some(),
+        };
         match entry.metadata() {
             Ok(meta) if !meta.is_file() => {}
-            Ok(meta) if is_old(&meta) => lying.old.push(Candidate { name, digest, bytes: meta.len() }),
+            Ok(meta) if may_go(&meta) => lying.old.push(Candidate { name, digest, bytes: meta.len() }),
             Ok(_) => lying.young += 1,
             // Gone meanwhile.
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
@@ -79,17 +88,52 @@ pub(super) fn remove(dir: &Path, candidates: Vec<Candidate>) -> Result<Vec<Candi
         let path = dir.join(&candidate.name);
         // One lock a file, so that nobody who sends waits for all of them.
         let _lock = lock(dir)?;
+        // Held until it is removed, so that nobody else takes it for abandoned meanwhile.
+        let draft = if candidate.digest.is_none() { abandoned(&path) } else { None };
         match fs::symlink_metadata(&path) {
-            Ok(meta) if meta.is_file() && is_old(&meta) => {}
+            Ok(meta)
+                if meta.is_file() && (draft.is_some() || candidate.digest.is_some() && is_old(&meta)) => {}
             _ => continue,
         }
-        match fs::remove_file(&path) {
+        match files::remove(&path) {
             Ok(()) => removed.push(candidate),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
             Err(e) => return Err(Error::io("remove", &path, e)),
         }
     }
     Ok(removed)
+}
+
+/// How often a name for a copy is tried. Who collects may take one that was just made for an abandoned one.
+const TRIES: usize = 16;
+
+/// A new file for a copy that is being made, and its path. As long as it is open nobody takes it for abandoned.
+pub(super) fn draft(dir: &Path) -> Result<(PathBuf, LockFile)> {
+    for _ in 0..TRIES {
+        let path = dir.join(format!(".{}.tmp", crate::home::random_name()?));
+        let open = || {
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(false);
+            #[cfg(unix)]
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+            files::open_with(&path, Links::Refused, options)
+        };
+        let file = cccc_fork::open(open).map_err(|e| Error::io("create", &path, e))?;
+        if file.try_lock().is_ok() && path.exists() {
+            return Ok((path, file));
+        }
+    }
+    Err(Error::unavailable(format!("no name is to be had in {}", dir.display())).hint("try again"))
+}
+
+fn is_draft(name: &str) -> bool {
+    name.starts_with('.') && name.ends_with(".tmp")
+}
+
+/// The lock on a copy, if nobody is making it any more.
+fn abandoned(path: &Path) -> Option<LockFile> {
+    let file = cccc_fork::open(|| files::open(path, Links::Refused)).ok()?;
+    file.try_lock().is_ok().then_some(file)
 }
 
 /// Makes a blob young, because a message is about to name it; whether it is there.

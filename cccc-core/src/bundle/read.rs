@@ -5,6 +5,7 @@
 //! that is its name, and a message that names it. Memory is bounded by the longest line and by the digests
 //! of the attachments, whatever the file says of itself.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -12,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::{BEGIN, Begin, END, End, FORMAT, MAX_NOTE_BYTES};
 use crate::blobs::{Digest, Named, hex};
-use crate::error::{Damage, Error, Result};
+use crate::error::{Damage, Error, ErrorKind, Result};
 use crate::event::Body;
 use crate::id::{GroupId, Seq};
 use crate::ledger::{Batch, MAX_LINE_BYTES, Position, RawLine, codec};
@@ -49,16 +50,40 @@ pub(crate) struct Whole {
 
 /// Reads a bundle to its end. `file` names it in errors.
 pub(crate) fn read(from: impl Read, file: &str, into: &mut dyn Contents) -> Result<Whole> {
-    let mut archive = tar::Archive::new(from);
-    // Raw: extensions of the format are entries like others, which means that they are refused.
-    let entries = archive.entries().map_err(|e| unreadable(file, &e))?.raw(true);
+    let ended = Cell::new(false);
     let mut reader =
         Reader { file, into, lines: None, named: Named::default(), blobs: BTreeSet::new(), end: None };
-    for entry in entries {
-        let mut entry = entry.map_err(|e| unreadable(file, &e))?;
-        reader.entry(&mut entry)?;
+    let read = reader.entries(Noticing { from, ended: &ended });
+    match read.and_then(|()| reader.whole()) {
+        // Whatever is wrong with the last piece of a file that ends early is wrong because it does.
+        Err(error) if ended.get() && reader.lines.is_some() => match error.kind() {
+            ErrorKind::Corrupt | ErrorKind::Invalid => Err(cut(file)),
+            _ => Err(error),
+        },
+        result => result,
     }
-    reader.finish()
+}
+
+/// A reader that notices when more is wanted of it than there is.
+struct Noticing<'a, R> {
+    from: R,
+    ended: &'a Cell<bool>,
+}
+
+impl<R: Read> Read for Noticing<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let len = self.from.read(buffer)?;
+        if len == 0 && !buffer.is_empty() {
+            self.ended.set(true);
+        }
+        Ok(len)
+    }
+}
+
+/// The error for a file that is not whole.
+fn cut(file: &str) -> Error {
+    Error::invalid(format!("{file}: the file ends before its last entry"))
+        .hint("it was cut short on the way: copy or export it again")
 }
 
 struct Reader<'a> {
@@ -73,6 +98,16 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    fn entries(&mut self, from: impl Read) -> Result<()> {
+        let mut archive = tar::Archive::new(from);
+        // Raw: extensions of the format are entries like others, which means that they are refused.
+        for entry in archive.entries().map_err(|e| unreadable(self.file, &e))?.raw(true) {
+            let mut entry = entry.map_err(|e| unreadable(self.file, &e))?;
+            self.entry(&mut entry)?;
+        }
+        Ok(())
+    }
+
     fn entry(&mut self, entry: &mut tar::Entry<'_, impl Read>) -> Result<()> {
         let path = entry.path_bytes().into_owned();
         let name = String::from_utf8_lossy(&path).into_owned();
@@ -135,15 +170,11 @@ impl Reader<'_> {
         stray("such an entry does not belong into such a file")
     }
 
-    fn finish(self) -> Result<Whole> {
-        let cut = || {
-            Error::invalid(format!("{}: the file ends before its last entry", self.file))
-                .hint("it was cut short on the way: copy or export it again")
-        };
-        let (Some(lines), Some(end)) = (self.lines, self.end) else { return Err(cut()) };
+    fn whole(&self) -> Result<Whole> {
+        let (Some(lines), Some(end)) = (&self.lines, &self.end) else { return Err(cut(self.file)) };
         let blobs = u64::try_from(self.blobs.len()).unwrap_or(u64::MAX);
         if (end.events, end.blobs) != (lines.at.seq, blobs) {
-            return Err(cut());
+            return Err(cut(self.file));
         }
         let (mut missing_blobs, mut lost_blobs) = (0, Vec::new());
         for (digest, _) in self.named.iter().filter(|(digest, _)| !self.blobs.contains(*digest)) {
@@ -152,7 +183,7 @@ impl Reader<'_> {
                 false => lost_blobs.push(hex(digest)),
             }
         }
-        Ok(Whole { begin: lines.begin, head: lines.written, blobs, missing_blobs, lost_blobs })
+        Ok(Whole { begin: lines.begin.clone(), head: lines.written, blobs, missing_blobs, lost_blobs })
     }
 }
 

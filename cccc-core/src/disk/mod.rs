@@ -70,6 +70,13 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// What the path leads to.
     fn stat(&self, path: &Path) -> io::Result<Stat>;
 
+    /// For how long nobody has changed the file at a path, or put it there, by the clock of the file system. `None`,
+    /// the default: it cannot be told. A guess to be quick by, never what something is decided by.
+    fn unchanged_for(&self, path: &Path) -> Option<Duration> {
+        let _ = path;
+        None
+    }
+
     /// The names in a directory, sorted.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
 

@@ -14,6 +14,7 @@ use cccc_fork::Own;
 use super::lock::{self, LockFile};
 use super::notifier::Notifier;
 use super::{Descriptors, Disk, DiskFile, Holder, OpenMode, Stat, WatchGuard, process};
+use crate::clock::{Clock, SystemClock};
 use crate::files::{self, Links};
 
 /// The operating system.
@@ -72,8 +73,8 @@ impl Disk for RealDisk {
             }
         }
         platform::owner_only_file(&mut options);
-        let file = options.open(path)?;
-        check_regular(&file)?;
+        // A named pipe, a device or a directory in a file's place would wait, or do something, at every call.
+        let file = files::open_with(path, Links::Followed, options)?;
         Ok(Box::new(RealFile(LockFile::new(file, None))))
     }
 
@@ -91,9 +92,15 @@ impl Disk for RealDisk {
         Ok(Stat { identity: platform::identity(&metadata), len: metadata.len() })
     }
 
+    fn unchanged_for(&self, path: &Path) -> Option<Duration> {
+        let changed = platform::changed_at(&std::fs::metadata(path).ok()?)?;
+        let now = Duration::from_millis(u64::try_from(SystemClock.now().as_millis()).ok()?);
+        now.checked_sub(changed)
+    }
+
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
-        for entry in std::fs::read_dir(dir)? {
+        for entry in files::entries(dir)? {
             names.push(entry?.file_name().to_string_lossy().into_owned());
         }
         names.sort_unstable();
@@ -101,21 +108,19 @@ impl Disk for RealDisk {
     }
 
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        let mut builder = std::fs::DirBuilder::new();
-        platform::owner_only_dir(builder.recursive(true));
-        builder.create(dir)
+        files::make_private(dir)
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        platform::sync_dir(dir)
+        files::sync_directory(dir)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        std::fs::remove_file(path)
+        files::remove(path)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        std::fs::rename(from, to)
+        files::rename(from, to)
     }
 
     fn boot_id(&self) -> [u8; 16] {
@@ -150,14 +155,6 @@ impl Disk for RealDisk {
 
     fn watch(&self, path: &Path, wake: Arc<dyn Fn() + Send + Sync>) -> io::Result<Box<dyn WatchGuard>> {
         self.notifier()?.watch(path, wake)
-    }
-}
-
-/// A named pipe, a device or a directory in a file's place would wait, or do something, at every call.
-fn check_regular(file: &File) -> io::Result<()> {
-    match file.metadata()?.is_file() {
-        true => Ok(()),
-        false => Err(io::Error::other("it is no regular file")),
     }
 }
 
@@ -256,19 +253,13 @@ fn parse_boot_id(text: &str) -> Option<[u8; 16]> {
 
 #[cfg(unix)]
 mod platform {
-    use std::fs::{DirBuilder, File, Metadata, OpenOptions};
+    use std::fs::{File, Metadata, OpenOptions};
     use std::io;
-    use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
-    use std::path::Path;
+    use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+    use std::time::Duration;
 
-    /// And without waiting for whoever has the other end of a named pipe.
     pub(super) fn owner_only_file(options: &mut OpenOptions) {
-        let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
-        options.mode(0o600).custom_flags(flags.bits().cast_signed());
-    }
-
-    pub(super) fn owner_only_dir(builder: &mut DirBuilder) {
-        builder.mode(0o700);
+        options.mode(0o600);
     }
 
     pub(super) fn identity(metadata: &Metadata) -> (u64, u64) {
@@ -287,8 +278,12 @@ mod platform {
         file.write_at(bytes, offset)
     }
 
-    pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
-        File::open(dir)?.sync_all()
+    /// Since 1970. Not only of the content, whose time a copy may bring along.
+    pub(super) fn changed_at(metadata: &Metadata) -> Option<Duration> {
+        let at = |seconds: i64, nanos: i64| {
+            Some(Duration::new(u64::try_from(seconds).ok()?, u32::try_from(nanos).ok()?))
+        };
+        at(metadata.mtime(), metadata.mtime_nsec()).max(at(metadata.ctime(), metadata.ctime_nsec()))
     }
 
     #[cfg(target_os = "linux")]
@@ -311,16 +306,13 @@ mod platform {
 
 #[cfg(windows)]
 mod platform {
-    use std::fs::{DirBuilder, File, Metadata, OpenOptions};
+    use std::fs::{File, Metadata, OpenOptions};
     use std::io;
     use std::os::windows::fs::{FileExt, MetadataExt};
-    use std::path::Path;
+    use std::time::Duration;
 
     /// Files inherit the permissions of the user's profile directory.
     pub(super) fn owner_only_file(_: &mut OpenOptions) {}
-
-    /// As for files.
-    pub(super) fn owner_only_dir(_: &mut DirBuilder) {}
 
     /// The file's index is not in stable std; a replaced file has another creation time, unless it was
     /// replaced within seconds under the same name (NTFS keeps it then), which the length often shows.
@@ -341,9 +333,10 @@ mod platform {
         file.seek_write(bytes, offset)
     }
 
-    /// Windows cannot sync a directory through a file handle; NTFS journals names itself.
-    pub(super) fn sync_dir(_: &Path) -> io::Result<()> {
-        Ok(())
+    /// Since 1970. A file that was put there anew was made then.
+    pub(super) fn changed_at(metadata: &Metadata) -> Option<Duration> {
+        let changed = metadata.modified().ok()?.max(metadata.created().ok()?);
+        changed.duration_since(std::time::UNIX_EPOCH).ok()
     }
 
     pub(super) fn boot_id_text() -> Option<String> {

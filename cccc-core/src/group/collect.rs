@@ -19,17 +19,20 @@ use crate::rule::permission;
 pub struct Collected {
     /// Those that were removed, or would be, by their SHA-256.
     pub removed: Vec<String>,
-    /// How many bytes that is, with what copies had left behind that were broken off.
+    /// How many copies were removed, or would be, that were broken off: by processes that died.
+    pub broken_off: u64,
+    /// How many bytes that is in all.
     pub bytes: u64,
     /// How many old ones stay because messages name them.
     pub named: u64,
-    /// How many stay because somebody has stored or used them within a day.
+    /// How many stay because somebody has stored or used them within a day, or is storing them.
     pub young: u64,
 }
 
 impl Group {
     /// Removes the attachments that no message names and nobody has touched for a day: files that were stored
-    /// and never sent. What a message names stays, also if the message was retracted.
+    /// and never sent. What a message names stays, also if the message was retracted. Copies that were broken off go
+    /// as well, however young.
     ///
     /// Others may go on storing and sending: what is about to be named is not removed.
     ///
@@ -62,7 +65,9 @@ impl Group {
         if remove {
             go = self.blobs().remove_untouched(go).await?;
         }
+        let broken_off = go.iter().filter(|one| one.digest.is_none()).count();
         Ok(Collected {
+            broken_off: u64::try_from(broken_off).unwrap_or(u64::MAX),
             bytes: go.iter().map(|one| one.bytes).sum(),
             removed: go.into_iter().filter(|one| one.digest.is_some()).map(|one| one.name).collect(),
             named: u64::try_from(stay.len()).unwrap_or(u64::MAX),

@@ -12,7 +12,7 @@ use cccc_fork::LockFile;
 use super::{filesystem, random_name};
 use crate::disk::{Disk, DiskFile, RealDisk};
 use crate::error::{Error, Result};
-use crate::files::{self, Links};
+use crate::files::{self, Links, Wanted};
 
 /// What the names of groups begin with that are being made: no group's id does.
 pub(super) const NEW: &str = ".new-";
@@ -79,7 +79,7 @@ impl Aside {
     pub(super) fn take_in(&self, path: &Path, name: &str) -> Result<bool> {
         match fs::rename(path, self.dir.join(name)) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(e) => return Err(Error::io("rename", path, e)),
+            Err(e) => return Err(Error::io("rename", path, files::explained(e, path, Wanted::Directory))),
             Ok(()) => {}
         }
         filesystem::sync_directory(&self.dir)?;
@@ -120,7 +120,7 @@ fn sweep(groups: &Path) {
 
 /// The directories aside at which nobody is, each with its lock, if it has one.
 fn left(groups: &Path) -> Result<Vec<(PathBuf, Option<LockFile>)>> {
-    let entries = match fs::read_dir(groups) {
+    let entries = match files::entries(groups) {
         Ok(entries) => entries,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => return Err(Error::io("list", groups, e)),

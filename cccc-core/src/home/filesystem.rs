@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::files;
 
 /// The kind of file system a home lies on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,11 +25,7 @@ impl fmt::Display for FileSystem {
 /// Makes the directory if it is not there, and refuses one that cannot be a home. Nothing is written to one that is.
 pub(super) fn prepare(path: &Path, allow_network: bool) -> Result<()> {
     if !path.is_dir() {
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(path).map_err(|e| Error::io("make the home", path, e))?;
+        files::make_private(path).map_err(|e| Error::io("make the home", path, e))?;
     }
     check_access(path)?;
     let file_system = of(path)?;
@@ -44,19 +41,12 @@ pub(super) fn prepare(path: &Path, allow_network: bool) -> Result<()> {
 
 /// Makes a directory that nobody else may enter, if it is not there.
 pub(super) fn make_private(path: &Path) -> Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(|e| Error::io("make", path, e))
+    files::make_private(path).map_err(|e| Error::io("make", path, e))
 }
 
 /// Makes a directory's names durable, where a platform has that.
 pub(super) fn sync_directory(path: &Path) -> Result<()> {
-    if cfg!(unix) {
-        fs::File::open(path).and_then(|dir| dir.sync_all()).map_err(|e| Error::io("sync", path, e))?;
-    }
-    Ok(())
+    files::sync_directory(path).map_err(|e| Error::io("sync", path, e))
 }
 
 #[cfg(unix)]

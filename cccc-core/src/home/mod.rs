@@ -39,6 +39,7 @@ use crate::engine::Engine;
 use crate::environment::{plain_text, variable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::GroupAttach;
+use crate::files;
 use crate::group::{Group, Shared};
 use crate::id::{GroupId, Nonce};
 use crate::ledger::FileLedger;
@@ -297,7 +298,7 @@ impl Home {
 
     fn group_ids(&self) -> Result<Vec<GroupId>> {
         let dir = self.path.join("groups");
-        let names = match std::fs::read_dir(&dir) {
+        let names = match files::entries(&dir) {
             Ok(names) => names,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(e) => return Err(Error::io("list", &dir, e)),

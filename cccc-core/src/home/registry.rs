@@ -6,7 +6,7 @@
 //! those who did. What takes long, such as making a group, is done before, and put in place in there.
 
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -125,16 +125,16 @@ impl Locked {
         let temporary = path.with_extension("json.tmp");
         let text = serde_json::to_vec_pretty(content)
             .map_err(|e| Error::invalid("the registry cannot be written as JSON").source(e))?;
+        // What a process that died has left there, or somebody has put there, is not written to.
+        match files::remove(&temporary) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(Error::io("remove", &temporary, e)),
+            _ => {}
+        }
         let write = || {
-            // What a process that died has left there, or somebody has put there, is not written to.
-            match fs::remove_file(&temporary) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-                _ => {}
-            }
             let mut file = private().create_new(true).open(&temporary)?;
             file.write_all(&text)?;
             file.sync_all()?;
-            fs::rename(&temporary, path)
+            files::rename(&temporary, path)
         };
         write().map_err(|e| Error::io("write", path, e))?;
         super::filesystem::sync_directory(path.parent().unwrap_or(path))

@@ -332,7 +332,7 @@ pub(crate) fn embodied(home: &Path, processes: &[Process]) -> Result<Vec<(GroupI
 /// Removes a record and the lock beside it.
 fn remove(record: &Path) -> Result<()> {
     for path in [record.to_owned(), record.with_extension("lock")] {
-        match fs::remove_file(&path) {
+        match files::remove(&path) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(Error::io("remove", &path, e)),
             _ => {}
         }
@@ -342,11 +342,7 @@ fn remove(record: &Path) -> Result<()> {
 
 fn hold_file(dir: &Path, record: &Record) -> Result<(LockFile, PathBuf)> {
     let dir = dir.join(record.principal.to_string().replace(':', "."));
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(&dir).map_err(|e| Error::io("make", &dir, e))?;
+    files::make_private(&dir).map_err(|e| Error::io("make", &dir, e))?;
     let name = crate::home::random_name()?;
     let lock = dir.join(format!("{name}.lock"));
     let file = cccc_fork::open(|| create(&lock)).map_err(|e| Error::io("make", &lock, e))?;
@@ -364,7 +360,7 @@ fn write_record(path: &Path, record: &Record) -> Result<()> {
     let written = create(&temporary)
         .and_then(|mut file| file.write_all(&json))
         .map_err(|e| Error::io("write", &temporary, e))
-        .and_then(|()| fs::rename(&temporary, path).map_err(|e| Error::io("rename to", path, e)));
+        .and_then(|()| files::rename(&temporary, path).map_err(|e| Error::io("rename to", path, e)));
     if written.is_err() {
         let _ = fs::remove_file(&temporary);
     }
@@ -381,7 +377,7 @@ fn create(path: &Path) -> io::Result<fs::File> {
 }
 
 fn names(dir: &Path) -> Result<Vec<PathBuf>> {
-    let entries = match fs::read_dir(dir) {
+    let entries = match files::entries(dir) {
         Ok(entries) => entries,
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(Vec::new());

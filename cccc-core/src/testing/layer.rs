@@ -39,6 +39,9 @@ impl<L: DiskLayer> Disk for L {
     fn stat(&self, path: &Path) -> io::Result<Stat> {
         self.below().stat(path)
     }
+    fn unchanged_for(&self, path: &Path) -> Option<Duration> {
+        self.below().unchanged_for(path)
+    }
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         self.below().list(dir)
     }

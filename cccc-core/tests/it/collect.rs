@@ -56,6 +56,11 @@ fn what_nobody_names_and_nobody_touched_goes() {
             std::fs::write(blobs.join(name), "half").unwrap();
             age(&blobs.join(name));
         }
+        // Another that was broken off just now, and one that somebody is making.
+        std::fs::write(blobs.join(".young.tmp"), "half").unwrap();
+        let held = File::create(blobs.join(".held.tmp")).unwrap();
+        held.lock().unwrap();
+        assert_eq!(user.blobs().broken_off().await.unwrap(), 2);
         let alice = user.bind("alice").await.unwrap();
         assert_eq!(alice.collect_blobs().await.unwrap_err().kind(), ErrorKind::Refused);
         let found = alice.collectable_blobs().await.unwrap();
@@ -63,11 +68,18 @@ fn what_nobody_names_and_nobody_touched_goes() {
         let removed = user.collect_blobs().await.unwrap();
         assert_eq!(removed, found);
         assert_eq!(removed.removed, [forgotten.sha256.as_str()]);
-        assert_eq!((removed.bytes, removed.named, removed.young), (9 + 4, 2, 1));
+        assert_eq!((removed.bytes, removed.broken_off), (9 + 4 + 4, 2));
+        assert_eq!((removed.named, removed.young), (2, 2));
         assert!(
             !lies(&user, &forgotten) && lies(&user, &fresh) && lies(&user, &sent) && lies(&user, &retracted)
         );
         assert!(blobs.join("notes.txt").exists() && !blobs.join(".abc.tmp").exists());
+        assert!(!blobs.join(".young.tmp").exists() && blobs.join(".held.tmp").exists());
+        drop(held);
+        assert_eq!(
+            (user.collect_blobs().await.unwrap().broken_off, blobs.join(".held.tmp").exists()),
+            (1, false)
+        );
         // Somebody who had meant to send it is told, and nothing is written.
         let error = user.send("see").to("alice").attachment(forgotten).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);

@@ -21,6 +21,7 @@ mod handle;
 mod home;
 mod life;
 mod limits;
+mod misplaced;
 mod model;
 mod processes;
 mod read_only;

@@ -26,7 +26,7 @@ use crate::id::Seq;
 const WAIT_STEP: Duration = Duration::from_micros(500);
 
 /// How long whoever has waited for others of this process waits for a lock that they did not get.
-const LAST_TRY: Duration = Duration::from_millis(50);
+pub(super) const LAST_TRY: Duration = Duration::from_millis(50);
 
 /// What whoever appends keeps from turn to turn.
 #[derive(Debug, Default)]
@@ -90,6 +90,11 @@ impl Locked {
     /// # Errors
     /// `Unavailable` after 2 s, with the process that holds it and what to do about that.
     pub(super) async fn take(shared: &Arc<Shared>) -> Result<Self> {
+        Self::take_within(shared, PATIENCE).await
+    }
+
+    /// As [`take`](Self::take), but waits for other processes no longer than that.
+    pub(super) async fn take_within(shared: &Arc<Shared>, patience: Duration) -> Result<Self> {
         shared.begin_use()?;
         let since = shared.disk.monotonic();
         let writer = shared.wait_here(shared.writer.clone().lock_owned()).await?;
@@ -97,8 +102,8 @@ impl Locked {
         let mut locked = Self { shared: shared.clone(), writer, held: None };
         // Those who wait in line here wait for the same holder, so they do not wait one after the other.
         let limit = match locked.writer.waits_for_lock {
-            true => PATIENCE.saturating_sub(waited).max(LAST_TRY),
-            false => PATIENCE,
+            true => patience.saturating_sub(waited).max(LAST_TRY),
+            false => patience,
         };
         locked.lock(limit)?;
         Ok(locked)
@@ -197,6 +202,15 @@ impl Locked {
             }
             self.pause()?;
             self.check_replaced()?;
+        }
+    }
+
+    /// Publishes what was written and is sound, if the head page does not cover it and nobody is at it.
+    pub(super) fn catch_up(&mut self) -> Result<Pages> {
+        self.check_replaced()?;
+        match self.page(Role::Head)? {
+            Some(head) if self.shared.is_outrun(&head.mark) => self.recover(None),
+            _ => self.settle(),
         }
     }
 

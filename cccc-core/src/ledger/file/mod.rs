@@ -9,6 +9,10 @@
 //! 2 s: whoever holds it may be stopped, so it says in the lock file who it is, and whoever has waited in vain
 //! names it. Nor does anybody wait for it on an executor's thread.
 //!
+//! A head page that covers less than what was acknowledged, because an old one was put back, hides nothing for long: a
+//! handle that begins with it looks once whether the last segment goes on, and if nobody has written for 2 s, puts that
+//! in order. Nobody is told of an event as done before the head page covers it.
+//!
 //! A ledger whose directory cannot be written to is read without the lock. What its head page says is believed if
 //! the event that it names ends where it says, also if the page is from before a reboot: what is at or before a
 //! published head was on disk before it was published. If there is no whole page on a file system that is

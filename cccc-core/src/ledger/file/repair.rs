@@ -15,7 +15,7 @@ use super::survey::Run;
 use super::{FileLedger, Shared};
 use crate::blocking::off_thread;
 use crate::disk::OpenMode;
-use crate::error::{Damage, Error, ErrorKind, Result};
+use crate::error::{Damage, Error, Result};
 use crate::id::Seq;
 use crate::ledger::{Ledger, Position, ReadLimit, Verdict};
 
@@ -88,6 +88,8 @@ pub struct RepairReport {
     pub head: Option<Position>,
     /// All that is wrong with the lines, in order.
     pub broken: Vec<Broken>,
+    /// The last event that stands, or should stand, if there is damage.
+    pub last: Option<Seq>,
     /// What was cut off, if that was asked for.
     pub cut: Option<Cut>,
     /// Files that bytes were copied to before they were taken out, and notes that led nowhere.
@@ -152,7 +154,8 @@ impl FileLedger {
     /// A dry run takes no lock.
     ///
     /// # Errors
-    /// `Unavailable` if the disk does not do its part. Damage is no error; it is in the report.
+    /// `Unavailable` if the disk does not do its part. Damage is no error, it is in the report; but `Corrupt` if more
+    /// than a million events are missing in one place.
     pub async fn repair(&self, options: RepairOptions) -> Result<RepairReport> {
         let repair = |files: Arc<Shared>| async move {
             if options.dry_run {
@@ -180,9 +183,10 @@ impl Shared {
             Verdict::Damaged(damage) => {
                 report.damage = Some(damage);
                 let head = head.ok().or_else(|| self.glance().ok());
-                self.begin_anew()?;
                 let (runs, last) = self.broken(head)?;
+                self.begin_anew()?;
                 report.broken = runs.iter().map(|run| Broken::of(self, run)).collect();
+                report.last = Some(last);
                 match runs.first() {
                     Some(run) if cut => {
                         let end = self.last_good(run.before.position.seq.next())?;
@@ -203,9 +207,10 @@ impl Shared {
 
 impl Broken {
     fn of(shared: &Shared, run: &Run) -> Self {
+        let (segment, offset) = run.place();
         Self {
-            file: shown(&shared.layout.segment(run.segment)),
-            offset: run.from,
+            file: shown(&shared.layout.segment(segment)),
+            offset,
             bytes: run.bytes(),
             first: run.before.position.seq.next(),
             lost: run.lost(),
@@ -235,11 +240,8 @@ impl Shared {
             Verdict::Sound { head, .. } => report.head = Some(head),
             Verdict::Damaged(damage) => {
                 report.damage = Some(damage);
-                let (runs, last) = match self.broken(head.ok()) {
-                    // The first segment is missing, or so much that a repair will not do it.
-                    Err(error) if error.damage().is_some() => return Ok(report),
-                    found => found?,
-                };
+                let (runs, last) = self.broken(head.ok())?;
+                report.last = Some(last);
                 if let Some(run) = runs.first().filter(|_| cut) {
                     let end = self.last_good(run.before.position.seq.next())?;
                     report.cut = Some(self.cut_after(&end, last)?);
@@ -339,14 +341,7 @@ impl Shared {
             let path = shared.layout.segment(first);
             let file = match shared.disk.open(&path, OpenMode::Read) {
                 Ok(file) => file,
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound && first > 1 => break,
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                    return Err(Error::new(
-                        ErrorKind::Refused,
-                        "the first segment is missing; nothing is left",
-                    )
-                    .hint("restore the ledger's files from a copy"));
-                }
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => break,
                 Err(e) => return Err(Error::io("open", &path, e)),
             };
             let mut lines = LineReader::new(&*file, 0, u64::MAX);

@@ -80,8 +80,9 @@ impl Shared {
         survey.run(first, |part| match part {
             Part::Line(line, place, _) => Ok(take(line, place.position)),
             Part::Damaged(run) => {
-                let file = format!("ledger/{:020}.jsonl", run.segment);
-                let (lines, _) = run.replacement(&self.group_id, &file, run.from);
+                let (segment, offset) = run.place();
+                let file = format!("ledger/{segment:020}.jsonl");
+                let (lines, _) = run.replacement(&self.group_id, &file, offset);
                 Ok(lines.split_inclusive(|b| *b == b'\n').all(|line| {
                     let raw = RawLine::split(line).ok();
                     let at = raw.and_then(|raw| Some(Position { seq: raw.seq()?, chain: raw.chain().ok()? }));

@@ -4,20 +4,21 @@ use std::future::Future;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Mutex as AsyncMutex, watch};
 
 use super::files::{Access, Slot};
 use super::layout::{Layout, segment_name};
 use super::lines::{ends_at, read_range};
-use super::locked::{Locked, Writer, is_replaced};
+use super::locked::{LAST_TRY, Locked, Writer, is_replaced};
 use super::page::{Mark, PAGE_BYTES, Role, State};
 use super::read::Reader;
 use super::redaction::Overwriting;
 use super::runs::Indexes;
 use super::{Options, began, check_process, unlocked};
 use crate::blocking::{block_on, may_block, off_thread};
-use crate::disk::{Disk, Keeper, WatchGuard};
+use crate::disk::{Disk, Keeper, PATIENCE, WatchGuard};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{GroupId, Seq};
 use crate::ledger::Position;
@@ -55,6 +56,8 @@ pub(super) struct Shared {
     pub(super) watching: OnceLock<Box<dyn WatchGuard>>,
     /// Whether the pages were checked under the lock since this handle was opened.
     pub(super) settled: AtomicBool,
+    /// Whether this handle has looked, once, if something was written long ago that the head page does not cover.
+    pub(super) caught_up: AtomicBool,
     /// Where what is whole ends, if it had to be found out where nothing can be written.
     pub(super) whole: OnceLock<Mark>,
     /// Whether the lock could not be opened because nothing can be written.
@@ -98,6 +101,7 @@ impl Shared {
             signal: Arc::new(watch::Sender::new(0)),
             watching: OnceLock::new(),
             settled: AtomicBool::new(false),
+            caught_up: AtomicBool::new(false),
             whole: OnceLock::new(),
             read_only: AtomicBool::new(false),
             indexes: Indexes::default(),
@@ -191,6 +195,7 @@ impl Shared {
             // Where boots cannot be told apart, every handle makes sure once.
             let boot = self.disk.boot_id();
             if head.boot == boot && (boot != [0; 16] || self.settled.load(Ordering::Relaxed)) {
+                let head = self.caught_up(head).await;
                 self.note_head(&head);
                 return Ok(head.mark);
             }
@@ -209,6 +214,30 @@ impl Shared {
             }
             Err(error) => self.without_lock(page, error),
         }
+    }
+
+    /// The head that a handle begins with. If the page was put back from a copy, or could not be written, it covers
+    /// less than what was acknowledged, and nobody would see that before somebody writes.
+    async fn caught_up(self: &Arc<Self>, head: State) -> State {
+        let has_looked =
+            self.caught_up.load(Ordering::Relaxed) || self.caught_up.swap(true, Ordering::Relaxed);
+        if has_looked || !self.is_outrun(&head.mark) {
+            return head;
+        }
+        // What cannot be put in order now is left to whoever writes next.
+        let pages = self.off_executor_within(LAST_TRY, |mut locked| locked.catch_up()).await;
+        pages.map_or(head, |pages| pages.head)
+    }
+
+    /// Whether something was written after `head` so long ago that whoever did it is not about to publish it.
+    pub(super) fn is_outrun(&self, head: &Mark) -> bool {
+        let newest = self.newest.load(Ordering::Relaxed).max(head.segment);
+        let path = self.layout.segment(newest);
+        let covered = if newest == head.segment { head.len } else { 0 };
+        let is_quiet = |path| self.disk.unchanged_for(path).is_some_and(|time| time >= PATIENCE);
+        self.disk.stat(&path).is_ok_and(|stat| stat.len > covered)
+            && is_quiet(&path)
+            && is_quiet(&self.layout.head)
     }
 
     /// The head page; `None` if it is not there or stays torn.
@@ -233,8 +262,17 @@ impl Shared {
         self: &Arc<Self>,
         work: impl FnOnce(Locked) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.off_executor_within(PATIENCE, work).await
+    }
+
+    /// As [`off_executor`](Self::off_executor), with less patience if other processes hold the lock.
+    async fn off_executor_within<T: Send + 'static>(
+        self: &Arc<Self>,
+        patience: Duration,
+        work: impl FnOnce(Locked) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let shared = self.clone();
-        let work = async move { work(Locked::take(&shared).await?) };
+        let work = async move { work(Locked::take_within(&shared, patience).await?) };
         if may_block() {
             return work.await;
         }

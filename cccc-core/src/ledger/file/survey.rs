@@ -10,7 +10,6 @@ use std::io;
 use super::Shared;
 use super::layout::shown;
 use super::lines::{LineReader, follow, read_range};
-use super::locked::missing;
 use super::page::Mark;
 use super::recovery::is_acknowledged;
 use crate::disk::{DiskFile, OpenMode};
@@ -34,7 +33,12 @@ pub(super) struct Place {
     pub(super) following: u64,
     /// Time stamp of the last line that can be read.
     pub(super) ts: Timestamp,
+    /// Whether the chain is known, without which the next line cannot be checked.
+    is_known: bool,
 }
+
+/// Why a line is no sound one that may be what was written.
+const UNKNOWN: &str = "what it follows is lost, so it cannot be checked";
 
 /// Bytes that are no sound lines, and what they have cost.
 #[derive(Clone, Debug)]
@@ -51,10 +55,27 @@ pub(super) struct Run {
     chain: Option<Chain>,
     /// The line as it was written, if that can be told.
     pub(super) restored: Option<Vec<u8>>,
+    /// The segment that is missing: no bytes are damaged, and what was in it belongs where those before it end.
+    pub(super) missing: Option<u64>,
     pub(super) reason: &'static str,
 }
 
 impl Run {
+    /// Bytes of a segment, `from` up to `to`, that have cost no event as far as is known.
+    fn at(segment: u64, (from, to): (u64, u64), before: Place, reason: &'static str) -> Self {
+        Self {
+            segment,
+            from,
+            to,
+            before,
+            last: before.position.seq,
+            chain: Some(before.position.chain),
+            restored: None,
+            missing: None,
+            reason,
+        }
+    }
+
     /// How many events are lost.
     pub(super) fn lost(&self) -> u64 {
         if self.restored.is_some() { 0 } else { self.last.0 - self.before.position.seq.0 }
@@ -62,6 +83,11 @@ impl Run {
 
     pub(super) fn bytes(&self) -> u64 {
         self.to - self.from
+    }
+
+    /// The segment with the bytes, and where they begin in it.
+    pub(super) fn place(&self) -> (u64, u64) {
+        self.missing.map_or((self.segment, self.from), |missing| (missing, 0))
     }
 
     /// What is to stand in their place, whose bytes lie at `file` from `offset` on; and where the sound lines are
@@ -86,6 +112,7 @@ impl Run {
             };
             let seq = place.position.seq.next();
             let known = self.chain.filter(|_| seq == self.last);
+            place.is_known = known.is_some();
             let chain = known.unwrap_or_else(|| unknown_chain(place.position.chain));
             lines.extend(gap.encode(group_id, place.position, chain));
             place.position = Position { seq, chain };
@@ -96,7 +123,7 @@ impl Run {
 
 impl Place {
     fn step(&mut self, line: &RawLine<'_>, position: Position) {
-        self.position = position;
+        (self.position, self.is_known) = (position, true);
         // A newer version may write envelopes that cannot be read; their lines are sound all the same.
         if let Ok(envelope) = line.envelope() {
             (self.following, self.ts) = (envelope.b, envelope.ts);
@@ -122,8 +149,13 @@ pub(super) struct Survey<'a> {
 }
 
 impl<'a> Survey<'a> {
+    /// A first segment that is missing counts as one that is empty.
     pub(super) fn new(shared: &'a Shared, head: Option<Mark>) -> Result<Self> {
-        Ok(Self { shared, names: shared.reader.list()?, head })
+        let mut names = shared.reader.list()?;
+        if names.first() != Some(&1) {
+            names.insert(0, 1);
+        }
+        Ok(Self { shared, names, head })
     }
 
     /// The first seq of the last segment.
@@ -152,24 +184,32 @@ impl<'a> Survey<'a> {
     /// What the first line of a segment follows.
     pub(super) fn start(&self, first: u64) -> Result<Place> {
         let ts = Timestamp::from_millis(0);
-        let mut position = Position::start(&self.shared.group_id);
+        let (mut position, mut is_known) = (Position::start(&self.shared.group_id), true);
         let earlier = self.names.iter().copied().rfind(|name| *name < first);
         if let Some(name) = earlier {
-            let (file, len) = self.open(name)?;
-            let stated = self.stated_at(name, &*file, len)?;
+            let stated = match self.open(name)? {
+                Some((file, len)) => self.stated_at(name, &*file, len)?,
+                None => None,
+            };
+            is_known = stated.is_some();
             position = Position {
                 seq: Seq(first - 1),
                 chain: stated.unwrap_or_else(|| unknown_chain(Chain::default())),
             };
         }
-        Ok(Place { position, following: 0, ts })
+        Ok(Place { position, following: 0, ts, is_known })
     }
 
-    fn open(&self, name: u64) -> Result<(Box<dyn DiskFile>, u64)> {
+    /// A segment and its length; `None` for a first one that is missing.
+    fn open(&self, name: u64) -> Result<Option<(Box<dyn DiskFile>, u64)>> {
         let path = self.shared.layout.segment(name);
-        let file = self.shared.disk.open(&path, OpenMode::Read).map_err(|e| Error::io("open", &path, e))?;
+        let file = match self.shared.disk.open(&path, OpenMode::Read) {
+            Ok(file) => file,
+            Err(e) if e.kind() == io::ErrorKind::NotFound && name == 1 => return Ok(None),
+            Err(e) => return Err(Error::io("open", &path, e)),
+        };
         let len = file.stat().map_err(|e| Error::io("look at", &path, e))?.len;
-        Ok((file, len))
+        Ok(Some((file, len)))
     }
 
     fn failed(&self, name: u64, error: io::Error) -> Error {
@@ -202,12 +242,8 @@ impl<'a> Survey<'a> {
         place: &mut Place,
         visit: &mut impl FnMut(Part<'_>) -> Result<bool>,
     ) -> Result<bool> {
-        let (file, len) = self.open(name)?;
+        let Some((file, len)) = self.open(name)? else { return self.missing(name, (name, 0), place, visit) };
         let mut offset = 0;
-        // The first segment may be lost as a whole.
-        if self.names.first() == Some(&name) && place.position.seq.0 + 1 < name && name > 1 {
-            return Err(missing(&self.shared.layout.segment(1), Seq(1)));
-        }
         loop {
             let mut lines = LineReader::new(&*file, offset, len);
             let bad = loop {
@@ -224,13 +260,16 @@ impl<'a> Survey<'a> {
                             return Ok(false);
                         }
                     }
-                    Err(reason) => break Some((at, reason)),
+                    Err(reason) => break Some((at, if place.is_known { reason } else { UNKNOWN })),
                 }
             };
             let whole = self.last_of(name).is_none_or(|last| place.position.seq.0 >= last);
             let (at, reason) = match bad {
                 Some(bad) => bad,
                 None if whole => return Ok(true),
+                None if self.ends_at(name, place) => {
+                    return self.missing(place.position.seq.next().0, (name, len), place, visit);
+                }
                 None => (len, "the file ends before its last event"),
             };
             let Some(run) = self.damaged(name, &*file, len, at, *place, reason)? else { return Ok(true) };
@@ -241,6 +280,43 @@ impl<'a> Survey<'a> {
             }
             offset = beyond;
         }
+    }
+
+    /// Whether a segment that is too short for its events may yet be whole, and the next one missing: no command goes
+    /// on in another segment, and the head's segment is named.
+    fn ends_at(&self, name: u64, place: &Place) -> bool {
+        let is_named = self.is_last(name) && self.head.is_some_and(|head| head.segment == name);
+        place.following == 0 && place.position.seq.0 >= name && !is_named
+    }
+
+    /// Goes over what is not there: the events of segment `name`, and of those after it that are missing, too. Gaps for
+    /// them belong at the end `at` of a segment that there is, or is to be.
+    fn missing(
+        &self,
+        name: u64,
+        (segment, at): (u64, u64),
+        place: &mut Place,
+        visit: &mut impl FnMut(Part<'_>) -> Result<bool>,
+    ) -> Result<bool> {
+        let bad = place.position.seq.next();
+        let Some(last) = self.last_of(segment).filter(|last| *last >= bad.0) else { return Ok(true) };
+        let mut run = Run::at(segment, (at, at), *place, "the segment file is missing");
+        run.missing = Some(name);
+        self.lose(&mut run, last)?;
+        run.chain = self.head.filter(|_| self.is_last(segment)).map(|head| head.at.chain);
+        *place = run.replacement(&self.shared.group_id, "", 0).1;
+        visit(Part::Damaged(run))
+    }
+
+    /// Takes all events up to `last` for lost.
+    fn lose(&self, run: &mut Run, last: u64) -> Result<()> {
+        if last - run.before.position.seq.0 > MAX_LOST {
+            let mut damage = run.damage(self.shared);
+            damage.reason = format!("all events up to {last} are missing");
+            return Err(Error::corrupt(damage).hint("restore the ledger's files from a copy"));
+        }
+        run.last = Seq(last);
+        Ok(())
     }
 
     /// How far the damage at byte `at` reaches; `None` if nothing says that this is no unfinished write.
@@ -259,27 +335,13 @@ impl<'a> Survey<'a> {
         if !is_durable && !is_acknowledged(file, at, len, bad).map_err(|e| self.failed(name, e))? {
             return Ok(None);
         }
-        let mut run = Run {
-            segment: name,
-            from: at,
-            to: len,
-            before,
-            last: before.position.seq,
-            chain: Some(before.position.chain),
-            restored: None,
-            reason,
-        };
+        let mut run = Run::at(name, (at, len), before, reason);
         if self.resume(&mut run, file, len)? {
             return Ok(Some(run));
         }
         // Nothing sound follows in this file.
         let Some(last) = last.filter(|last| *last >= bad.0) else { return Ok(Some(run)) };
-        if last - before.position.seq.0 > MAX_LOST {
-            let mut damage = run.damage(self.shared);
-            damage.reason = format!("all events up to {last} are missing");
-            return Err(Error::corrupt(damage).hint("restore the ledger's files from a copy"));
-        }
-        run.last = Seq(last);
+        self.lose(&mut run, last)?;
         run.chain = match self.head {
             Some(head) if self.is_last(name) => Some(head.at.chain),
             _ => self.stated_at(name, file, len)?,
@@ -359,7 +421,7 @@ impl<'a> Survey<'a> {
 
     fn first_line_after(&self, name: u64) -> Result<Option<Vec<u8>>> {
         let Some(next) = self.names.iter().copied().find(|next| *next > name) else { return Ok(None) };
-        let (file, len) = self.open(next)?;
+        let Some((file, len)) = self.open(next)? else { return Ok(None) };
         let mut lines = LineReader::new(&*file, 0, len);
         Ok(lines.next_line().map_err(|e| self.failed(next, e))?.map(<[u8]>::to_vec))
     }
@@ -405,9 +467,10 @@ fn restored(
 impl Run {
     /// The first thing that is wrong, as it is reported.
     pub(super) fn damage(&self, shared: &Shared) -> Damage {
+        let (segment, offset) = self.place();
         Damage {
-            file: shown(&shared.layout.segment(self.segment)),
-            offset: self.from,
+            file: shown(&shared.layout.segment(segment)),
+            offset,
             seq: self.before.position.seq.next(),
             reason: self.reason.into(),
         }

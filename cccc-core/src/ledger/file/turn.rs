@@ -3,6 +3,7 @@
 //! A new segment begins the same way: whoever finds one full syncs and publishes it, and then begins the next one with
 //! what it has to write. While nothing of the new one is published, the head stands at the end of the one before.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use async_trait::async_trait;
 use super::Shared;
 use super::locked::{Locked, Pages, is_replaced, replaced};
 use super::page::{FENCED, Mark, Role, SEALING, State};
+use crate::blocking::blocking_section;
 use crate::disk::{DiskFile, OpenMode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::Seq;
@@ -37,7 +39,9 @@ impl FileTurn {
                 return Ok(turn);
             }
             let end = turn.pages.tip.mark;
-            publish(turn.locked, &turn.pages, end).await?;
+            if let Published::Unseen(error) = publish(turn.locked, &turn.pages, end).await? {
+                return Err(error);
+            }
         }
         Self::take(shared).await
     }
@@ -174,10 +178,16 @@ fn offset_entries(start: u64, lens: &[u32]) -> Vec<u8> {
     bytes
 }
 
+/// How often the head page is tried again, and for how long the first pause is; each is twice as long as the one before.
+const HEAD_TRIES: u32 = 8;
+const HEAD_PAUSE: Duration = Duration::from_millis(4);
+
 /// How publishing ended.
 enum Published {
-    /// It is durable.
+    /// It is durable, and readers see it.
     Durable,
+    /// It is durable, but the head page could not be written, so that nobody else sees it.
+    Unseen(Error),
     /// A recovery or a repair has judged what was written: up to the head of these files, that is durable.
     Judged(Arc<Shared>, Mark),
 }
@@ -211,7 +221,27 @@ async fn publish_here(mut locked: Locked, pages: &Pages, end: Mark) -> Result<Pu
         Ok(())
     };
     let synced = shared.sync(sync, &pages.head.mark).await;
-    let mut locked = Locked::take(&shared).await?;
+    let mut pause = HEAD_PAUSE;
+    for _ in 0..HEAD_TRIES {
+        match publish_synced(&shared, pages, end, &synced, &path).await? {
+            // Whoever comes next would publish it, but until then nobody else sees what was acknowledged.
+            Published::Unseen(_) => blocking_section(|| shared.disk.sleep(pause)),
+            published => return Ok(published),
+        }
+        pause *= 2;
+    }
+    publish_synced(&shared, pages, end, &synced, &path).await
+}
+
+/// Says in the head page that everything up to `end` is durable, if its sync has succeeded.
+async fn publish_synced(
+    shared: &Arc<Shared>,
+    pages: &Pages,
+    end: Mark,
+    synced: &Result<()>,
+    path: &Path,
+) -> Result<Published> {
+    let mut locked = Locked::take(shared).await?;
     if let Err(error) = shared.head.check(&*shared.disk)
         && is_replaced(&error)
     {
@@ -223,12 +253,10 @@ async fn publish_here(mut locked: Locked, pages: &Pages, end: Mark) -> Result<Pu
     let failed = *shared.failed();
     match (same, failed) {
         (Some(head), None) => {
-            if head.mark.at.seq < end.at.seq {
-                // It is durable whether this succeeds or not; the next turn publishes it otherwise. Until then
-                // nobody else sees it, so it is tried twice.
-                let state = State { mark: end, ..head };
-                let _ =
-                    locked.write_page(Role::Head, &state).or_else(|_| locked.write_page(Role::Head, &state));
+            if head.mark.at.seq < end.at.seq
+                && let Err(error) = locked.write_page(Role::Head, &State { mark: end, ..head })
+            {
+                return Ok(Published::Unseen(error));
             }
             Ok(Published::Durable)
         }
@@ -236,7 +264,7 @@ async fn publish_here(mut locked: Locked, pages: &Pages, end: Mark) -> Result<Pu
         (None, _) => locked.settle().map(judged),
         (Some(head), Some(since)) => {
             let error = match synced {
-                Err(error) => error,
+                Err(error) => error.clone(),
                 Ok(()) => Error::unavailable(format!("an earlier sync of {} failed", path.display())),
             };
             locked
@@ -258,6 +286,7 @@ async fn confirm(
 ) -> Result<Appended> {
     let (shared, end) = match publish(locked, &pages, end).await.map_err(|error| doubtful(error, batch))? {
         Published::Durable => return Ok(outcome),
+        Published::Unseen(error) => return Err(unseen(error, batch)),
         Published::Judged(shared, end) => (shared, end),
     };
     let stands =
@@ -292,6 +321,16 @@ fn doubtful(error: Error, batch: &Batch) -> Error {
     let after = error.retry_after_duration();
     let doubt = Error::unknown(text).hint(hint).source(error);
     after.into_iter().fold(doubt, Error::retry_after)
+}
+
+/// An error after which a batch is there, and will be seen as soon as somebody can say so in the head page.
+fn unseen(error: Error, batch: &Batch) -> Error {
+    let seq = batch.after.seq.next();
+    let text = format!("event {seq} is on disk, but nobody else sees it yet: {}", error.message_text());
+    let first = error.hint_text().unwrap_or("free or repair the disk");
+    let hint = format!("{first}; the same command with the same client id is then safe to repeat");
+    // It was tried for as long as is sensible at a time.
+    Error::unknown(text).hint(hint).retry_after(HEAD_PAUSE * (1 << HEAD_TRIES)).source(error)
 }
 
 impl Locked {

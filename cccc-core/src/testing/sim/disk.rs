@@ -165,6 +165,7 @@ impl Disk for SimDisk {
                     }
                     let inode = state.storage.create_file(path)?;
                     state.trace.name(inode, &path.to_string_lossy());
+                    state.note_change(inode);
                     inode
                 }
                 (Err(error), _) => return Err(error),
@@ -180,6 +181,14 @@ impl Disk for SimDisk {
             let inode = state.storage.find_file(path)?;
             Ok(Stat { identity: (1, inode as u64), len: state.storage.len(inode) as u64 })
         })
+    }
+
+    fn unchanged_for(&self, path: &Path) -> Option<Duration> {
+        let told = self.on_path("changed", path, |state| {
+            let inode = state.storage.find_file(path)?;
+            Ok(state.unchanged_for(inode))
+        });
+        told.ok()
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
@@ -199,7 +208,11 @@ impl Disk for SimDisk {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.on_path("rename", to, |state| state.storage.rename(from, to))
+        self.on_path("rename", to, |state| {
+            let inode = state.storage.find(from)?;
+            state.note_change(inode);
+            state.storage.rename(from, to)
+        })
     }
 
     fn boot_id(&self) -> [u8; 16] {
@@ -280,6 +293,7 @@ impl SimFile {
         let growth = end.saturating_sub(state.storage.len(self.inode)).min(bytes.len());
         let fits = state.room_for(bytes.len(), growth);
         state.storage.write(self.inode, &bytes[..fits], offset)?;
+        state.note_change(self.inode);
         state.use_space(growth - (bytes.len() - fits));
         state.notify(self.inode);
         let whole = fits == bytes.len();
@@ -347,6 +361,7 @@ impl DiskFile for SimFile {
         self.check_writable()?;
         let mut state = self.disk.enter_fallible("truncate", self.inode)?;
         state.storage.resize(self.inode, len)?;
+        state.note_change(self.inode);
         state.notify(self.inode);
         self.record(&mut state, "truncate", len, 0, "");
         Ok(())

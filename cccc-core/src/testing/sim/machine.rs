@@ -44,6 +44,8 @@ pub(super) struct State {
     handles: Vec<Handle>,
     locks: BTreeMap<Inode, Lock>,
     watches: Vec<Watch>,
+    /// When files were changed last; at the beginning, if they are not here.
+    changes: BTreeMap<Inode, Duration>,
     clock: Duration,
     full_until: Duration,
     boots: u64,
@@ -145,6 +147,7 @@ impl Machine {
             handles: Vec::new(),
             locks: BTreeMap::new(),
             watches: Vec::new(),
+            changes: BTreeMap::new(),
             clock: Duration::ZERO,
             full_until: Duration::ZERO,
             boots: 1,
@@ -168,6 +171,14 @@ impl State {
 
     pub(super) fn pass(&mut self, duration: Duration) {
         self.clock += duration;
+    }
+
+    pub(super) fn note_change(&mut self, inode: Inode) {
+        self.changes.insert(inode, self.clock);
+    }
+
+    pub(super) fn unchanged_for(&self, inode: Inode) -> Duration {
+        self.clock.saturating_sub(self.changes.get(&inode).copied().unwrap_or_default())
     }
 
     pub(super) fn set_faults(&mut self, faults: Faults) {

@@ -195,3 +195,118 @@ fn a_forked_child_is_asked_to_reopen() {
         assert!(error.to_string().contains("forked"), "{error}");
     }
 }
+
+/// Sets the head page back, as a copy of an older one does that is put in its place.
+fn set_back(world: &World, page: &[u8]) {
+    let head = world.process().open(&Path::new(DIR).join("head"), OpenMode::Write).unwrap();
+    head.write_at(page, 0).unwrap();
+}
+
+fn head_page(world: &World) -> Vec<u8> {
+    let head = world.process().open(&Path::new(DIR).join("head"), OpenMode::Read).unwrap();
+    read_range(&*head, 0, PAGE_BYTES).unwrap()
+}
+
+#[test]
+fn an_old_head_page_hides_nothing_from_those_who_open_the_ledger() {
+    // How many events the page that is put back does not cover, in segments of about four.
+    for behind in [1, 2, 3, 5, 9, 14] {
+        let world = World::new(behind);
+        let ledger = on(&world);
+        let mut old = head_page(&world);
+        let words: Vec<String> = (1..=14).map(|n| format!("w{n:0600}")).collect();
+        for (n, word) in (1..).zip(&words) {
+            append(&ledger, &[word]);
+            if n == 14 - behind {
+                old = head_page(&world);
+            }
+        }
+        drop(ledger);
+        set_back(&world, &old);
+        let just_now = on(&world);
+        let covered = usize::try_from(14 - behind).unwrap();
+        assert_eq!(texts(&just_now), words[..covered], "whoever did that may be at it");
+        world.process().sleep(Duration::from_secs(2));
+        // Nobody writes.
+        let reader = on(&world);
+        assert_eq!(texts(&reader), words, "{behind}");
+        assert_eq!(texts(&on(&world)), words, "{behind}");
+        assert_eq!(texts(&just_now), words, "{behind}");
+        append(&reader, &["on"]);
+        assert!(matches!(now(reader.verify()).unwrap(), Verdict::Sound { head, .. } if head.seq == Seq(15)));
+    }
+}
+
+#[test]
+fn an_old_head_page_where_nothing_can_be_written_is_believed() {
+    let world = World::new(1);
+    let ledger = on(&world);
+    append(&ledger, &["one"]);
+    let old = head_page(&world);
+    append(&ledger, &["two"]);
+    set_back(&world, &old);
+    world.process().sleep(Duration::from_secs(2));
+    let layer = layer::Layer::over(Arc::new(world.process()));
+    layer.read_only.store(true, Ordering::Relaxed);
+    let reader = FileLedger::open(layer, DIR, group(), Options::default()).unwrap();
+    assert_eq!(texts(&reader), ["one"]);
+}
+
+#[test]
+fn whoever_opens_a_ledger_waits_for_nobody_to_put_an_old_head_page_right() {
+    let world = World::new(2);
+    let ledger = on(&world);
+    append(&ledger, &["one"]);
+    let old = head_page(&world);
+    append(&ledger, &["two"]);
+    let turn = now(ledger.turn()).unwrap();
+    set_back(&world, &old);
+    world.process().sleep(Duration::from_secs(2));
+    let before = world.now();
+    assert_eq!(texts(&on_again(&world)), ["one"]);
+    assert!(world.now() - before < Duration::from_millis(200), "{:?}", world.now() - before);
+    drop(turn);
+    assert_eq!(texts(&on_again(&world)), ["one", "two"]);
+}
+
+/// Opens what is there, for which nobody's lock is needed.
+fn on_again(world: &World) -> FileLedger {
+    FileLedger::open(Arc::new(world.process()), DIR, group(), Options::default()).unwrap()
+}
+
+#[test]
+fn what_is_acknowledged_is_seen_by_others_although_the_head_page_could_not_be_written_at_first() {
+    for refused in [1, 2, 3, 6] {
+        let world = World::new(refused);
+        let reader = on(&world);
+        let layer = layer::Layer::over(Arc::new(world.process()));
+        let writer = FileLedger::open(layer.clone(), DIR, group(), Options::default()).unwrap();
+        append(&writer, &["one"]);
+        layer.refused_heads.store(usize::try_from(refused).unwrap(), Ordering::Relaxed);
+        append(&writer, &["two"]);
+        assert_eq!(texts(&reader), ["one", "two"], "{refused}");
+    }
+}
+
+#[test]
+fn what_nobody_can_be_told_of_is_not_acknowledged() {
+    let world = World::new(3);
+    let reader = on(&world);
+    let layer = layer::Layer::over(Arc::new(world.process()));
+    let writer = FileLedger::open(layer.clone(), DIR, group(), Options::default()).unwrap();
+    append(&writer, &["one"]);
+    layer.refused_heads.store(usize::MAX, Ordering::Relaxed);
+    let turn = now(writer.turn()).unwrap();
+    let batch = batch_of(turn.tip(), turn.durable().seq, &["two"]);
+    let before = world.now();
+    let error = now(turn.append(&batch, Durability::Durable)).unwrap_err();
+    assert!(world.now() - before < Duration::from_secs(3), "it has an end");
+    assert_eq!(error.kind(), ErrorKind::Unknown);
+    assert!(error.to_string().contains("event 2 is on disk, but nobody else sees it yet"), "{error}");
+    assert!(error.to_string().contains("/home/g/head") && error.to_string().contains("same client id"));
+    assert_eq!(texts(&reader), ["one"]);
+    layer.refused_heads.store(0, Ordering::Relaxed);
+    let again = now(now(writer.turn()).unwrap().append(&batch, Durability::Durable)).unwrap();
+    assert_eq!(again, Appended::Already);
+    assert_eq!(texts(&reader), ["one", "two"]);
+}

@@ -16,6 +16,12 @@ fn on(world: &World) -> FileLedger {
     FileLedger::create(Arc::new(world.process()), DIR, group(), options).unwrap()
 }
 
+/// Opens what is there, and makes nothing that is not.
+fn on_again(world: &World) -> FileLedger {
+    let options = Options::default().segment_bytes(SEGMENT_BYTES);
+    FileLedger::open(Arc::new(world.process()), DIR, group(), options).unwrap()
+}
+
 /// Twelve events in three segments; 3 to 5 are one command.
 fn filled(world: &World) -> FileLedger {
     let ledger = on(world);
@@ -253,6 +259,69 @@ fn lost_segments_and_lost_pages_leave_the_rest() {
         assert!((1..=7).contains(&gaps), "{n}: {gaps}");
         append(&fresh, &["on"]);
         assert_eq!(texts(&on(&world)).len(), 13);
+    }
+}
+
+/// Whichever files are missing, a dry run names them and says what a repair then does.
+#[test]
+fn a_dry_run_says_what_missing_segments_cost() {
+    for (lost, cut) in [&[0][..], &[1], &[2], &[0, 1], &[1, 2], &[0, 1, 2]]
+        .into_iter()
+        .flat_map(|lost| [(lost, false), (lost, true)])
+    {
+        let world = World::new(12);
+        filled(&world);
+        let names = segments(&world);
+        assert_eq!(names.len(), 3);
+        let events_of = |n: usize| names[n]..names.get(n + 1).copied().unwrap_or(13);
+        let mut missing: Vec<u64> = lost.iter().flat_map(|n| events_of(*n)).collect();
+        lost.iter().for_each(|n| world.process().remove(&path(names[*n])).unwrap());
+        let before = segments(&world);
+        let dry = now(on_again(&world).repair(RepairOptions { cut, dry_run: true })).unwrap();
+        assert_eq!(segments(&world), before, "a dry run changes nothing");
+        // The next one can no longer be checked.
+        missing.extend(Some(missing[missing.len() - 1] + 1).filter(|next| *next <= 12));
+        let named: Vec<u64> = dry.broken.iter().flat_map(|one| one.first.0..one.first.0 + one.lost).collect();
+        assert_eq!(named, missing, "{lost:?}: {dry:?}");
+        // What follows a missing file is in the file's place, so of several that are missing the first is named.
+        assert_eq!(dry.broken[0].file, path(names[lost[0]]).display().to_string(), "{lost:?}");
+        assert_eq!((dry.broken[0].offset, dry.broken[0].bytes), (0, 0));
+        assert_eq!(dry.broken[0].reason, "the segment file is missing");
+        assert!(dry.broken.iter().skip(1).all(|one| one.reason.starts_with("what it follows is lost")));
+        assert_eq!(dry.last, Some(Seq(12)));
+        let done = now(on_again(&world).repair(RepairOptions { cut, dry_run: false })).unwrap();
+        assert_eq!((&done.broken, done.cut, done.last), (&dry.broken, dry.cut, dry.last), "{lost:?}");
+        let end = if cut { missing[0] - 1 } else { 12 };
+        assert_eq!(done.head.map(|head| head.seq), Some(Seq(end)), "{lost:?}");
+        assert_eq!(dry.cut.map(|cut| (cut.first, cut.last)), cut.then_some((Seq(end + 1), Seq(12))));
+    }
+}
+
+#[test]
+fn events_before_a_missing_first_segment_are_read_as_gaps() {
+    let world = World::new(13);
+    filled(&world);
+    let names = segments(&world);
+    world.process().remove(&path(names[0])).unwrap();
+    let seen = read_all(&on_again(&world));
+    assert_eq!(seen.len(), 12);
+    let Body::LedgerGap(gap) = &seen[0].body else { panic!("{:?}", seen[0]) };
+    assert!(path(1).ends_with(&gap.file) && gap.bytes == 0, "{gap:?}");
+    assert_eq!(text(&seen[11]), "twelve");
+}
+
+#[test]
+fn more_than_a_repair_takes_for_lost_is_told_by_a_dry_run_too() {
+    let world = World::new(14);
+    filled(&world);
+    let head = Path::new("/home/g/head");
+    let mut state = State::decode(Role::Head, &content(&world, head)).unwrap();
+    state.mark.at.seq = Seq(3 << 20);
+    replace(&world, head, &state.encode(Role::Head));
+    for dry_run in [true, false] {
+        let error = now(on_again(&world).repair(RepairOptions { cut: false, dry_run })).unwrap_err();
+        assert!(error.to_string().contains("all events up to 3145728 are missing"), "{error}");
+        assert!(error.hint_text().unwrap().contains("from a copy"), "{error}");
     }
 }
 

@@ -11,6 +11,8 @@ use crate::disk::{DiskFile, Stat, WatchGuard};
 pub(super) struct Layer {
     disk: Arc<dyn Disk>,
     pub(super) read_only: AtomicBool,
+    /// How many writes to the head page are refused from now on.
+    pub(super) refused_heads: Arc<AtomicUsize>,
     seen: Arc<Seen>,
 }
 
@@ -24,11 +26,18 @@ struct Seen {
 struct LayerFile {
     file: Box<dyn DiskFile>,
     seen: Arc<Seen>,
+    /// If it is a head page.
+    refused: Option<Arc<AtomicUsize>>,
 }
 
 impl Layer {
     pub(super) fn over(disk: Arc<dyn Disk>) -> Arc<Self> {
-        Arc::new(Self { disk, read_only: AtomicBool::new(false), seen: Arc::default() })
+        Arc::new(Self {
+            disk,
+            read_only: AtomicBool::new(false),
+            refused_heads: Arc::default(),
+            seen: Arc::default(),
+        })
     }
 
     pub(super) fn syncs_under_lock(&self) -> usize {
@@ -56,10 +65,14 @@ impl Disk for Layer {
         if mode != OpenMode::Read {
             self.writable()?;
         }
-        Ok(Box::new(LayerFile { file: self.disk.open(path, mode)?, seen: self.seen.clone() }))
+        let refused = path.ends_with("head").then(|| self.refused_heads.clone());
+        Ok(Box::new(LayerFile { file: self.disk.open(path, mode)?, seen: self.seen.clone(), refused }))
     }
     fn stat(&self, path: &Path) -> io::Result<Stat> {
         self.disk.stat(path)
+    }
+    fn unchanged_for(&self, path: &Path) -> Option<Duration> {
+        self.disk.unchanged_for(path)
     }
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         self.disk.list(dir)
@@ -102,6 +115,11 @@ impl DiskFile for LayerFile {
         self.file.read_at(buffer, offset)
     }
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let less = |left: usize| left.checked_sub(1);
+        let refused = self.refused.as_ref();
+        if refused.is_some_and(|left| left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()) {
+            return Err(io::Error::other("input/output error, as arranged"));
+        }
         self.file.write_at(bytes, offset)
     }
     fn sync(&self) -> io::Result<()> {

@@ -3,7 +3,7 @@
 //! Several processes have a group open, each with a state and a writer of its own, over a machine that fails.
 //! They send, read, acknowledge, follow and hand over; clocks panic under them; they are killed, and the machine
 //! is started again. In a pause between two rounds somebody damages and repairs the ledger, or restores an old
-//! copy of it in place, under all the open handles. At the end of each round every handle says what it knows, and
+//! copy of it or of its head page in place, under all the open handles. At the end of each round every handle says what it knows, and
 //! that is what a fresh reading of the ledger says.
 //!
 //! Each handle belongs to one task, which carries out its commands itself (as `block_on` lets it). So no thread

@@ -3,14 +3,15 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use cccc_core::Result;
 use cccc_core::disk::{Disk, OpenMode};
 use cccc_core::ledger::file::RepairOptions;
 use cccc_core::testing::Random;
 use cccc_core::testing::sim::SimDisk;
+use cccc_core::{Error, Result};
 
-use super::scene::{DIR, Scene, here};
+use super::scene::{ACTORS, DIR, Scene, here};
 use super::worker::messages;
 
 /// A change of what is durable.
@@ -24,6 +25,8 @@ pub(super) enum Change {
     Gap,
     /// An old copy is written over the files that are there.
     Restore,
+    /// An old head page is put back, and nothing else.
+    OldHead,
 }
 
 /// The group's files as they were.
@@ -73,10 +76,11 @@ impl Backup {
 
 impl Change {
     pub(super) fn pick(random: &mut Random, may_restore: bool) -> Self {
-        match random.below(4) {
+        match random.below(5) {
             0 => Self::Nothing,
             1 => Self::Cut,
             2 => Self::Gap,
+            3 => Self::OldHead,
             _ if may_restore => Self::Restore,
             _ => Self::Cut,
         }
@@ -93,6 +97,7 @@ impl Change {
             (Self::Nothing, _) => return Ok(()),
             (Self::Restore, Some(copy)) => copy.restore(disk).expect("a healthy disk"),
             (Self::Restore, None) => return Ok(()),
+            (Self::OldHead, _) => return put_head_back(scene, disk, 1 + random.below(4)),
             (Self::Cut | Self::Gap, _) => {
                 flip(disk, random).expect("a healthy disk");
                 let cut = matches!(self, Self::Cut);
@@ -109,6 +114,31 @@ impl Change {
         notes.changed = true;
         notes.counts.surgeries += 1;
         Ok(())
+    }
+}
+
+/// Puts the head page back as it was before so many messages, and looks whether somebody who comes later sees them.
+fn put_head_back(scene: &Scene, disk: &SimDisk, messages_since: u64) -> Result<()> {
+    let path = Path::new(DIR).join("head");
+    let head = disk.open(&path, OpenMode::Write).expect("a healthy disk");
+    let mut page = [0; 128];
+    head.read_at(&mut page, 0).expect("a healthy disk");
+    let group = scene.open(disk, &Arc::default())?;
+    for n in 0..messages_since {
+        let text = format!("{n} after the old head of round {}", scene.notes().rounds.now);
+        let sent = here(group.send(&text).to(ACTORS[0]).into_future()).expect("nobody is at it")?;
+        scene.notes().promised.insert(sent.seq, text);
+    }
+    head.write_at(&page, 0).expect("a healthy disk");
+    disk.sleep(Duration::from_secs(2));
+    let there = messages(&scene.open(disk, &Arc::default())?)?;
+    let mut notes = scene.notes();
+    notes.counts.surgeries += 1;
+    match notes.promised.iter().find(|(seq, text)| there.get(seq) != Some(text)) {
+        Some((seq, _)) => {
+            Err(Error::unavailable(format!("message {seq} was acknowledged, and nobody sees it")))
+        }
+        None => Ok(()),
     }
 }
 

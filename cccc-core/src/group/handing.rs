@@ -178,7 +178,7 @@ impl Drop for Claiming {
 }
 
 /// Whether an error says for sure that a command wrote nothing.
-fn wrote_nothing(error: &Error) -> bool {
+pub(super) fn wrote_nothing(error: &Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::Conflict

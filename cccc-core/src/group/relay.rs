@@ -330,7 +330,7 @@ fn unreachable(address: &str, group_id: GroupId, error: Error) -> RemoteAudience
 fn there(error: &Error, group: &GroupId) -> Error {
     let same = Error::new(error.kind(), format!("in group {group}: {}", error.message_text()));
     match (error.kind(), error.hint_text()) {
-        (ErrorKind::Unavailable, _) => same.hint("`cccc relay retry` tries it again"),
+        (ErrorKind::Unavailable | ErrorKind::Unknown, _) => same.hint("`cccc relay retry` tries it again"),
         (_, Some(hint)) => same.hint(hint),
         (_, None) => same,
     }

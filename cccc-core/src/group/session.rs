@@ -8,6 +8,7 @@ use std::pin::Pin;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::handing::wrote_nothing;
 use super::{ActorView, Group};
 use crate::command::{Arrival, Command, JoinGroup, OpenSession};
 use crate::engine::Executed;
@@ -534,7 +535,7 @@ impl JoinRequest<'_> {
         let done = match session.group.execute(command).await {
             Ok(done) => done,
             // It may be written all the same, and then it is known by the record whose it is.
-            Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
+            Err(error) if !wrote_nothing(&error) => return Err(error),
             Err(error) => {
                 // Only what this left: it may be somebody's who is there already.
                 session.held.withdraw()?;

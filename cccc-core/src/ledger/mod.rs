@@ -327,9 +327,10 @@ pub trait Turn: Send {
     ///
     /// # Errors
     /// `Conflict` if the batch does not follow the tip: take another turn and decide again. `Unknown` if the store did
-    /// not answer: all of the batch may be there or none, or, after a recovery, its first commands. Append the same batch
-    /// again, in another turn, and it is `Already` there, or written now, or a conflict that another turn looks into. With
-    /// any other error, such as `TooLarge` or `Unavailable`, the batch is not there and will not come back.
+    /// not answer: all of the batch may be there or none, or, after a recovery, its first commands. Append the same
+    /// batch again, in another turn, and it is `Already` there, or written now, or a conflict that another turn looks
+    /// into. After `Corrupt` nobody can tell before the ledger is repaired. With any other error, such as `TooLarge` or
+    /// `Unavailable`, the batch is not there and will not come back.
     async fn append(self: Box<Self>, batch: &Batch, durability: Durability) -> Result<Appended>;
 }
 

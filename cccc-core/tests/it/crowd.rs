@@ -116,7 +116,9 @@ async fn send_stubbornly(group: &Group) {
                     break;
                 }
                 // Somebody else holds the ledger up.
-                Err(error) if error.kind() == ErrorKind::Unavailable => say("refused for now"),
+                Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Unknown) => {
+                    say("refused for now");
+                }
                 Err(error) => panic!("{text}: {error}"),
             }
         }

@@ -143,16 +143,16 @@ fn stands_already(locked: &Locked, pages: &Pages, batch: &Batch) -> Result<bool>
     Ok(locked.shared.reader.position(&pages.tip.mark, batch.end.seq)? == batch.end)
 }
 
-/// Writes the lines and then the tip; on a failure neither is left.
+/// Writes the lines and then the tip; on a failure neither is left, or it is said to be unknown.
 fn write(locked: &mut Locked, pages: &Pages, batch: &Batch) -> Result<Mark> {
     let tip = pages.tip.mark;
     let end = Mark { len: tip.len + batch.bytes.len() as u64, at: batch.end, ..tip };
     let active = locked.active(&tip)?;
     let file = active.file.clone();
-    let undo = |error| {
-        // If this fails too, whoever comes next sees a file longer than the tip says.
-        let _ = file.truncate(tip.len);
-        error
+    // If this fails too, whoever comes next sees a file longer than the tip says, and keeps what is whole of it.
+    let undo = |error| match file.truncate(tip.len) {
+        Ok(()) => error,
+        Err(_) => doubtful(error, batch),
     };
     file.write_at(&batch.bytes, tip.len).map_err(|e| undo(Error::io("write to", &active.path, e)))?;
     if let Some(offsets) = &active.offsets {
@@ -309,9 +309,10 @@ fn first_of(batch: &Batch) -> Option<Position> {
     Some(Position { seq: batch.after.seq.next(), chain })
 }
 
-/// An error after which only the ledger itself can tell whether the batch is there.
+/// An error after which only the ledger itself can tell whether the batch is there. Damage stays what it is: nobody can
+/// tell before that is mended.
 fn doubtful(error: Error, batch: &Batch) -> Error {
-    if error.kind() != ErrorKind::Unavailable {
+    if error.kind() == ErrorKind::Corrupt {
         return error;
     }
     let seq = batch.after.seq.next();

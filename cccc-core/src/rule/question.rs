@@ -378,11 +378,11 @@ pub(super) fn answer(
         let end = state.question_ends_at(question, call.now).unwrap_or_default();
         return Err(too_late(event, &end.to_string()));
     }
-    Ok(Answer::First(nobody_else(state, call, event, option)))
+    Ok(Answer::First(nobody_else(state, call, event)))
 }
 
 /// With the first answer nobody else owes anything for the question.
-fn nobody_else(state: &GroupState, call: &Call, asked: &Event, choice: &str) -> Option<ChatCancel> {
+fn nobody_else(state: &GroupState, call: &Call, asked: &Event) -> Option<ChatCancel> {
     let owes = |principal: &Principal| !obligation::owed_by(state, principal, asked.seq).is_empty();
     let others = state.mailboxes().keys().filter(|one| **one != call.by && owes(one));
     let recipients: Vec<Principal> = others.cloned().collect();
@@ -390,7 +390,8 @@ fn nobody_else(state: &GroupState, call: &Call, asked: &Event, choice: &str) -> 
         event_id: asked.id,
         recipients,
         cause: Some(CancelCause::Answered),
-        reason: format!("{} has answered: {choice}", call.by),
+        // Not what it was: that would outlast a redaction of the answer.
+        reason: format!("{} has answered", call.by),
     })
 }
 

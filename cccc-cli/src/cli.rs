@@ -9,6 +9,7 @@ use crate::commands::{
     actor, attach, completions, doctor, group, groups, inbox, join, ledger, mark, notices, obligations,
     receipts, schema, send, show, status, tail, task, version, who, withdraw,
 };
+use crate::commands::{approval, pin, question};
 use crate::commands::{context as context_command, label, reserve, vote};
 use crate::commands::{hook, mcp, statusline};
 use crate::commands::{policy, runtime, schedule, setup, waits};
@@ -86,6 +87,7 @@ pub(crate) enum Command {
     Actor(actor::ActorArgs),
     Send(send::SendArgs),
     Reply(send::ReplyArgs),
+    Answer(question::AnswerArgs),
     Ack(mark::AckArgs),
     Read(mark::ReadArgs),
     Cancel(withdraw::CancelArgs),
@@ -102,6 +104,11 @@ pub(crate) enum Command {
     Reservations(reserve::ReservationsArgs),
     Release(reserve::ReleaseArgs),
     Vote(vote::VoteArgs),
+    Question(question::QuestionArgs),
+    Approval(approval::ApprovalArgs),
+    Pin(pin::PinArgs),
+    Unpin(pin::UnpinArgs),
+    Pins(pin::PinsArgs),
     Label(label::LabelArgs),
     Task(task::TaskArgs),
     Memory(memory::MemoryArgs),
@@ -145,6 +152,7 @@ impl Command {
             Self::Actor(args) => actor::cmd_actor(context, args).await,
             Self::Send(args) => send::cmd_send(context, args).await,
             Self::Reply(args) => send::cmd_reply(context, args).await,
+            Self::Answer(args) => question::cmd_answer(context, args).await,
             Self::Ack(args) => mark::cmd_ack(context, args).await,
             Self::Read(args) => mark::cmd_read(context, args).await,
             Self::Cancel(args) => withdraw::cmd_cancel(context, args).await,
@@ -161,6 +169,11 @@ impl Command {
             Self::Reservations(args) => reserve::cmd_reservations(context, args).await,
             Self::Release(args) => reserve::cmd_release(context, args).await,
             Self::Vote(args) => vote::cmd_vote(context, args).await,
+            Self::Question(args) => question::cmd_question(context, args).await,
+            Self::Approval(args) => approval::cmd_approval(context, args).await,
+            Self::Pin(args) => pin::cmd_pin(context, args).await,
+            Self::Unpin(args) => pin::cmd_unpin(context, args).await,
+            Self::Pins(args) => pin::cmd_pins(context, args).await,
             Self::Label(args) => label::cmd_label(context, args).await,
             Self::Task(args) => task::cmd_task(context, args).await,
             Self::Memory(args) => memory::cmd_memory(context, args).await,

@@ -98,6 +98,13 @@ pub(crate) fn asks(message: &ChatMessage) -> String {
     if message.progress {
         words.push("progress".to_owned());
     }
+    if !message.options.is_empty() {
+        let options = message.options.iter().zip(1..).map(|(option, n)| format!("{n} {}", clean(option)));
+        words.push(format!("options: {}", options.collect::<Vec<_>>().join(", ")));
+    }
+    if let Some(choice) = &message.choice {
+        words.push(format!("chooses {}", clean(choice)));
+    }
     match message.attachments.as_slice() {
         [] => {}
         [one] => words.push(format!("file {}", clean(&one.name))),
@@ -181,6 +188,12 @@ fn detail(body: &Body) -> String {
         Body::VoteOpen(open) => format!("{} {}", open.vote_id, first_line(&open.subject, LINE_CHARS)),
         Body::VoteCast(cast) => format!("{} {}", cast.vote_id, cast.choice),
         Body::VoteClose(close) => format!("{} {}", close.vote_id, close.outcome),
+        Body::ApprovalOpen(open) => {
+            format!("{} {}", open.approval_id, first_line(&open.subject, LINE_CHARS))
+        }
+        Body::ApprovalDecide(decide) => format!("{} {}", decide.approval_id, clean(decide.verdict.as_str())),
+        Body::ChatPin(pin) => format!("{} {}", pin.event_id.seq, first_line(&pin.note, LINE_CHARS)),
+        Body::ChatUnpin(unpin) => unpin.event_id.seq.to_string(),
         Body::TaskCreate(task) => clean(&task.title),
         Body::TaskUpdate(update) => format!("{} {}", update.task_id, update.change.as_str()),
         Body::SystemNotify(notice) => {

@@ -16,7 +16,7 @@ use crate::event::{
 };
 use crate::event::{Choice, ContextValue};
 use crate::id::{ActorId, EventId, EventRef, GroupId, Label, Principal};
-use crate::id::{ContextKey, ReservationId, ScheduleId, Seq, VoteId};
+use crate::id::{ApprovalId, ContextKey, ReservationId, ScheduleId, Seq, VoteId};
 use crate::time::Timestamp;
 
 /// Something to be decided by the rules and, if they agree, written.
@@ -207,6 +207,54 @@ pub enum Command {
         group: GroupId,
         /// How it ended.
         outcome: RelayOutcome,
+    },
+    /// Says that the time of a question with options is over.
+    CloseQuestion {
+        /// The message that asks.
+        question: EventRef,
+    },
+    /// The calling actor asks whether it may do something.
+    OpenApproval {
+        /// What it wants to do, for people.
+        subject: String,
+        /// The tool that it would use, as its program names it.
+        tool: Option<String>,
+        /// What it would give that tool, verbatim.
+        input: Option<String>,
+        /// For how long from now.
+        within: Duration,
+        /// The actor's own key.
+        client_id: Option<String>,
+    },
+    /// Decides on a request of an actor.
+    DecideApproval {
+        /// Which.
+        approval: ApprovalId,
+        /// Whether the actor may.
+        allow: bool,
+        /// Why, for people and for the actor.
+        reason: String,
+    },
+    /// Withdraws a request, or says that its time is over.
+    CloseApproval {
+        /// Which.
+        approval: ApprovalId,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Keeps a message in the group's sight.
+    Pin {
+        /// The message.
+        event: EventRef,
+        /// Why, for people.
+        note: String,
+    },
+    /// Takes a message off what is kept in sight.
+    Unpin {
+        /// The message.
+        event: EventRef,
+        /// Why, for people.
+        reason: String,
     },
     /// Allows another try at a delivery that ended `ambiguous`.
     Retry {
@@ -484,6 +532,10 @@ pub struct SendMessage {
     pub supersedes: Option<EventRef>,
     /// Preconditions at handoff.
     pub not_if: Vec<NotIf>,
+    /// What may be answered; implies `reply_required`.
+    pub options: Vec<String>,
+    /// Of a question that this answers: an option, by its text or its number.
+    pub choice: Option<String>,
     /// Whom the addresses in other groups mean there; [`Group::send`](crate::Group::send) fills it in.
     pub remote: Vec<RemoteAudience>,
 }

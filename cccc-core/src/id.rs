@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-pub use numbered::{ReservationId, TaskId, VoteId};
+pub use numbered::{ApprovalId, ReservationId, TaskId, VoteId};
 pub use remote::Remote;
 
 use schemars::JsonSchema;

@@ -119,22 +119,26 @@ pub use group::{
     AgentStateRequest, DEFAULT_LEASE, DEFAULT_VOTE, IntoReservationId, IntoVoteId, LabelsRequest,
     OpenVoteRequest, ReserveRequest, SetContextRequest,
 };
+pub use group::{ApprovalRequest, DEFAULT_APPROVAL, IntoApprovalId};
 pub use group::{AttachmentFault, AttachmentReport, AttachmentState};
 pub use group::{NoticesRequest, TakenNotices};
 pub use group::{ScheduleRequest, ScheduleView};
 pub use group::{Standing, Voices};
 pub use home::{Attached, FileSystem, GroupEntry, HOME_VARIABLE, Home, HomeOptions, Imported, Scope};
 pub use id::{ActorId, EventId, EventRef, GroupId, Label, Principal, Remote, Seq};
-pub use id::{ContextKey, ReservationId, ScheduleId, TaskId, VoteId};
+pub use id::{ApprovalId, ContextKey, ReservationId, ScheduleId, TaskId, VoteId};
 pub use ledger::{Durability, Ledger, Position};
 pub use presence::Process;
+pub use rule::approval::{ApprovalStanding, ApprovalView};
 pub use rule::briefing::Moment;
 pub use rule::context::{AgentView, EntryView};
 pub use rule::label::LabelView;
 pub use rule::notice::NoticeView;
 pub use rule::obligation::ObligationView;
+pub use rule::pin::PinView;
 pub use rule::policy::{Effect, Keeping, PolicyView, Reminder};
 pub use rule::presence::Upkeep;
+pub use rule::question::{AnswerView, QuestionStanding, QuestionView};
 pub use rule::receipt::{DeliveryWord, ObligationWord, Receipt};
 pub use rule::relay::{DueRelay, RelayView};
 pub use rule::reservation::ReservationView;

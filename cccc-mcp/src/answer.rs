@@ -58,15 +58,19 @@ impl From<&ObligationView> for Owed {
             from: owed.creditor.clone(),
             due_at: owed.due_at,
             overdue: owed.overdue,
-            call: settling(owed.kind, owed.source.seq),
+            call: settling(owed),
         }
     }
 }
 
 /// The call that settles what is owed.
-fn settling(kind: ObligationKind, seq: Seq) -> String {
-    match kind {
+fn settling(owed: &ObligationView) -> String {
+    let seq = owed.source.seq;
+    match owed.kind {
         ObligationKind::Ack => format!("cccc_message_ack {{\"seq\":{seq}}}"),
+        ObligationKind::Reply if owed.choice => {
+            format!("cccc_message_reply {{\"seq\":{seq},\"choice\":\"...\"}}")
+        }
         ObligationKind::Reply => format!("cccc_message_reply {{\"seq\":{seq},\"text\":\"...\"}}"),
         ObligationKind::Task => format!("cccc_task {{\"action\":\"done\",\"task\":\"t{seq}\"}}"),
         ObligationKind::Acceptance => format!("cccc_task {{\"action\":\"accept\",\"task\":\"t{seq}\"}}"),
@@ -74,6 +78,10 @@ fn settling(kind: ObligationKind, seq: Seq) -> String {
             format!(
                 "cccc_coordination {{\"action\":\"vote\",\"vote\":\"v{seq}\",\"choice\":\"yes|no|abstain\"}}"
             )
+        }
+        ObligationKind::Approval => {
+            let arguments = format!("\"approval\":\"a{seq}\",\"choice\":\"yes|no\"");
+            format!("cccc_coordination {{\"action\":\"approval_decide\",{arguments}}}")
         }
         _ => format!("cccc_inbox_list {{\"seq\":{seq}}}"),
     }

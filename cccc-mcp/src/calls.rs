@@ -110,6 +110,9 @@ impl Command {
             ("show", [event]) => ("cccc_inbox_list", json!({"seq": number(event)})),
             ("tail", []) => ("cccc_history", json!({})),
             ("ack", [event]) => ("cccc_message_ack", json!({"seq": number(event)})),
+            ("answer", [event, "CHOICE"]) => {
+                ("cccc_message_reply", json!({"seq": number(event), "choice": "..."}))
+            }
             ("reply", [event, ..]) => ("cccc_message_reply", json!({"seq": number(event), "text": "..."})),
             ("send", _) => ("cccc_message_send", self.send()),
             ("join", []) => ("cccc_bootstrap", json!({"as": self.flag("id").unwrap_or("your actor id")})),
@@ -233,6 +236,16 @@ fn coordination(first: &str, rest: &[&str]) -> Option<Value> {
         }
         ("vote", ["close"]) => json!({"action": "vote_close", "vote": "..."}),
         ("vote", ["close", id]) => json!({"action": "vote_close", "vote": id}),
+        ("question", ["list"]) => json!({"action": "questions"}),
+        ("question", ["show", event]) => json!({"action": "questions", "seq": number(event)}),
+        ("approval", ["list"]) => json!({"action": "approvals"}),
+        ("approval", ["show", id]) => json!({"action": "approvals", "approval": id}),
+        ("approval", ["open", subject]) => json!({"action": "approval_open", "subject": subject}),
+        ("approval", ["deny", id]) => json!({"action": "approval_decide", "approval": id, "choice": "no"}),
+        ("approval", ["close"]) => json!({"action": "approval_close", "approval": "..."}),
+        ("approval", ["close", id]) => json!({"action": "approval_close", "approval": id}),
+        ("pins", []) => json!({"action": "pins"}),
+        ("unpin", [event]) => json!({"action": "unpin", "seq": number(event)}),
         ("vote", ["open", subject]) => json!({"action": "vote_open", "subject": subject}),
         _ => return None,
     })

@@ -13,6 +13,8 @@ const MAX_WORD_BYTES: usize = 200;
 const MORE_BYTES: usize = 80;
 /// How much of a text is shown however little room there is.
 const MIN_TEXT_BYTES: usize = 200;
+/// The most bytes of an option, which may be chosen by its number.
+const MAX_OPTION_BYTES: usize = 80;
 /// The most files and references that are named.
 const MAX_NAMED: usize = 8;
 
@@ -43,6 +45,12 @@ pub(crate) struct View {
     refs: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     files: Vec<String>,
+    /// What may be answered, numbered from 1.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    options: Vec<String>,
+    /// The option that it chooses of what it answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    choice: Option<String>,
     pub(crate) text: String,
     /// The call that shows the rest of the text.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,6 +88,12 @@ impl View {
             task: message.task_id.as_deref().and_then(|id| id.parse().ok()),
             refs: message.refs.iter().take(MAX_NAMED).map(short).collect(),
             files: message.attachments.iter().take(MAX_NAMED).map(|file| short(&file.name)).collect(),
+            options: message
+                .options
+                .iter()
+                .map(|option| head(option, MAX_OPTION_BYTES).0.to_owned())
+                .collect(),
+            choice: message.choice.as_ref().map(short),
             text: String::new(),
             more: None,
         }

@@ -101,7 +101,9 @@ fn message_text(out: &Output, message: &Message, voices: &Voices) -> String {
     lines.push(indented(&message.content.text));
     if !message.owed.is_empty() {
         let owed: Vec<String> = message.owed.iter().map(word).collect();
+        let asks = !message.content.options.is_empty();
         let call = match owed.iter().any(|kind| kind == "reply") {
+            true if asks => format!("cccc answer {} OPTION", message.seq),
             true => format!("cccc reply {} TEXT", message.seq),
             false => format!("cccc ack {}", message.seq),
         };

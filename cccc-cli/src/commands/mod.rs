@@ -1,6 +1,7 @@
 //! One file per command or small family: its arguments, whose doc comment is the manual, and `cmd_x`.
 
 pub(crate) mod actor;
+pub(crate) mod approval;
 pub(crate) mod attach;
 pub(crate) mod bundle;
 pub(crate) mod completions;
@@ -18,7 +19,9 @@ pub(crate) mod mcp;
 pub(crate) mod memory;
 pub(crate) mod notices;
 pub(crate) mod obligations;
+pub(crate) mod pin;
 pub(crate) mod policy;
+pub(crate) mod question;
 pub(crate) mod receipts;
 pub(crate) mod relay;
 pub(crate) mod reserve;

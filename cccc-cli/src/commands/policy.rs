@@ -20,7 +20,8 @@ use crate::table::{Table, plain};
 ///
 /// Policies remind of what is unread, not acknowledged or overdue, once, and then tell others, once. Their
 /// times are settings of the group; `off` turns one off. With them go schedules, and what has to be put in
-/// order: claims of deliverers that died, sessions and votes that are over, actors that stayed away.
+/// order: claims of deliverers that died, sessions, votes, questions and requests that are over, actors that stayed
+/// away.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cccc policy show
@@ -160,6 +161,8 @@ fn table<'a>(context: &'a Context, effects: &[Effect]) -> Table<'a> {
                     Upkeep::CloseSession { session } => ("ended session", session.clone()),
                     Upkeep::Retire { actor_id } => ("retirement", actor_id.to_string()),
                     Upkeep::EndVote { vote } => ("vote is over", vote.to_string()),
+                    Upkeep::EndApproval { approval } => ("request is over", approval.to_string()),
+                    Upkeep::EndQuestion { question } => ("question is over", question.seq.to_string()),
                 };
                 table.row([since, plain(what), plain(""), plain(about), plain("")]);
             }

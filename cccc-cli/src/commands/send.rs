@@ -27,7 +27,8 @@ use crate::{duration, input};
   cccc send \"Deploy is blocked\" --to @all --attention
   git diff | cccc send - --to alice --intent question
   cccc send \"The findings\" --to lead --file findings.md --client-id findings-1
-  cccc --as alice send \"Which branch?\" --to user --reply-required")]
+  cccc --as alice send \"Which branch?\" --to user --reply-required
+  cccc --as alice send \"Deploy now?\" --to user --to lead --option yes --option no --reply-within 10m")]
 pub(crate) struct SendArgs {
     /// What is said, at most 1 MiB; `-` reads standard input
     #[arg(allow_hyphen_values = true)]
@@ -82,6 +83,9 @@ struct MessageOptions {
     /// Each recipient owes a reply within this time: 90s, 15m, 1h30m, 2d
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     reply_within: Option<Duration>,
+    /// An option, at least two: the message asks to choose one of them, and the first answer counts
+    #[arg(long = "option", value_name = "TEXT")]
+    choices: Vec<String>,
     /// What it is for: free, `task result question ack ping` are known
     #[arg(long, value_name = "I")]
     intent: Option<String>,
@@ -131,6 +135,9 @@ impl MessageOptions {
         }
         if let Some(time) = self.reply_within {
             request = request.reply_within(time);
+        }
+        for option in self.choices {
+            request = request.option(option);
         }
         if let Some(intent) = self.intent {
             request = request.intent(intent);
@@ -182,7 +189,7 @@ pub(crate) async fn cmd_reply(context: &Context, args: ReplyArgs) -> Outcome {
     answer_sent(context, &request.await?)
 }
 
-fn answer_sent(context: &Context, sent: &Sent) -> Outcome {
+pub(crate) fn answer_sent(context: &Context, sent: &Sent) -> Outcome {
     context.out.answer(sent, || {
         let before = if sent.duplicate { " (sent before)" } else { "" };
         let late = relay::warnings(&sent.relays);

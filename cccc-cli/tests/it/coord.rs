@@ -1,4 +1,4 @@
-//! Context, agent states, reservations, votes and labels on the command line.
+//! Context, agent states, reservations, votes, questions, approvals, pins and labels on the command line.
 
 use serde_json::json;
 
@@ -106,6 +106,78 @@ fn a_vote_is_opened_cast_and_closed() {
     assert!(place.ok(&["vote", "show", other]).contains("cancelled: never mind"));
     assert_eq!(place.refused(&["vote", "show", "v1"])["kind"], "invalid");
     assert_eq!(place.run(&["vote", "cast", id, "maybe"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_question_is_shown_with_its_options_and_answered() {
+    let place = Place::with_actors();
+    let ask = [
+        "--as", "alice", "send", "Deploy?", "--to", "user", "--to", "bob", "--option", "yes", "--option",
+        "no",
+    ];
+    let asked = place.json(&ask)["seq"].to_string();
+    let inbox = place.ok(&["--as", "bob", "inbox"]);
+    assert!(
+        inbox.contains("options: 1 yes, 2 no") && inbox.contains(&format!("cccc answer {asked} OPTION")),
+        "{inbox}"
+    );
+    let listed = place.lines(&["question", "list"]);
+    has(
+        &listed[0],
+        &["event_id", "seq", "asker", "text", "options", "asked", "waiting", "standing", "reason"],
+    );
+    assert!(place.ok(&["question", "list"]).contains("yes | no"));
+    assert!(place.ok(&["question", "show", &asked]).contains("open, waits for user, bob"));
+    assert_eq!(place.refused(&["question", "close", &asked])["kind"], "refused");
+    place.ok(&["answer", &asked, "1"]);
+    let refused = place.refused(&["--as", "bob", "answer", &asked, "no"]);
+    assert!(refused["message"].as_str().unwrap().starts_with("user answered question"), "{refused}");
+    assert!(place.ok(&["question", "show", &asked]).contains("    1 yes <-"));
+    assert!(place.ok(&["tail"]).contains("[chooses yes]"));
+    assert_eq!(place.ok(&["question", "list"]).trim(), "no question is open");
+    let answer = place.json(&["--as", "alice", "inbox"]);
+    assert_eq!((&answer["choice"], &answer["text"]), (&json!("yes"), &json!("yes")));
+}
+
+#[test]
+fn a_request_for_approval_is_decided_once() {
+    let place = Place::with_actors();
+    let ask = ["--as", "alice", "approval", "open", "Run it", "--tool", "Bash", "--input", "-"];
+    let asked = place.fed(&ask, b"make all\n");
+    assert!(asked.status.success(), "{asked:?}");
+    let request = place.json(&["approval", "list"]);
+    has(
+        &request,
+        &["approval_id", "requester", "subject", "tool", "input", "deciders", "ends_at", "standing"],
+    );
+    let id = request["approval_id"].as_str().unwrap();
+    assert_eq!(place.json(&["obligations", "--mine"])["kind"], "approval");
+    let shown = place.ok(&["approval", "show", id]);
+    assert!(shown.contains("open, ends in") && shown.contains("    make all"), "{shown}");
+    assert_eq!(place.refused(&["--as", "lead", "approval", "allow", id])["kind"], "refused");
+    assert!(place.ok(&["approval", "deny", id, "--reason", "no"]).contains("denied by user"));
+    assert_eq!(place.refused(&["approval", "allow", id])["kind"], "conflict");
+    assert!(place.ok(&["--as", "alice", "inbox"]).contains(&format!("cccc approval show {id}")));
+    assert_eq!(place.ok(&["approval", "list"]).trim(), "nothing is asked for");
+    assert!(place.ok(&["approval", "list", "--all"]).contains("denied by user"));
+    place.ok(&["group", "update", "--set", "approval.foreman=true"]);
+    let other = place.json(&["--as", "alice", "approval", "open", "Run that", "--for", "1h"]);
+    let other = other["approval_id"].as_str().unwrap();
+    assert!(place.ok(&["--as", "lead", "approval", "allow", other]).contains("allowed by lead"));
+}
+
+#[test]
+fn messages_are_pinned_and_listed() {
+    let place = Place::with_actors();
+    let plan = place.json(&["send", "The plan", "--to", "@all"])["seq"].to_string();
+    assert_eq!(place.ok(&["pins"]).trim(), "nothing is pinned");
+    place.ok(&["--as", "alice", "pin", &plan, "what we do"]);
+    assert!(place.ok(&["--as", "bob", "pin", &plan]).contains("already"));
+    has(&place.json(&["pins"]), &["event_id", "seq", "by", "text", "pinned_by", "pinned_at", "note"]);
+    assert!(place.ok(&["pins"]).contains("what we do"));
+    assert_eq!(place.refused(&["--as", "bob", "unpin", &plan])["kind"], "refused");
+    place.ok(&["unpin", &plan, "--reason", "done"]);
+    assert_eq!(place.lines(&["pins"]).len(), 0);
 }
 
 #[test]

@@ -142,6 +142,12 @@ pub struct ChatMessage {
     /// Preconditions at handoff; any that holds withholds the message.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_if: Vec<NotIf>,
+    /// The answers among which a question asks to choose. One of its recipients does, the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
+    /// On a reply to such a question: the option that it chooses, as the question has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub choice: Option<String>,
     /// The message that began this thread (itself, if it answers nothing).
     pub root: Seq,
     /// How many answers in a row, since the user last spoke or its sender got on with a task.
@@ -199,6 +205,16 @@ pub struct ChatAck {
     pub event_id: EventId,
 }
 
+words_that_grow! {
+    /// Why something is no longer owed, where a rule brought that about.
+    CancelCause {
+        /// Another of those who were asked has answered the question.
+        Answered = "answered",
+        /// Nobody had answered the question when its time was over.
+        Expired = "expired",
+    }
+}
+
 /// `chat.cancel`: what the message asked for is no longer owed; the message stays readable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChatCancel {
@@ -206,6 +222,9 @@ pub struct ChatCancel {
     pub event_id: EventId,
     /// Whose obligations end.
     pub recipients: Vec<Principal>,
+    /// Why, for programs; absent: somebody called it off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<CancelCause>,
     /// Why, for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
@@ -237,6 +256,26 @@ pub struct ChatMove {
     pub event_ids: Vec<EventId>,
 }
 
+/// `chat.pin`: the group keeps a message in sight.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ChatPin {
+    /// The message.
+    pub event_id: EventId,
+    /// Why, for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+}
+
+/// `chat.unpin`: it no longer does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ChatUnpin {
+    /// The message.
+    pub event_id: EventId,
+    /// Why, for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
 /// `chat.redact`: the user had an event's data removed. Implies what a retraction implies.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChatRedact {
@@ -256,6 +295,9 @@ pub struct ChatRedact {
     /// Whether that answer was only word that it is being worked on.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub progress: bool,
+    /// Whether that answer had chosen an option of the question.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub chose: bool,
     /// The hash under which its client_id is found, in 16 hex digits: a retry must not send it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,

@@ -3,7 +3,11 @@
 //! An event never changes meaning once a version of this crate has written it; fields may be added.
 //! Kinds this version does not know are carried along verbatim as [`Body::Unknown`].
 
+#[macro_use]
+mod word;
+
 mod admin;
+mod approval;
 mod chat;
 mod context;
 mod delivery;
@@ -24,9 +28,10 @@ pub use admin::{
     ActorAdd, ActorRemove, ActorUpdate, GroupAttach, GroupCreate, GroupDetachScope, GroupMode, GroupSetState,
     GroupUpdate, JoinPolicy, Role, SessionClose, SessionOpen,
 };
+pub use approval::{ApprovalDecide, ApprovalOpen, Verdict};
 pub use chat::{
-    Attachment, ChatAck, ChatCancel, ChatMessage, ChatMove, ChatRead, ChatRedact, ChatRetract, Format, NotIf,
-    Priority, RelayTarget,
+    Attachment, CancelCause, ChatAck, ChatCancel, ChatMessage, ChatMove, ChatPin, ChatRead, ChatRedact,
+    ChatRetract, ChatUnpin, Format, NotIf, Priority, RelayTarget,
 };
 pub use context::{AgentState, ContextSet, ContextValue, Service, WaitingFor};
 pub use delivery::{DeliveryState, RuntimeDelivery, Transport, WithholdReason};
@@ -198,6 +203,8 @@ bodies! {
     "chat.move" => ChatMove,
     "chat.retract" => ChatRetract,
     "chat.redact" => ChatRedact,
+    "chat.pin" => ChatPin,
+    "chat.unpin" => ChatUnpin,
     "runtime.delivery" => RuntimeDelivery,
     "context.set" => ContextSet,
     "agent.state" => AgentState,
@@ -207,6 +214,8 @@ bodies! {
     "vote.open" => VoteOpen,
     "vote.cast" => VoteCast,
     "vote.close" => VoteClose,
+    "approval.open" => ApprovalOpen,
+    "approval.decide" => ApprovalDecide,
     "system.notify" => SystemNotify,
     "system.seen" => SystemSeen,
     "schedule.set" => ScheduleSet,
@@ -269,6 +278,8 @@ impl Event {
                 terms.involved.extend([moved.from.clone(), moved.to.clone()]);
             }
             Body::ChatRetract(retract) => terms.targets.push(retract.event_id.seq),
+            Body::ChatPin(pin) => terms.targets.push(pin.event_id.seq),
+            Body::ChatUnpin(unpin) => terms.targets.push(unpin.event_id.seq),
             Body::ChatRedact(redact) => {
                 terms.targets.push(redact.event_id.seq);
                 // That the message was answered is still found when the answer itself cannot be read.
@@ -302,6 +313,11 @@ impl Event {
             }
             Body::VoteCast(cast) => terms.targets.push(cast.vote_id.seq()),
             Body::VoteClose(close) => terms.targets.push(close.vote_id.seq()),
+            Body::ApprovalOpen(open) => {
+                terms.key = open.client_id.as_deref().map(|key| key_hash(&self.by, key));
+                terms.involved.extend(open.deciders.iter().cloned());
+            }
+            Body::ApprovalDecide(decide) => terms.targets.push(decide.approval_id.seq()),
             Body::SystemNotify(notice) => terms.involved.extend(notice.target.iter().cloned()),
             Body::SystemSeen(seen) => terms.involved.push(seen.actor_id.clone()),
             Body::ActorStart(ActorStart { actor_id, .. })

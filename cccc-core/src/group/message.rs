@@ -18,6 +18,8 @@ use crate::event::{Attachment, Event, Format, NotIf, Priority};
 use crate::id::{EventId, EventRef, Principal, Seq};
 use crate::ledger::{Chain, Durability, Position};
 use crate::rule::permission;
+use crate::rule::pin::PinView;
+use crate::rule::question::QuestionView;
 use crate::rule::relay::RelayView;
 use crate::time::Timestamp;
 
@@ -48,6 +50,8 @@ into_event_ref! {
     &Event: |event| Ok(event.id.into());
     &Message: |message| Ok(message.event_id.into());
     &Sent: |sent| Ok(sent.event_id.into());
+    &QuestionView: |question| Ok(question.event_id.into());
+    &PinView: |pin| Ok(pin.event_id.into());
 }
 
 /// A message that is on the ledger.
@@ -252,6 +256,19 @@ impl<'a> SendRequest<'a> {
     /// A precondition at handoff: if it holds then, the message is withheld.
     pub fn not_if(self, condition: NotIf) -> Self {
         self.with(|m| m.not_if.push(condition))
+    }
+
+    /// Adds an option, at least 2 and at most 16 of 256 bytes: the message asks to choose one of them, which is a
+    /// reply that is required. The first recipient that [answers](Group::answer) does so for all. With
+    /// [`reply_within`](Self::reply_within) the question ends unanswered when that time is over.
+    pub fn option(self, option: impl Into<String>) -> Self {
+        self.with(|m| m.options.push(option.into()))
+    }
+
+    /// On a reply: chooses an option of the question, by its text or its number. The reply needs no text of its own
+    /// then.
+    pub fn choosing(self, choice: impl Into<String>) -> Self {
+        self.with(|m| m.choice = Some(choice.into()))
     }
 
     /// Returns as soon as the message is ordered; a power cut may still lose it.

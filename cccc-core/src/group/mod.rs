@@ -1,6 +1,7 @@
 //! The handle that every frontend uses: a group as one principal sees it.
 
 mod admin;
+mod approval;
 mod attachments;
 mod awaited;
 mod briefing;
@@ -15,8 +16,10 @@ mod label;
 mod lost;
 mod message;
 mod notices;
+mod pin;
 mod policy;
 mod query;
+mod question;
 mod relay;
 mod reservation;
 mod roster;
@@ -33,6 +36,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use admin::{ActorView, AddActorRequest, GroupSummary, RemoveActorRequest, UpdateActorRequest};
+pub use approval::{ApprovalRequest, DEFAULT_APPROVAL, IntoApprovalId};
 pub use attachments::{AttachmentFault, AttachmentReport, AttachmentState};
 pub use briefing::Briefing;
 pub use collect::Collected;
@@ -82,6 +86,10 @@ use crate::rule::presence::Facts;
 /// [`context_digest`](Self::context_digest), [`set_agent_state`](Self::set_agent_state),
 /// [`reserve`](Self::reserve), [`release`](Self::release), [`open_vote`](Self::open_vote),
 /// [`cast_vote`](Self::cast_vote), [`add_labels`](Self::add_labels).
+///
+/// *To ask and be answered:* [`option`](SendRequest::option) on what is sent, [`answer`](Self::answer),
+/// [`questions`](Self::questions); [`request_approval`](Self::request_approval),
+/// [`decide_approval`](Self::decide_approval). *To keep in sight:* [`pin`](Self::pin), [`pins`](Self::pins).
 ///
 /// *Tasks:* [`task_add`](Self::task_add), [`tasks`](Self::tasks), [`task`](Self::task),
 /// [`task_update`](Self::task_update), [`tracked_send`](Self::tracked_send).

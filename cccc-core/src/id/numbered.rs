@@ -64,6 +64,10 @@ macro_rules! numbered {
 }
 
 numbered!(
+    /// The id of a request for approval: `a57` began with event 57.
+    ApprovalId, "request for approval", 'a'
+);
+numbered!(
     /// The id of a reservation: `r57` began with event 57.
     ReservationId, "reservation", 'r'
 );

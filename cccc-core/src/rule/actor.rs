@@ -12,7 +12,7 @@ use crate::id::{ActorId, Label, Principal, VoteId};
 use crate::ledger::Draft;
 use crate::rule::group::check_title;
 use crate::rule::permission::{self, Rank, lead};
-use crate::rule::{Call, Decision, MAX_REASON_BYTES, Resolved, bounded, estate, few, task, vote};
+use crate::rule::{Call, Decision, MAX_REASON_BYTES, Resolved, approval, bounded, estate, few, task, vote};
 use crate::state::GroupState;
 
 /// Most actors at a time.
@@ -161,10 +161,12 @@ pub(super) fn departure(
     let ended = vote::ended_by_removal(state, call, &remove.actor_id, decided);
     let mut drafts = task::departure(state, call, &remove);
     let moved = estate::moved(state, &remove, resolved);
+    let actor_id = remove.actor_id.clone();
     let told = estate::told(state, call, &remove, moved.as_ref(), resolved);
     drafts.extend(moved.map(Draft::from));
     drafts.push(Draft::from(remove));
     drafts.extend(ended);
+    drafts.extend(approval::ended_by_removal(state, &actor_id));
     drafts.extend(told);
     drafts
 }

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::event::{GroupAttach, GroupCreate, GroupDetachScope, GroupMode, GroupSetState, GroupUpdate};
 use crate::ledger::Draft;
 use crate::rule::permission::{lead, owner};
-use crate::rule::{Call, Decision, MAX_REASON_BYTES, address, bounded, few, policy};
+use crate::rule::{Call, Decision, MAX_REASON_BYTES, address, approval, bounded, few, policy};
 use crate::state::GroupState;
 
 /// Longest title of a group or an actor, in bytes.
@@ -34,7 +34,7 @@ pub(super) fn create(state: &GroupState, call: &Call, create: &GroupCreate) -> R
     }
     check_title(&create.title)?;
     check_default_to(create.default_to.as_deref())?;
-    check_settings(&create.settings, 0)?;
+    check_settings(state, call, &create.settings, 0)?;
     Ok(Decision::write([Draft::from(create.clone())]))
 }
 
@@ -46,7 +46,8 @@ pub(super) fn update(state: &GroupState, call: &Call, update: &GroupUpdate) -> R
     let new = update.settings.keys().filter(|name| !present.contains_key(*name)).count();
     let removed =
         update.settings.iter().filter(|(name, value)| value.is_null() && present.contains_key(*name));
-    check_settings(&update.settings, (present.len() + new).saturating_sub(removed.count()))?;
+    let total = (present.len() + new).saturating_sub(removed.count());
+    check_settings(state, call, &update.settings, total)?;
     let same_setting = |(name, value): (&String, &Value)| present.get(name).unwrap_or(&Value::Null) == value;
     let same = update.title.as_deref().is_none_or(|title| title == state.title())
         && update.default_to.as_deref().is_none_or(|to| to == state.default_to())
@@ -116,7 +117,12 @@ fn check_default_to(default_to: Option<&[String]>) -> Result<()> {
     Ok(())
 }
 
-fn check_settings(settings: &BTreeMap<String, Value>, total: usize) -> Result<()> {
+fn check_settings(
+    state: &GroupState,
+    call: &Call,
+    settings: &BTreeMap<String, Value>,
+    total: usize,
+) -> Result<()> {
     few("settings", settings.len().max(total), MAX_SETTINGS)?;
     for (name, value) in settings {
         if name.is_empty() {
@@ -124,6 +130,7 @@ fn check_settings(settings: &BTreeMap<String, Value>, total: usize) -> Result<()
         }
         bounded("the name of a setting", name, MAX_SETTING_NAME_BYTES)?;
         policy::check_setting(name, value)?;
+        approval::check_setting(state, call, name, value)?;
         bounded(&format!("the setting {name}"), &value.to_string(), MAX_SETTING_BYTES)?;
     }
     Ok(())

@@ -13,7 +13,9 @@ use crate::id::{Principal, Seq, TaskId};
 use crate::ledger::Draft;
 use crate::rule::address::{self, Address};
 use crate::rule::permission::{self, Rank};
-use crate::rule::{Call, Decision, Known, Needs, Resolved, bounded, few, rate, relay, task, withdraw};
+use crate::rule::{
+    Call, Decision, Known, Needs, Resolved, bounded, few, question, rate, relay, task, withdraw,
+};
 use crate::state::{GroupState, ObligationKind};
 use crate::time::Timestamp;
 
@@ -50,7 +52,10 @@ pub const KEY_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 pub(super) fn needs(send: &SendMessage) -> Needs {
     let conditions: Vec<Seq> = send.not_if.iter().filter_map(named).map(|id| id.seq).collect();
     let superseded = send.supersedes.iter().map(|reference| reference.seq());
-    let facts_of: Vec<Seq> = superseded.chain(conditions).collect();
+    let mut facts_of: Vec<Seq> = superseded.chain(conditions).collect();
+    if send.choice.is_some() {
+        facts_of.extend(send.reply_to.iter().map(|reference| reference.seq()));
+    }
     let mut events = facts_of.clone();
     events.extend(send.not_if.iter().filter_map(task_of).map(TaskId::seq));
     events.extend(send.reply_to.iter().map(|reference| reference.seq()));
@@ -94,14 +99,22 @@ pub(super) fn compose(
     check_content(send)?;
     let given = address::parse_all(&send.to)?;
     let to: Vec<String> = given.iter().map(Address::to_string).collect();
+    let choice = question::written(send, resolved);
     if let Some(earlier) = earlier(state, call, send, resolved) {
-        return again(earlier, send, &to, task_id.is_some());
+        return again(earlier, send, &to, choice.as_deref(), task_id.is_some());
     }
     check_times(call, send)?;
     let answered = send.reply_to.as_ref().map(|reference| resolved.message(reference)).transpose()?;
     let replaced =
         send.supersedes.as_ref().map(|reference| replaced(call, reference, resolved)).transpose()?;
     check_preconditions(state, send, resolved)?;
+    let nobody_else = match (&choice, answered) {
+        (Some(choice), Some(asked)) => match question::answer(state, call, choice, asked, resolved)? {
+            question::Answer::Before(event) => return Ok(Decision::done_by(event)),
+            question::Answer::First(nobody_else) => nobody_else,
+        },
+        _ => None,
+    };
 
     let addresses = if given.is_empty() {
         let answered = answered.map(|(known, message)| (&known.event.by, message.recipients.as_slice()));
@@ -111,7 +124,10 @@ pub(super) fn compose(
     };
     let audience = address::resolve(state, &call.by, &addresses, &send.remote)?;
     relay::may_go(state, send, &audience.relay_to)?;
-    let reply_required = send.reply_required || send.reply_within.is_some();
+    if !send.options.is_empty() {
+        question::may_ask(state, call, &audience)?;
+    }
+    let reply_required = asks_reply(send);
     let obliges = reply_required || send.priority == Priority::Attention;
     if obliges {
         may_oblige(state, call, &audience)?;
@@ -123,7 +139,7 @@ pub(super) fn compose(
         None => (own_seq, 0),
     };
     let mut message = ChatMessage {
-        text: send.text.clone(),
+        text: said(send, choice.as_deref()).to_owned(),
         format: send.format,
         to,
         recipients: audience.recipients,
@@ -140,6 +156,8 @@ pub(super) fn compose(
         expires_at: send.expires_at,
         supersedes: replaced.map(|known| known.event.id),
         not_if: send.not_if.clone(),
+        options: question::trimmed(&send.options),
+        choice,
         root,
         depth,
         quiet: Vec::new(),
@@ -161,8 +179,18 @@ pub(super) fn compose(
         superseded_by: Some(own_seq),
         reason: String::new(),
     });
-    let drafts = std::iter::once(Draft::from(message)).chain(retract.map(Draft::from));
-    Ok(Decision::write(drafts.chain(over.map(Draft::from))))
+    let drafts = std::iter::once(Draft::from(message)).chain(nobody_else.map(Draft::from));
+    Ok(Decision::write(drafts.chain(retract.map(Draft::from)).chain(over.map(Draft::from))))
+}
+
+/// Whether each recipient owes a reply.
+fn asks_reply(send: &SendMessage) -> bool {
+    send.reply_required || send.reply_within.is_some() || !send.options.is_empty()
+}
+
+/// The text of a message. An answer without words says what it chooses.
+fn said<'a>(send: &'a SendMessage, choice: Option<&'a str>) -> &'a str {
+    choice.filter(|_| send.text.trim().is_empty()).unwrap_or(&send.text)
 }
 
 /// What depends on the command alone.
@@ -176,7 +204,7 @@ fn check_content(send: &SendMessage) -> Result<()> {
         ))
         .hint("attach long content as a file (`--file`), and say in the text what it is"));
     }
-    if send.text.trim().is_empty() && send.attachments.is_empty() {
+    if send.text.trim().is_empty() && send.attachments.is_empty() && send.choice.is_none() {
         return Err(Error::invalid("the text is empty").hint("say something, or attach a file"));
     }
     if send.text.contains('\0') {
@@ -221,7 +249,8 @@ fn check_content(send: &SendMessage) -> Result<()> {
     few("attachments", send.attachments.len(), MAX_ATTACHMENTS)?;
     send.attachments.iter().try_for_each(check_attachment)?;
     few("preconditions", send.not_if.len(), MAX_NOT_IF)?;
-    let asks = send.reply_required || send.reply_within.is_some();
+    question::check(send)?;
+    let asks = asks_reply(send);
     if send.not_if.contains(&NotIf::DeadlineOver) && send.reply_within.is_none() {
         return Err(Error::invalid("not_if deadline_over needs a deadline").hint(if asks {
             "say within what time a reply is required (reply_within)"
@@ -381,11 +410,18 @@ fn earlier<'a>(
 }
 
 /// The answer to a key that was used before.
-fn again(earlier: &Event, send: &SendMessage, to: &[String], tracked: bool) -> Result<Decision> {
+fn again(
+    earlier: &Event,
+    send: &SendMessage,
+    to: &[String],
+    choice: Option<&str>,
+    tracked: bool,
+) -> Result<Decision> {
     let key = send.client_id.as_deref().unwrap_or_default();
     match earlier.message() {
         Some(message)
-            if makes_task(earlier, message) == tracked && same_content(earlier, message, send, to) =>
+            if makes_task(earlier, message) == tracked
+                && same_content(earlier, message, send, to, choice) =>
         {
             Ok(Decision::done_by(earlier.id))
         }
@@ -415,7 +451,13 @@ fn makes_task(event: &Event, message: &ChatMessage) -> bool {
 
 /// Whether a message is what is to be sent now. Compared is what the sender gave, not what the rules
 /// made of it: recipients and thread follow from the group at that time.
-fn same_content(event: &Event, message: &ChatMessage, send: &SendMessage, to: &[String]) -> bool {
+fn same_content(
+    event: &Event,
+    message: &ChatMessage,
+    send: &SendMessage,
+    to: &[String],
+    choice: Option<&str>,
+) -> bool {
     let due_at: Option<Timestamp> = send.reply_within.map(|within| event.ts.after(within));
     let names =
         |reference: &Option<crate::id::EventRef>, id: Option<crate::id::EventId>| match (reference, id) {
@@ -423,11 +465,11 @@ fn same_content(event: &Event, message: &ChatMessage, send: &SendMessage, to: &[
             (None, None) => true,
             _ => false,
         };
-    message.text == send.text
+    message.text == said(send, choice)
         && message.format == send.format
         && message.to == to
         && message.priority == send.priority
-        && message.reply_required == (send.reply_required || send.reply_within.is_some())
+        && message.reply_required == asks_reply(send)
         && message.due_at == due_at
         && names(&send.reply_to, message.reply_to)
         && message.quote == send.quote
@@ -438,6 +480,8 @@ fn same_content(event: &Event, message: &ChatMessage, send: &SendMessage, to: &[
         && message.expires_at == send.expires_at
         && names(&send.supersedes, message.supersedes)
         && message.not_if == send.not_if
+        && message.options == question::trimmed(&send.options)
+        && message.choice.as_deref() == choice
 }
 
 /// Whether a principal is one of those a message was for, as the same incarnation, or has taken over

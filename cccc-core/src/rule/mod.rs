@@ -6,6 +6,7 @@
 
 pub mod actor;
 pub mod address;
+pub mod approval;
 pub mod briefing;
 pub mod context;
 pub mod delivery;
@@ -23,8 +24,10 @@ pub mod message;
 pub mod notice;
 pub mod obligation;
 pub mod permission;
+pub mod pin;
 pub mod policy;
 pub mod presence;
+pub mod question;
 pub mod rate;
 pub mod reading;
 pub mod receipt;
@@ -212,6 +215,12 @@ pub fn needs(state: &GroupState, call: &Call, command: &Command) -> Needs {
             needs
         }
         Command::CloseVote { vote, .. } => with_facts(vote.seq()),
+        Command::CloseQuestion { question } => with_facts(question.seq()),
+        Command::OpenApproval { client_id, .. } => approval::needs_of_new(call, client_id.as_deref()),
+        Command::DecideApproval { approval, .. } | Command::CloseApproval { approval, .. } => {
+            with_facts(approval.seq())
+        }
+        Command::Pin { event, .. } | Command::Unpin { event, .. } => with_facts(event.seq()),
         Command::AppendContext { .. }
         | Command::SetAgentState { .. }
         | Command::Reserve { .. }
@@ -329,6 +338,21 @@ pub fn decide(state: &GroupState, call: &Call, command: &Command, resolved: &Res
             vote::cast(state, call, *vote, *choice, reason, resolved)
         }
         Command::CloseVote { vote, reason } => vote::close(state, call, *vote, reason, resolved),
+        Command::CloseQuestion { question } => question::close(state, call, question, resolved),
+        Command::OpenApproval { subject, tool, input, within, client_id } => {
+            let (tool, input) = (tool.as_deref(), input.as_deref());
+            let request =
+                approval::Request { subject, tool, input, within: *within, client_id: client_id.as_deref() };
+            approval::open(state, call, &request, resolved)
+        }
+        Command::DecideApproval { approval, allow, reason } => {
+            approval::decide(state, call, *approval, *allow, reason, resolved)
+        }
+        Command::CloseApproval { approval, reason } => {
+            approval::close(state, call, *approval, reason, resolved)
+        }
+        Command::Pin { event, note } => pin::pin(state, call, event, note, resolved),
+        Command::Unpin { event, reason } => pin::unpin(state, call, event, reason, resolved),
         Command::ChangeLabels { actor_id, add, remove } => {
             label::change(state, call, actor_id.as_ref(), add, remove)
         }

@@ -106,6 +106,15 @@ pub fn words(notice: &SystemNotify) -> String {
         }
         ("vote_opened", _) => format!("your vote is asked for: `cccc vote show {about}`"),
         ("vote_closed", _) => format!("the vote that you asked for is over: `cccc vote show {about}`"),
+        ("approval_opened", _) => {
+            format!("an agent asks whether it may do something: `cccc approval show {about}`")
+        }
+        ("approval_decided", _) => {
+            format!("your request for approval is decided, or over: `cccc approval show {about}`")
+        }
+        ("question_expired", _) => {
+            format!("question {first} was not answered in time, and is over: `cccc question show {first}`")
+        }
         ("task_assigned", _) => format!("task {task} is yours: {}", show()),
         ("task_moved", _) => format!("task {task} is no longer yours: {}", show()),
         ("task_offered", _) => format!("task {task} is offered to you: `cccc task handoff {task}` takes it"),

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::event::{Body, ChatAck};
 use crate::id::{EventId, EventRef, Principal, Seq};
 use crate::ledger::Draft;
-use crate::rule::{Call, Decision, Resolved, estate, message};
+use crate::rule::{Call, Decision, Resolved, estate, message, question};
 use crate::state::{GroupState, Obligation, ObligationKind};
 use crate::time::Timestamp;
 
@@ -44,6 +44,9 @@ pub struct ObligationView {
     pub due_at: Option<Timestamp>,
     /// Whether that is over.
     pub overdue: bool,
+    /// Whether it is to choose one of the options of a question.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub choice: bool,
     /// Who had owed it before and left it to the debtor; empty if the message was for the debtor.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inherited_from: Vec<Principal>,
@@ -109,6 +112,7 @@ fn view(
         source: owed.source,
         due_at,
         overdue: due_at.is_some_and(|due| now > due),
+        choice: question::is_answer(state, owed.source.seq, kind),
         inherited_from,
     }
 }

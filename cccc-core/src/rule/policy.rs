@@ -35,7 +35,7 @@ use crate::rule::permission::{self, Rank};
 use crate::rule::presence::{self, Condition, Facts, Upkeep};
 use crate::rule::relay::{self, DueRelay};
 use crate::rule::schedule::{self, Firing};
-use crate::rule::{Call, Decision, delivery, wait};
+use crate::rule::{Call, Decision, delivery, question, wait};
 use crate::state::{ActorMemory, GroupState, Mailbox, Obligation, ObligationKind};
 use crate::time::Timestamp;
 
@@ -314,7 +314,9 @@ impl On<'_> {
                 let found = match (kind, debtor) {
                     (ObligationKind::Ack, Principal::Actor(id)) => self.attention(id, owed, batch),
                     // A voice counts until its vote ends, and then no more; that it is asked for was said.
-                    (ObligationKind::Ack, _) | (ObligationKind::Vote, _) => None,
+                    (ObligationKind::Ack | ObligationKind::Vote | ObligationKind::Approval, _) => None,
+                    // So do a verdict and an answer: when their time is over, that is said.
+                    (kind, _) if question::is_answer(self.state, *source, *kind) => None,
                     _ => self.overdue(debtor, owed, batch),
                 };
                 reminders.extend(found.map(|reminder| reminder.about([*source])));

@@ -1,5 +1,5 @@
 //! What has to be put in order: claims of dead deliverers, sessions that ended without a word, actors that stay
-//! away, and votes whose time is over.
+//! away, and votes, questions and requests for approval whose time is over.
 //!
 //! Whether a session runs is found outside and comes in as [`Facts`]. What has to be done comes out as
 //! [`Upkeep`], each a command for whoever keeps the group; doing one twice, or by two hosts, does it once.
@@ -14,11 +14,11 @@ use serde::{Deserialize, Serialize};
 use crate::command::{Command, Outcome};
 use crate::error::Result;
 use crate::event::{ActorRemove, GroupMode};
-use crate::id::{ActorId, EventId, VoteId};
+use crate::id::{ActorId, ApprovalId, EventId, VoteId};
 use crate::rule::actor::departure;
 use crate::rule::delivery::DELIVERER_DIED;
 use crate::rule::permission::owner;
-use crate::rule::{Call, Decision, Resolved, vote};
+use crate::rule::{Call, Decision, Resolved, approval, question, vote};
 use crate::state::{Actor, FlightState, GroupState};
 use crate::time::Timestamp;
 
@@ -94,6 +94,16 @@ pub enum Upkeep {
         /// Which.
         vote: VoteId,
     },
+    /// The time of a request for approval is over.
+    EndApproval {
+        /// Which.
+        approval: ApprovalId,
+    },
+    /// The time of a question is over, and nobody has answered it.
+    EndQuestion {
+        /// The message that asks.
+        question: EventId,
+    },
 }
 
 impl Upkeep {
@@ -110,6 +120,10 @@ impl Upkeep {
             },
             Self::Retire { actor_id } => Command::RetireActor { actor_id: actor_id.clone() },
             Self::EndVote { vote } => Command::CloseVote { vote: *vote, reason: String::new() },
+            Self::EndApproval { approval } => {
+                Command::CloseApproval { approval: *approval, reason: String::new() }
+            }
+            Self::EndQuestion { question } => Command::CloseQuestion { question: (*question).into() },
         }
     }
 
@@ -121,6 +135,13 @@ impl Upkeep {
                 state.actor(actor_id).map(|actor| actor.last_seen.after(RETIRE_AFTER))
             }
             Self::EndVote { vote } => state.votes().get(vote).map(|vote| vote::over_at(state, vote, now)),
+            Self::EndApproval { approval } => {
+                state.approvals().get(approval).map(|one| approval::over_at(state, one, now))
+            }
+            Self::EndQuestion { question } => {
+                let open = state.questions().get(&question.seq);
+                open.and_then(|question| question::over_at(state, question, now))
+            }
         };
         known.unwrap_or(now)
     }
@@ -150,10 +171,19 @@ pub fn due(state: &GroupState, facts: &Facts, now: Timestamp) -> Vec<Upkeep> {
     });
     let stayed_away = state.actors().iter().filter(|(_, actor)| may_retire(state, actor, now));
     let over = state.votes().values().filter(|vote| may_end(state) && vote::over_at(state, vote, now) <= now);
+    let undecided = state
+        .approvals()
+        .values()
+        .filter(|approval| may_end(state) && approval::over_at(state, approval, now) <= now);
+    let unanswered = state.questions().values().filter(|question| {
+        may_end(state) && question::over_at(state, question, now).is_some_and(|over| over <= now)
+    });
     claims
         .into_iter()
         .map(|delivery| Upkeep::LoseClaim { delivery })
         .chain(over.map(|vote| Upkeep::EndVote { vote: vote.id() }))
+        .chain(undecided.map(|approval| Upkeep::EndApproval { approval: approval.id() }))
+        .chain(unanswered.map(|question| Upkeep::EndQuestion { question: question.event_id }))
         .chain(ended)
         .chain(stayed_away.map(|(id, _)| Upkeep::Retire { actor_id: id.clone() }))
         .take(MAX_UPKEEP)
@@ -182,11 +212,14 @@ pub fn next_deadline(state: &GroupState, now: Timestamp) -> Option<Timestamp> {
     let awaited = matches!(state.mode(), GroupMode::Active | GroupMode::Idle);
     let latest =
         state.actors().values().filter(leaves).map(|actor| actor.last_seen.after(RETIRE_AFTER)).min();
-    let over = state.votes().values().map(|vote| vote::over_at(state, vote, now)).min();
+    let votes = state.votes().values().map(|vote| vote::over_at(state, vote, now));
+    let questions = state.questions().values().filter_map(|question| question::over_at(state, question, now));
+    let approvals = state.approvals().values().map(|approval| approval::over_at(state, approval, now));
+    let over = votes.chain(questions).chain(approvals).min();
     latest.filter(|_| awaited).into_iter().chain(over.filter(|_| may_end(state))).min()
 }
 
-/// Whether votes come to their end: not while their clocks stand still, and nothing is written to an archive.
+/// Whether votes, questions and requests come to their end: not while their clocks stand still, and nothing is written to an archive.
 fn may_end(state: &GroupState) -> bool {
     !matches!(state.mode(), GroupMode::Paused | GroupMode::Archived)
 }

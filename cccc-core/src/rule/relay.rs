@@ -261,6 +261,9 @@ pub(super) fn copy(
         expires_at: source.expires_at,
         supersedes: replaced,
         not_if: source.not_if.clone(),
+        // A question is asked within its group: which of its answers is the first could not be told in two.
+        options: Vec::new(),
+        choice: None,
         root: answered.map_or(own_seq, |known| known.event.message().map_or(known.event.seq, |m| m.root)),
         depth,
         quiet: Vec::new(),

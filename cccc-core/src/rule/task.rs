@@ -107,6 +107,10 @@ pub(super) fn tracked_send(
         return Err(Error::invalid("the task's owner and key are those of its message")
             .hint("say `to` and `client_id` of the message only"));
     }
+    if !send.options.is_empty() || send.choice.is_some() {
+        return Err(Error::invalid("a message with a task neither asks with options nor answers so")
+            .hint("send the question, or the answer, as a message of its own"));
+    }
     let add = AddTask { client_id: send.client_id.clone(), ..add.clone() };
     let mut send = send.clone();
     send.intent.get_or_insert_with(|| "task".into());

@@ -13,6 +13,9 @@
 //! else. Whoever does wait says so in its agent state (`waiting_for` a reservation, a task, or somebody), which
 //! holds until that is over.
 //!
+//! A question with options and a request for approval wait for any of those who may end them. Whoever is in such a
+//! wait is in no circle as long as one of them waits for nobody.
+//!
 //! A circle is named with everybody who can break it: by giving what is owed, or by no longer asking for
 //! it. This decides nothing; [`policy`](crate::rule::policy) has the lead told of circles.
 
@@ -246,7 +249,13 @@ fn cycles(state: &GroupState, waits: &[Wait]) -> Vec<Cycle> {
     let mut arrows = Arrows::new();
     // Who has asked for a vote and is among the voters waits for nobody else by that.
     let in_the_way = |wait: &&Wait| wait.behind.is_none() && wait.waiter != wait.on;
-    let mut in_order: Vec<&Wait> = waits.iter().filter(in_the_way).collect();
+    // Where any of several can end a wait, nobody is in its way while one of them waits for nobody.
+    let waiters: BTreeSet<&Principal> = waits.iter().filter(in_the_way).map(|wait| &wait.waiter).collect();
+    let anyones = waits.iter().filter(|wait| is_anyones(state, wait));
+    let free: BTreeSet<Seq> =
+        anyones.filter(|wait| !waiters.contains(&wait.on)).map(|wait| wait.source).collect();
+    let blocks = |wait: &&Wait| !(is_anyones(state, wait) && free.contains(&wait.source));
+    let mut in_order: Vec<&Wait> = waits.iter().filter(in_the_way).filter(blocks).collect();
     // A dependency that both have in common must not hide what makes a circle of it.
     in_order.sort_by_key(|wait| (!wait.kind.is_owed(), wait.kind == WaitKind::Other(OtherWait::Dependency)));
     for wait in in_order {
@@ -277,6 +286,15 @@ fn cycles(state: &GroupState, waits: &[Wait]) -> Vec<Cycle> {
         }
     }
     cycles
+}
+
+/// Whether any of those who owe it can end a wait for all.
+fn is_anyones(state: &GroupState, wait: &Wait) -> bool {
+    match wait.kind {
+        WaitKind::Owed(ObligationKind::Reply) => state.questions().contains_key(&wait.source),
+        WaitKind::Owed(kind) => kind == ObligationKind::Approval,
+        WaitKind::Other(_) => false,
+    }
 }
 
 /// The shortest way from `start` to `end`, which may be itself, that touches nobody of `besides`.
@@ -319,11 +337,21 @@ fn named(state: &GroupState, circle: &[&Wait]) -> Cycle {
             WaitKind::Owed(ObligationKind::Ack) => {
                 (format!("cccc ack {source}"), format!("cccc cancel {source}"))
             }
+            WaitKind::Owed(ObligationKind::Reply) if state.questions().contains_key(source) => {
+                (format!("cccc answer {source} CHOICE"), format!("cccc cancel {source}"))
+            }
             WaitKind::Owed(ObligationKind::Reply) => {
                 (format!("cccc reply {source} TEXT"), format!("cccc cancel {source}"))
             }
             WaitKind::Owed(ObligationKind::Acceptance) => {
                 breakers.insert(Breaker { who: on.clone(), call: format!("cccc task accept t{source}") });
+                continue;
+            }
+            WaitKind::Owed(ObligationKind::Approval) => {
+                // Only whoever asked withdraws it.
+                let call = format!("cccc approval close a{source}");
+                breakers.insert(Breaker { who: waiter.clone(), call });
+                breakers.insert(Breaker { who: on.clone(), call: format!("cccc approval deny a{source}") });
                 continue;
             }
             WaitKind::Owed(ObligationKind::Vote) => {

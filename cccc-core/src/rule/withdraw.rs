@@ -89,6 +89,7 @@ pub(super) fn cancel(
     Ok(Decision::write([Draft::from(ChatCancel {
         event_id: event.id,
         recipients: debtors,
+        cause: None,
         reason: reason.to_owned(),
     })]))
 }
@@ -170,6 +171,7 @@ pub(super) fn redact(
         author: Some(event.by.clone()),
         answered: message.reply_to,
         progress: message.progress,
+        chose: message.choice.is_some(),
         key: message.client_id.as_deref().map(|client_id| format!("{:016x}", key_hash(&event.by, client_id))),
         blobs,
         reason: reason.to_owned(),

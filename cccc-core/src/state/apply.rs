@@ -75,10 +75,15 @@ impl GroupState {
                         mailbox.release(cancel.event_id.seq);
                     }
                 }
+                self.settle_question(cancel.event_id.seq);
             }
             Body::ChatMove(moved) => self.move_mail(moved),
             Body::ChatRetract(retract) => {
                 self.withdraw(retract.event_id.seq, retract.superseded_by.is_some());
+            }
+            Body::ChatPin(pin) => self.pin(event, pin),
+            Body::ChatUnpin(unpin) => {
+                self.pins.remove(&unpin.event_id.seq);
             }
             Body::ChatRedact(redact) => {
                 self.rates.redacted(redact.event_id.seq, event.ts);
@@ -103,6 +108,11 @@ impl GroupState {
             }
             Body::VoteCast(cast) => self.cast_vote(event, cast),
             Body::VoteClose(close) => self.close_vote(close),
+            Body::ApprovalOpen(open) => {
+                self.note_time(event.seq, event.ts);
+                self.open_approval(event, open);
+            }
+            Body::ApprovalDecide(decide) => self.decide_approval(decide),
             // A notice is never unread, and nothing is owed for it.
             Body::SystemNotify(notice) => self.notified(event, notice),
             Body::SystemSeen(seen) => {
@@ -208,10 +218,17 @@ impl GroupState {
     }
 
     fn set_role(&mut self, id: &ActorId, role: Role) {
+        let before = self.foreman.clone();
         match role {
             Role::Foreman => self.foreman = Some(id.clone()),
             Role::Peer if self.foreman.as_ref() == Some(id) => self.foreman = None,
             Role::Peer => {}
+        }
+        // Who leads no longer decides no longer on what others may do, and does not owe it.
+        if let Some(former) = before.filter(|former| self.foreman.as_ref() != Some(former))
+            && let Some(mailbox) = self.mailboxes.get_mut(&Principal::Actor(former))
+        {
+            mailbox.owed.retain(|(_, kind), _| *kind != ObligationKind::Approval);
         }
     }
 
@@ -248,14 +265,14 @@ impl GroupState {
         let gone = Principal::Actor(remove.actor_id.clone());
         self.rates.forget(&gone);
         self.memory.actors.remove(&remove.actor_id);
-        let mailbox = self.mailboxes.remove(&gone).unwrap_or_default();
+        let mut mailbox = self.mailboxes.remove(&gone).unwrap_or_default();
         self.tombstones.push_back(Tombstone {
             id: remove.actor_id.clone(),
             incarnation: actor.incarnation,
             removed_seq: seq,
             reason: remove.reason.clone(),
             successor: remove.successor.clone(),
-            unread: mailbox.unread,
+            unread: std::mem::take(&mut mailbox.unread),
         });
         if self.tombstones.len() > MAX_TOMBSTONES {
             self.tombstones.pop_front();
@@ -264,10 +281,16 @@ impl GroupState {
         for mailbox in self.mailboxes.values_mut() {
             mailbox.owed.retain(|_, obligation| obligation.creditor != gone);
         }
+        self.pass_on_owed(seq, remove, mailbox);
+        self.settle_questions();
         self.agents.remove(&remove.actor_id);
         self.wait_no_more(&gone);
         let heir = remove.successor.as_ref().filter(|heir| self.actors.contains_key(*heir)).cloned();
         self.leave_reservations(&remove.actor_id, heir.as_ref());
+    }
+
+    /// What somebody who leaves owes for messages is its successor's from now on.
+    fn pass_on_owed(&mut self, seq: Seq, remove: &ActorRemove, mailbox: Mailbox) {
         let Some(successor) = remove.successor.clone().map(Principal::Actor) else { return };
         let Some(heir) = self.mailboxes.get_mut(&successor) else { return };
         for ((source, kind), mut obligation) in mailbox.owed {
@@ -359,6 +382,7 @@ impl GroupState {
             for kind in met_by_reply(message.progress) {
                 mailbox.owed.remove(&(answered.seq, *kind));
             }
+            self.settle_question(answered.seq);
         }
         let paused_ms = u64::try_from(self.paused_until(event.ts).as_millis()).unwrap_or(u64::MAX);
         let conditions = conditions(message, paused_ms);
@@ -388,6 +412,7 @@ impl GroupState {
                 mailbox.owed.insert((event.seq, *kind), obligation);
             }
         }
+        self.ask(event, message, paused_ms);
     }
 
     /// What was not read passes to somebody else, with the conditions under which it may be handed over.
@@ -417,6 +442,8 @@ impl GroupState {
                 }
             }
         }
+        self.settle_question(seq);
+        self.pins.remove(&seq);
     }
 
     fn redact(&mut self, redact: &ChatRedact) {
@@ -442,6 +469,7 @@ impl GroupState {
                 mailbox.prune(answered, *kind, |lineage| held_at(lineage, seq) == Some(author));
             }
         }
+        self.settle_question(answered);
     }
 
     fn delivery(&mut self, event: &Event, delivery: &RuntimeDelivery) {
@@ -453,6 +481,9 @@ impl GroupState {
             if mailbox.unread.contains(seq.0) {
                 deliver(mailbox, event, delivery, seq);
             }
+        }
+        if let DeliveryState::Withheld { .. } = delivery.state {
+            delivery.event_ids.iter().for_each(|id| self.settle_question(id.seq));
         }
     }
 }

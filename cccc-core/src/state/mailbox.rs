@@ -105,11 +105,14 @@ pub enum ObligationKind {
     Task,
     /// To accept a task that is done, or to reopen it.
     Acceptance,
+    /// To say whether an agent may do what it asks for.
+    Approval,
 }
 
 impl ObligationKind {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Ack, Self::Reply, Self::Vote, Self::Task, Self::Acceptance];
+    pub const ALL: [Self; 6] =
+        [Self::Ack, Self::Reply, Self::Vote, Self::Task, Self::Acceptance, Self::Approval];
 
     /// Those that a message asks for by itself.
     pub const OF_MESSAGE: [Self; 2] = [Self::Ack, Self::Reply];
@@ -123,6 +126,7 @@ impl ObligationKind {
             Self::Vote => "vote",
             Self::Task => "task",
             Self::Acceptance => "acceptance",
+            Self::Approval => "approval",
         }
     }
 }

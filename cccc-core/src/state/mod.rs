@@ -7,9 +7,12 @@
 
 mod actor;
 mod apply;
+mod approval;
 mod context;
 mod mailbox;
+mod pin;
 mod policy;
+mod question;
 mod rate;
 mod relay;
 mod reservation;
@@ -28,11 +31,14 @@ use serde::{Deserialize, Serialize};
 
 pub use actor::{Actor, Session, Tombstone};
 pub(crate) use apply::{asked_by, met_by_reply};
+pub use approval::{Approval, MAX_DECIDED_APPROVALS};
 pub use context::{AgentWord, Entry, EntryValue};
 pub use mailbox::{
     Conditions, Flight, FlightState, Lineage, MAX_NOTICES, Mailbox, Obligation, ObligationKind, Told,
 };
+pub use pin::Pin;
 pub(crate) use policy::{ActorMemory, Memory};
+pub use question::Question;
 pub(crate) use rate::Rates;
 pub use rate::{RATE, RATE_WINDOW};
 pub use relay::Passage;
@@ -44,7 +50,8 @@ pub use vote::{MAX_CLOSED_VOTES, Vote};
 use crate::error::{Error, Result};
 use crate::event::{GroupMode, JoinPolicy, Role};
 use crate::id::{
-    ActorId, ContextKey, GroupId, Label, Principal, ReservationId, ScheduleId, Seq, TaskId, VoteId,
+    ActorId, ApprovalId, ContextKey, GroupId, Label, Principal, ReservationId, ScheduleId, Seq, TaskId,
+    VoteId,
 };
 use crate::ledger::Position;
 use crate::time::Timestamp;
@@ -90,6 +97,13 @@ pub struct GroupState {
     votes: BTreeMap<VoteId, Vote>,
     /// The newest that were closed, in the order of their closing.
     closed_votes: VecDeque<VoteId>,
+    /// Questions to which an answer is owed, by the message that asks.
+    questions: BTreeMap<Seq, Question>,
+    approvals: BTreeMap<ApprovalId, Approval>,
+    /// The newest that were decided, in the order of their verdicts.
+    decided_approvals: VecDeque<ApprovalId>,
+    /// By message.
+    pins: BTreeMap<Seq, Pin>,
     rates: Rates,
     memory: Memory,
     schedules: BTreeMap<ScheduleId, Schedule>,
@@ -131,6 +145,10 @@ impl GroupState {
             reservations: BTreeMap::new(),
             votes: BTreeMap::new(),
             closed_votes: VecDeque::new(),
+            questions: BTreeMap::new(),
+            approvals: BTreeMap::new(),
+            decided_approvals: VecDeque::new(),
+            pins: BTreeMap::new(),
             rates: Rates::default(),
             memory: Memory::default(),
             schedules: BTreeMap::new(),
@@ -337,6 +355,30 @@ impl GroupState {
     #[must_use]
     pub fn closed_votes(&self) -> &VecDeque<VoteId> {
         &self.closed_votes
+    }
+
+    /// The questions with options to which somebody owes an answer, oldest first.
+    #[must_use]
+    pub fn questions(&self) -> &BTreeMap<Seq, Question> {
+        &self.questions
+    }
+
+    /// The requests for approval that are not decided, oldest first.
+    #[must_use]
+    pub fn approvals(&self) -> &BTreeMap<ApprovalId, Approval> {
+        &self.approvals
+    }
+
+    /// The requests that were decided last, at most [`MAX_DECIDED_APPROVALS`], in the order of their verdicts.
+    #[must_use]
+    pub fn decided_approvals(&self) -> &VecDeque<ApprovalId> {
+        &self.decided_approvals
+    }
+
+    /// What is pinned, by message.
+    #[must_use]
+    pub fn pins(&self) -> &BTreeMap<Seq, Pin> {
+        &self.pins
     }
 
     /// Whether a message at `seq` is among the newest 100,000, whose keys are never forgotten.

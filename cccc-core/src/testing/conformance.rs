@@ -150,6 +150,8 @@ fn message(text: &str) -> ChatMessage {
         expires_at: None,
         supersedes: None,
         not_if: Vec::new(),
+        options: Vec::new(),
+        choice: None,
         root: Seq(1),
         depth: 0,
         quiet: Vec::new(),

@@ -1,10 +1,14 @@
-//! Context, agent states, reservations, votes and labels as a program uses them.
+//! Context, agent states, reservations, votes, questions, approvals, pins and labels as a program uses them.
 
+use std::future::IntoFuture;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cccc_core::event::{Choice, Service};
-use cccc_core::{ErrorKind, Group, ManualClock, Seq, Timestamp, VoteStanding, block_on};
+use cccc_core::{
+    ApprovalStanding, ErrorKind, Group, Home, ManualClock, QuestionStanding, Seq, Timestamp, VoteStanding,
+    block_on,
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -131,5 +135,131 @@ fn a_label_taken_is_an_address() {
         assert_eq!(user.send("hi").to("#docs").await.unwrap().recipients.len(), 2);
         assert_eq!(alice.add_labels(["x"]).of("bob").await.unwrap_err().kind(), ErrorKind::Refused);
         assert_eq!(alice.add_labels(["not a label"]).await.unwrap_err().kind(), ErrorKind::Invalid);
+    });
+}
+
+#[test]
+fn a_question_is_asked_answered_and_ends() {
+    block_on(async {
+        let (user, alice, bob, clock) = team().await;
+        let asked = alice.send("Tabs?").to("user").to("bob").option("yes").option("no").await.unwrap();
+        let open = &user.questions().await.unwrap()[0];
+        assert_eq!(
+            (open.event_id, open.standing, open.waiting.len()),
+            (asked.event_id, QuestionStanding::Open, 2)
+        );
+        assert!(bob.obligations().await.unwrap()[0].choice);
+        let answered = bob.answer(open, "2").await.unwrap();
+        assert_eq!(bob.answer(&asked, "no").await.unwrap().event_id, answered.event_id, "again is the first");
+        let late = user.answer(&asked, "yes").await.unwrap_err();
+        assert!(late.kind() == ErrorKind::Conflict && late.to_string().starts_with("bob answered"), "{late}");
+        let answer = alice.question(&asked).await.unwrap().answer.unwrap();
+        assert_eq!((answer.event_id, answer.choice.as_str()), (answered.event_id, "no"));
+        assert_eq!(alice.inbox().await.unwrap().messages[0].content.choice.as_deref(), Some("no"));
+
+        let hurry =
+            alice.send("Now?").to("user").option("yes").option("no").reply_within(MINUTE).await.unwrap();
+        clock.set(at("2026-11-21T08:02:00Z"));
+        assert_eq!(user.question(&hurry).await.unwrap().standing, QuestionStanding::Over);
+        assert_eq!(user.carry_out_due().await.unwrap().len(), 1);
+        assert!(user.carry_out_due().await.unwrap().is_empty(), "once");
+        assert_eq!(user.question(&hurry).await.unwrap().standing, QuestionStanding::Expired);
+        assert!(user.obligations().all().await.unwrap().is_empty());
+        assert!(alice.close_question(&hurry).await.unwrap().events.is_empty());
+        assert_eq!(user.question(1).await.unwrap_err().kind(), ErrorKind::Invalid);
+        assert_eq!(user.question(99).await.unwrap_err().kind(), ErrorKind::NotFound);
+    });
+}
+
+/// Each has the group's files open for itself, as processes have.
+#[test]
+fn of_many_who_answer_at_once_one_is_the_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || block_on(Home::open(dir.path().join("home"))).unwrap();
+    let user = block_on(open().create_group("team")).unwrap();
+    let names: Vec<String> = (0..6).map(|n| format!("a{n}")).collect();
+    for name in &names {
+        block_on(user.add_actor(name.as_str())).unwrap();
+    }
+    for round in 0..5 {
+        let mut request = user.send(format!("Round {round}?"));
+        for name in &names {
+            request = request.to(name.as_str()).option(name.as_str());
+        }
+        let asked = block_on(request.into_future()).unwrap();
+        let answers: Vec<_> = std::thread::scope(|scope| {
+            let answering = names.iter().map(|name| {
+                let (home, id) = (open(), user.id().clone());
+                scope.spawn(move || {
+                    block_on(async {
+                        let own = home.group(&id).await?.bind(name).await?;
+                        own.answer(asked.event_id, name.as_str()).await
+                    })
+                })
+            });
+            let answering: Vec<_> = answering.collect();
+            answering.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let answer = block_on(user.question(asked.event_id)).unwrap().answer.unwrap();
+        for (name, answered) in names.iter().zip(answers) {
+            match answered {
+                Ok(sent) => {
+                    assert_eq!((sent.event_id, answer.choice.as_str()), (answer.event_id, name.as_str()))
+                }
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+                    assert!(error.to_string().contains(&answer.event_id.to_string()), "{error}");
+                }
+            }
+        }
+        assert!(block_on(user.obligations().all().into_future()).unwrap().is_empty());
+    }
+}
+
+#[test]
+fn what_an_agent_may_do_is_decided_once() {
+    block_on(async {
+        let (user, alice, _, clock) = team().await;
+        let request =
+            alice.request_approval("Push").tool("Bash").input("git push").client_id("c1").await.unwrap();
+        let again =
+            alice.request_approval("Push").tool("Bash").input("git push").client_id("c1").await.unwrap();
+        assert_eq!(again, request);
+        assert_eq!(user.approvals().await.unwrap(), std::slice::from_ref(&request));
+        assert_eq!(alice.decide_approval(&request, true, "").await.unwrap_err().kind(), ErrorKind::Refused);
+        let decided = user.decide_approval(&request, true, "go on").await.unwrap();
+        assert_eq!((decided.standing, decided.reason.as_str()), (ApprovalStanding::Allowed, "go on"));
+        let other = user.decide_approval(&request, false, "").await.unwrap_err();
+        assert_eq!(other.kind(), ErrorKind::Conflict);
+        assert_eq!(alice.notices().await.unwrap()[0].notice, "approval_decided");
+
+        let slow = alice.request_approval("Sleep").within(MINUTE).await.unwrap();
+        clock.set(at("2026-11-21T08:02:00Z"));
+        user.carry_out_due().await.unwrap();
+        assert_eq!(alice.approval("a1").await.unwrap_err().kind(), ErrorKind::Invalid);
+        assert_eq!(alice.approval("a99").await.unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(alice.approval(&slow).await.unwrap().standing, ApprovalStanding::Expired);
+        let gone = alice.request_approval("Never mind").await.unwrap();
+        alice.close_approval(&gone, "done").await.unwrap();
+        let all: Vec<_> = user.all_approvals().await.unwrap().iter().map(|one| one.standing).collect();
+        use ApprovalStanding::{Allowed, Expired, Withdrawn};
+        assert_eq!(all, [Allowed, Expired, Withdrawn]);
+        assert!(user.obligations().all().await.unwrap().is_empty());
+    });
+}
+
+#[test]
+fn messages_are_pinned_with_who_and_why() {
+    block_on(async {
+        let (user, alice, bob, _) = team().await;
+        let plan = user.send("The plan").to("@all").await.unwrap();
+        alice.pin(&plan, "what we do").await.unwrap();
+        assert!(bob.pin(&plan, "mine").await.unwrap().events.is_empty());
+        let pin = &bob.pins().await.unwrap()[0];
+        assert_eq!((pin.text.as_str(), pin.note.as_str()), ("The plan", "what we do"));
+        assert_eq!((pin.pinned_by.to_string(), pin.by.to_string()), ("alice".into(), "user".into()));
+        assert_eq!(bob.unpin(pin, "").await.unwrap_err().kind(), ErrorKind::Refused);
+        alice.unpin(pin, "done").await.unwrap();
+        assert!(bob.pins().await.unwrap().is_empty());
     });
 }

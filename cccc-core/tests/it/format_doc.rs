@@ -99,6 +99,8 @@ fn message(text: &str, root: Seq) -> ChatMessage {
         expires_at: None,
         supersedes: None,
         not_if: Vec::new(),
+        options: Vec::new(),
+        choice: None,
         root,
         depth: 0,
         quiet: Vec::new(),

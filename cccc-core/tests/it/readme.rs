@@ -1,7 +1,8 @@
 //! The README's table of limits says what the code's constants say.
 
 use cccc_core::rule::{
-    actor, address, context, group, message, reading, relay, reservation, schedule, task, vote,
+    actor, address, approval, context, group, message, pin, question, reading, relay, reservation, schedule,
+    task, vote,
 };
 use cccc_core::state::{RATE, RATE_WINDOW};
 use cccc_core::{MAX_BLOB_BYTES, id, ledger};
@@ -55,6 +56,13 @@ fn the_limits_are_those_of_the_code() {
         ("reservations that hold".into(), number(reservation::MAX_RESERVATIONS)),
         ("open votes".into(), number(vote::MAX_VOTES)),
         ("voters of a vote".into(), number(vote::MAX_VOTERS)),
+        ("open questions with options".into(), number(question::MAX_QUESTIONS)),
+        (
+            format!("options of a question, {} each", bytes(question::MAX_OPTION_BYTES as u64)),
+            number(question::MAX_OPTIONS),
+        ),
+        ("open requests for approval".into(), number(approval::MAX_APPROVALS)),
+        ("pinned messages".into(), number(pin::MAX_PINS)),
         ("schedules".into(), number(schedule::MAX_SCHEDULES)),
         ("messages on their way to other groups".into(), number(relay::MAX_RELAYS)),
     ];

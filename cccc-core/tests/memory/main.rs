@@ -14,15 +14,16 @@ use std::time::Duration;
 
 use allocation_counter::measure;
 use cccc_core::event::{
-    ActorAdd, ActorRemove, AgentState, Body, ChatAck, ChatMessage, ChatRead, Choice, ContextSet,
-    ContextValue, DeliveryState, Event, Evidence, EvidenceKind, FiredResult, Format, Priority,
-    ReservationRelease, ReservationTake, Role, RuntimeDelivery, ScheduleAction, ScheduleFired,
-    ScheduleRemove, ScheduleSet, SessionClose, SessionOpen, SystemNotify, TaskCreate, TaskOp, TaskUpdate,
-    Transport, Trigger, VoteCast, VoteClose, VoteOpen, VoteOutcome,
+    ActorAdd, ActorRemove, AgentState, ApprovalDecide, ApprovalOpen, Body, CancelCause, ChatAck, ChatCancel,
+    ChatMessage, ChatPin, ChatRead, ChatUnpin, Choice, ContextSet, ContextValue, DeliveryState, Event,
+    Evidence, EvidenceKind, FiredResult, Format, Priority, ReservationRelease, ReservationTake, Role,
+    RuntimeDelivery, ScheduleAction, ScheduleFired, ScheduleRemove, ScheduleSet, SessionClose, SessionOpen,
+    SystemNotify, TaskCreate, TaskOp, TaskUpdate, Transport, Trigger, Verdict, VoteCast, VoteClose, VoteOpen,
+    VoteOutcome,
 };
 use cccc_core::rule::desk::{Desk, who};
 use cccc_core::state::GroupState;
-use cccc_core::{ActorId, EventId, Principal, ReservationId, Seq, TaskId, VoteId};
+use cccc_core::{ActorId, ApprovalId, EventId, Principal, ReservationId, Seq, TaskId, VoteId};
 
 /// What everything may leave that is over: what the issue of this library asks for.
 const MAX_LEFT_BYTES: i64 = 5 << 20;
@@ -86,6 +87,8 @@ impl Feed {
             expires_at: None,
             supersedes: None,
             not_if: Vec::new(),
+            options: Vec::new(),
+            choice: None,
             root: self.next(),
             depth: 0,
             quiet: Vec::new(),
@@ -207,6 +210,8 @@ fn work_that_is_over_leaves_nothing_to_speak_of() {
         for n in 0..20_000 {
             task(feed, &lead, &a);
             vote(feed, &lead, &[a.clone(), b.clone()]);
+            question(feed, &a, &[lead.clone(), b.clone()], n % 2 == 0);
+            approval(feed, &a);
             let reservation_id = ReservationId(feed.next());
             let until = feed.last.ts.after(Duration::from_secs(60));
             let globs = vec!["src/**".into()];
@@ -227,6 +232,7 @@ fn work_that_is_over_leaves_nothing_to_speak_of() {
         }
     });
     assert_eq!((feed.state.live_tasks(), feed.state.votes().len()), (0, 0));
+    assert_eq!((feed.state.questions().len(), feed.state.approvals().len()), (0, 0));
     assert!(left < MAX_LEFT_BYTES, "{left} bytes are left");
 }
 
@@ -264,6 +270,47 @@ fn vote(feed: &mut Feed, opener: &Principal, voters: &[Principal]) {
         feed.say(voter, VoteCast { vote_id, choice: Choice::Yes, reason: String::new() });
     }
     feed.say(opener, VoteClose { vote_id, outcome: VoteOutcome::Accepted, reason: String::new() });
+}
+
+/// A question that one of several answers, or nobody; it is pinned for a while.
+fn question(feed: &mut Feed, asker: &Principal, of: &[Principal], answered: bool) {
+    let options = vec!["yes".to_owned(), "no".to_owned()];
+    let asking = ChatMessage { options, reply_required: true, ..feed.message(of) };
+    let asked = feed.say(asker, asking);
+    feed.say(asker, ChatPin { event_id: asked, note: "which?".into() });
+    of.iter().for_each(|reader| feed.read(reader, asked));
+    let (first, others) = of.split_first().unwrap();
+    let (cause, recipients) = if answered {
+        let to = feed.message(std::slice::from_ref(asker));
+        let answer = feed.say(
+            first,
+            ChatMessage { reply_to: Some(asked), choice: Some("yes".into()), root: asked.seq, ..to },
+        );
+        feed.read(asker, answer);
+        (CancelCause::Answered, others.to_vec())
+    } else {
+        (CancelCause::Expired, of.to_vec())
+    };
+    let reason = String::new();
+    feed.say(first, ChatCancel { event_id: asked, recipients, cause: Some(cause), reason });
+    feed.say(asker, ChatUnpin { event_id: asked, reason: String::new() });
+}
+
+fn approval(feed: &mut Feed, requester: &Principal) {
+    let approval_id = ApprovalId(feed.next());
+    let until = feed.last.ts.after(Duration::from_secs(60));
+    let open = ApprovalOpen {
+        approval_id,
+        subject: "Run it".into(),
+        tool: Some("Bash".into()),
+        input: Some("make".into()),
+        client_id: None,
+        deciders: vec![Principal::User, who("lead")],
+        until,
+    };
+    feed.say(requester, open);
+    let verdict = Verdict::Allow;
+    feed.say(&Principal::User, ApprovalDecide { approval_id, verdict, reason: String::new() });
 }
 
 fn words(of: &Principal, focus: &str) -> AgentState {

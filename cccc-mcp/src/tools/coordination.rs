@@ -1,7 +1,8 @@
-//! Agreeing: decisions, reservations, votes, and who waits for whom.
+//! Agreeing: decisions, reservations, votes, questions, approvals, pins, and who waits for whom.
 
 use cccc_core::event::Choice;
 use cccc_core::rule::presence::Condition;
+use cccc_core::{ApprovalView, Error, PinView, QuestionView};
 use cccc_core::{Cycle, Member, ObligationView, Receipt, ReservationView, Result, Timestamp, VoteView, Wait};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,14 @@ enum Action {
     Vote,
     Votes,
     VoteClose,
+    Questions,
+    ApprovalOpen,
+    ApprovalDecide,
+    Approvals,
+    ApprovalClose,
+    Pin,
+    Unpin,
+    Pins,
     Cancel,
     Retract,
     Retry,
@@ -48,29 +57,32 @@ pub(crate) struct CoordinationArgs {
     paths: Vec<String>,
     /// reserve: what for
     purpose: Option<String>,
-    /// reserve, extend, vote_open: how long, like 30m
+    /// How long, like 30m
     #[serde(rename = "for")]
     time: Option<Time>,
     /// extend, release
     reservation: Option<String>,
     /// reservations: who has this path
     path: Option<String>,
-    /// vote_open: the question, or `release ID`
+    /// vote_open: the question, or `release ID`; approval_open
     subject: Option<String>,
     /// vote_open [all]
     #[serde(default, deserialize_with = "names")]
     voters: Vec<String>,
     /// vote, vote_close; votes: only this one
     vote: Option<String>,
+    /// vote; approval_decide: yes or no
     choice: Option<Choice>,
-    /// receipts, cancel, retract, retry: the message
+    /// approval_*: which
+    approval: Option<String>,
+    /// The message; questions: only this one
     seq: Option<Event>,
     /// retry: to whom once more, where delivery is ambiguous
     to: Option<String>,
-    /// owed, votes: everybody's, and past ones
+    /// Everybody's, and past ones
     #[serde(default)]
     all: bool,
-    /// vote, vote_close, release, cancel, retract, leave
+    /// Why
     reason: Option<String>,
     /// Of a list: leave out the first so many
     skip: Option<usize>,
@@ -95,6 +107,15 @@ pub(crate) struct Coordinated {
     reservations: Option<Vec<ReservationView>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     votes: Option<Vec<VoteView>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
+    questions: Option<Vec<QuestionView>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
+    approvals: Option<Vec<ApprovalView>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
+    pins: Option<Vec<PinView>>,
     /// The call that shows what follows.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
@@ -153,10 +174,14 @@ impl From<cccc_core::Executed> for Coordinated {
     }
 }
 
+fn of_approval(approval: ApprovalView) -> Coordinated {
+    Coordinated { approvals: Some(vec![approval]), ..Coordinated::default() }
+}
+
 impl Tool for Coordination {
     const NAME: &'static str = "cccc_coordination";
     const ABOUT: &'static str = "Agree with the others: see who is here, what is owed, who waits for whom; write down \
-        decisions and notes; reserve paths before you edit them; vote; receipts of your messages, or take one back; \
+        decisions and notes; reserve paths before you edit them; vote; ask for approval; pin messages; receipts of your messages, or take one back; \
         leave the group.";
     const EFFECT: Effect = Effect::Changes;
     type Args = CoordinationArgs;
@@ -168,6 +193,7 @@ impl Tool for Coordination {
         let (reason, skip) = (args.reason.unwrap_or_default(), args.skip);
         let event = |name| needed(args.seq.as_ref(), name, "seq").and_then(Event::reference);
         let vote = |name| needed(args.vote.as_deref(), name, "vote");
+        let approval = |name| needed(args.approval.as_deref(), name, "approval");
         let reservation = |name| needed(args.reservation.as_deref(), name, "reservation");
         Ok(match args.action {
             Action::Who => {
@@ -252,6 +278,46 @@ impl Tool for Coordination {
                 }
             },
             Action::VoteClose => group.close_vote(vote("vote_close")?, reason).await?.into(),
+            Action::Questions => match &args.seq {
+                Some(_) => {
+                    let question = group.question(event("questions")?).await?;
+                    Coordinated { questions: Some(vec![question]), ..Coordinated::default() }
+                }
+                None => paged(group.questions().await?, skip, "\"action\":\"questions\"", |answer, all| {
+                    answer.questions = Some(all)
+                }),
+            },
+            Action::ApprovalOpen => {
+                let mut request = group.request_approval(needed(args.subject, "approval_open", "subject")?);
+                if let Some(Time(time)) = args.time {
+                    request = request.within(time);
+                }
+                of_approval(request.await?)
+            }
+            Action::ApprovalDecide => {
+                let allow = match needed(args.choice, "approval_decide", "choice")? {
+                    Choice::Yes => true,
+                    Choice::No => false,
+                    Choice::Abstain => return Err(Error::invalid("a request is decided with yes or no")),
+                };
+                of_approval(group.decide_approval(approval("approval_decide")?, allow, reason).await?)
+            }
+            Action::Approvals => match args.approval.as_deref() {
+                Some(id) => of_approval(group.approval(id).await?),
+                None => {
+                    let (approvals, call) = match args.all {
+                        true => (group.all_approvals().await?, "\"action\":\"approvals\",\"all\":true"),
+                        false => (group.approvals().await?, "\"action\":\"approvals\""),
+                    };
+                    paged(approvals, skip, call, |answer, all| answer.approvals = Some(all))
+                }
+            },
+            Action::ApprovalClose => group.close_approval(approval("approval_close")?, reason).await?.into(),
+            Action::Pin => group.pin(event("pin")?, reason).await?.into(),
+            Action::Unpin => group.unpin(event("unpin")?, reason).await?.into(),
+            Action::Pins => paged(group.pins().await?, skip, "\"action\":\"pins\"", |answer, pins| {
+                answer.pins = Some(pins)
+            }),
             Action::Cancel => group.cancel(event("cancel")?, reason).await?.into(),
             Action::Retract => group.retract(event("retract")?, reason).await?.into(),
             Action::Retry => {

@@ -26,6 +26,9 @@ pub(crate) struct SendArgs {
     reply_required: Option<bool>,
     /// Each recipient owes a reply within this time, like 15m
     reply_within: Option<Time>,
+    /// What may be answered; the first choice counts for all
+    #[serde(default, deserialize_with = "names")]
+    options: Vec<String>,
     /// Makes it a task of the one recipient: tracked until it is done and accepted
     task: Option<TaskArgs>,
     /// Free: task, result, question...
@@ -153,6 +156,9 @@ fn described<'a>(
     if let Some(Time(time)) = args.reply_within {
         request = request.reply_within(time);
     }
+    for option in args.options {
+        request = request.option(option);
+    }
     if let Some(intent) = args.intent {
         request = request.intent(intent);
     }
@@ -208,7 +214,10 @@ pub(crate) enum Reply {}
 pub(crate) struct ReplyArgs {
     /// The message that you answer
     seq: Event,
+    #[serde(default)]
     text: String,
+    /// Of the options, or its number
+    choice: Option<String>,
     /// Not the answer yet, only word that you are on it
     #[serde(default)]
     progress: bool,
@@ -252,6 +261,7 @@ impl Tool for Reply {
             priority,
             reply_required,
             reply_within,
+            options: Vec::new(),
             task: None,
             intent: args.intent,
             refs: args.refs,
@@ -268,6 +278,9 @@ impl Tool for Reply {
         }
         if let Some(quote) = quote {
             request = request.quote(quote);
+        }
+        if let Some(choice) = args.choice {
+            request = request.choosing(choice);
         }
         Ok(SentAnswer::of(request.await?, None))
     }

@@ -44,7 +44,7 @@ pub(crate) struct HistoryPage {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 enum Past {
-    Message(View),
+    Message(Box<View>),
     Other { seq: Seq, at: Timestamp, kind: String, by: Principal, data: Value },
 }
 
@@ -87,7 +87,7 @@ impl Tool for History {
             .events
             .iter()
             .map(|event| match (View::from_place(event, &voices, 0, LINE_BYTES), &event.body) {
-                (Some(view), Body::ChatMessage(_)) => Past::Message(view),
+                (Some(view), Body::ChatMessage(_)) => Past::Message(Box::new(view)),
                 (_, body) => Past::Other {
                     seq: event.seq,
                     at: event.ts,

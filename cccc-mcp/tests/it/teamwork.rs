@@ -86,6 +86,50 @@ async fn paths_are_reserved_and_votes_cast() {
 }
 
 #[tokio::test]
+async fn an_agent_chooses_asks_for_approval_and_pins() {
+    let place = Place::new().await;
+    let (alice, bob) = (place.agent("alice").await, place.agent("bob").await);
+    let ask = json!({"to": ["bob", "user"], "text": "Which?", "options": ["one", "two"]});
+    let asked = alice.call("cccc_message_send", ask).await["seq"].clone();
+    let shown = bob.call("cccc_inbox_list", json!({})).await;
+    assert_eq!(shown["messages"][0]["options"], json!(["one", "two"]));
+    let call = shown["you"]["owed"][0]["call"].as_str().unwrap().replace("...", "2");
+    let (tool, arguments) = call.split_once(' ').unwrap();
+    assert_eq!(tool, "cccc_message_reply");
+    bob.call("cccc_message_reply", serde_json::from_str(arguments).unwrap()).await;
+    let refused = bob.refused("cccc_message_reply", json!({"seq": asked, "choice": "one"})).await;
+    assert!(refused["message"].as_str().unwrap().starts_with("bob answered question"), "{refused}");
+    let questions = alice.call("cccc_coordination", json!({"action": "questions", "seq": asked})).await;
+    assert_eq!(questions["questions"][0]["answer"]["choice"], "two");
+    assert_eq!(alice.call("cccc_inbox_list", json!({})).await["messages"][0]["choice"], "two");
+
+    let request = json!({"action": "approval_open", "subject": "Push", "for": "5m"});
+    let opened = alice.call("cccc_coordination", request).await;
+    let id = opened["approvals"][0]["approval_id"].clone();
+    let own = json!({"action": "approval_decide", "approval": id, "choice": "yes"});
+    assert_eq!(alice.refused("cccc_coordination", own).await["kind"], "refused");
+    place.user.decide_approval(id.as_str().unwrap(), true, "go on").await.unwrap();
+    let decided = alice.call("cccc_coordination", json!({"action": "approvals", "approval": id})).await;
+    assert_eq!(decided["approvals"][0]["standing"], "allowed");
+
+    bob.call("cccc_coordination", json!({"action": "pin", "seq": asked, "reason": "the choice"})).await;
+    let pins = alice.call("cccc_coordination", json!({"action": "pins"})).await;
+    assert_eq!(
+        (&pins["pins"][0]["pinned_by"], &pins["pins"][0]["note"]),
+        (&json!("bob"), &json!("the choice"))
+    );
+    assert_eq!(
+        alice.refused("cccc_coordination", json!({"action": "unpin", "seq": asked})).await["kind"],
+        "refused"
+    );
+    bob.call("cccc_coordination", json!({"action": "unpin", "seq": asked})).await;
+    for missing in ["approval_open", "approval_decide", "approval_close", "pin", "unpin"] {
+        let error = alice.refused("cccc_coordination", json!({"action": missing})).await;
+        assert_eq!(error["kind"], "invalid", "{missing}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn the_foreman_runs_the_group_and_peers_are_refused() {
     let place = Place::new().await;
     let (lead, alice) = (place.agent("lead").await, place.agent("alice").await);

@@ -9,8 +9,17 @@ use super::verbs::{Shape, Verb};
 use crate::time::Timestamp;
 
 /// The fields by which an answer is known; `$name` alone means the first of them that it has.
-const IDENTITIES: [&str; 8] =
-    ["event_id", "task_id", "vote_id", "reservation_id", "schedule_id", "actor_id", "group_id", "session"];
+const IDENTITIES: [&str; 9] = [
+    "event_id",
+    "task_id",
+    "vote_id",
+    "approval_id",
+    "reservation_id",
+    "schedule_id",
+    "actor_id",
+    "group_id",
+    "session",
+];
 
 /// What answers were kept.
 #[derive(Debug)]

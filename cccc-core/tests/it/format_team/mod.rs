@@ -4,6 +4,7 @@
 //! `expected.json`: what was owed, held and known at its end. Members may be added to what is shown; what is in
 //! that file stays as it is. What the library makes of it (who is reminded, who waits for whom) may change.
 
+mod ask;
 mod gaps;
 mod script;
 
@@ -16,7 +17,7 @@ use cccc_core::event::{Body, Event};
 use cccc_core::ledger::Verdict;
 use cccc_core::ledger::file::{FileLedger, Options};
 use cccc_core::rule::task::view::{self, TaskFilter};
-use cccc_core::rule::{context, label, obligation, reading, receipt, reservation, vote};
+use cccc_core::rule::{approval, context, label, obligation, question, reading, receipt, reservation, vote};
 use cccc_core::state::GroupState;
 use cccc_core::{Blobs, Group, GroupId, ManualClock, Position, Seq, Timestamp, block_on};
 use serde_json::{Value, json};
@@ -25,7 +26,11 @@ use serde_json::{Value, json};
 const NOW: &str = "2026-11-22T09:00:00Z";
 
 fn fixture() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/ledger-v1-team")
+    fixture_named("ledger-v1-team")
+}
+
+fn fixture_named(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
 fn now() -> Timestamp {
@@ -34,10 +39,14 @@ fn now() -> Timestamp {
 
 /// The fixture, copied, as a group whose clock stands.
 fn opened(dir: &Path) -> (Group, Arc<ManualClock>) {
+    opened_from(&fixture(), dir)
+}
+
+fn opened_from(fixture: &Path, dir: &Path) -> (Group, Arc<ManualClock>) {
     let place = dir.join("group");
     for part in ["", "ledger"] {
         fs::create_dir_all(place.join(part)).unwrap();
-        for entry in fs::read_dir(fixture().join(part)).unwrap() {
+        for entry in fs::read_dir(fixture.join(part)).unwrap() {
             let path = entry.unwrap().path();
             if path.is_file() {
                 fs::copy(&path, place.join(part).join(path.file_name().unwrap())).unwrap();
@@ -73,6 +82,9 @@ fn shown(events: &[Event], now: Timestamp) -> Value {
         .filter(|event| event.message().is_some())
         .map(|event| json!([event.seq, receipt::receipts(&state, event, &facts(event.seq), now)]));
     let votes = events.iter().filter(|event| matches!(event.body, Body::VoteOpen(_)));
+    let questions = events.iter().filter(|event| event.message().is_some_and(|m| !m.options.is_empty()));
+    let approvals = events.iter().filter(|event| matches!(event.body, Body::ApprovalOpen(_)));
+    let pins = state.pins().values().map(|pin| json!([pin.event_id, pin.pinned_by_event, pin.by, pin.note]));
     let tasks = view::list(&state, &TaskFilter { settled: true, ..TaskFilter::default() }, now);
     let tasks = tasks.iter().filter_map(|task| {
         let made = events.iter().find(|event| event.seq == task.task_id.seq())?;
@@ -93,6 +105,13 @@ fn shown(events: &[Event], now: Timestamp) -> Value {
         "obligations": obligation::list(&state, &obligation::Filter::default(), now),
         "tasks": tasks.collect::<Vec<_>>(),
         "votes": votes.map(|event| vote::show(&state, event, &facts(event.seq), now).unwrap()).collect::<Vec<_>>(),
+        "questions": questions
+            .map(|event| question::show(&state, event, &facts(event.seq), now).unwrap())
+            .collect::<Vec<_>>(),
+        "approvals": approvals
+            .map(|event| approval::show(&state, event, &facts(event.seq), now).unwrap())
+            .collect::<Vec<_>>(),
+        "pins": pins.collect::<Vec<_>>(),
         "reservations": reservation::list(&state, true, now),
         "context": context::list(&state, None),
         "agents": context::agents(&state, now),

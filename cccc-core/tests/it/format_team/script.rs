@@ -1,6 +1,7 @@
 //! How the fixture was made: everything a team may do, at times given.
 
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,34 +23,35 @@ use cccc_core::{
     Blobs, Command, Group, GroupId, ManualClock, ReservationId, Seq, TaskId, Timestamp, VoteId, block_on,
 };
 
+use super::ask::ask;
 use super::{events_of, fixture, now, shown};
 
 /// A group on files, to which things happen one after the other.
-struct Scene {
-    user: Group,
-    clock: Arc<ManualClock>,
-    at: Timestamp,
+pub(super) struct Scene {
+    pub(super) user: Group,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) at: Timestamp,
 }
 
 impl Scene {
     /// A second later, somebody gives a command; answers the first event's place.
-    fn at(&mut self, by: &str, command: Command) -> Seq {
+    pub(super) fn at(&mut self, by: &str, command: Command) -> Seq {
         self.events(by, command).first().map(|event| event.seq).unwrap_or_default()
     }
 
-    fn events(&mut self, by: &str, command: Command) -> Vec<Event> {
+    pub(super) fn events(&mut self, by: &str, command: Command) -> Vec<Event> {
         self.wait(1);
         let handle = block_on(self.user.bind(by)).unwrap();
         let done = block_on(handle.execute(command)).unwrap_or_else(|error| panic!("{by}: {error}"));
         done.events.clone()
     }
 
-    fn wait(&mut self, seconds: u64) {
+    pub(super) fn wait(&mut self, seconds: u64) {
         self.at = self.at.after(Duration::from_secs(seconds));
         self.clock.set(self.at);
     }
 
-    fn send(&mut self, by: &str, send: SendMessage) -> Seq {
+    pub(super) fn send(&mut self, by: &str, send: SendMessage) -> Seq {
         self.at(by, Command::Send(send))
     }
 
@@ -77,7 +79,7 @@ impl Scene {
     }
 
     /// Everything that is due is done.
-    fn carry_out(&mut self) {
+    pub(super) fn carry_out(&mut self) {
         for effect in block_on(self.user.due()).unwrap() {
             block_on(self.user.carry_out(&effect)).unwrap();
         }
@@ -389,17 +391,22 @@ fn makes_the_team_fixture() {
     let clock = Arc::new(ManualClock::at(at));
     let user = Group::over(Arc::new(ledger), Blobs::in_directory(place.join("blobs")), clock.clone());
     let mut scene = Scene { user: user.through("rust"), clock, at };
-    for part in [people, talk, abroad, work, know_and_hold, vote, time, leave] {
+    for part in [people, talk, abroad, work, know_and_hold, vote, ask, time, leave] {
         part(&mut scene);
     }
     let events = events_of(&scene.user);
     let missing: Vec<_> =
         KINDS.iter().filter(|kind| !events.iter().any(|event| event.body.kind() == **kind)).collect();
     assert!(missing.is_empty(), "kinds without an example: {missing:?}");
+    keep(&scene, &place, &fixture());
+}
+
+/// Keeps a scene's ledger, with what it means, as a fixture.
+pub(super) fn keep(scene: &Scene, place: &Path, to: &Path) {
+    let events = events_of(&scene.user);
     let position = block_on(scene.user.position()).unwrap();
 
-    let to = fixture();
-    drop(fs::remove_dir_all(&to));
+    drop(fs::remove_dir_all(to));
     fs::create_dir_all(to.join("ledger")).unwrap();
     for entry in fs::read_dir(place.join("ledger")).unwrap() {
         let path = entry.unwrap().path();

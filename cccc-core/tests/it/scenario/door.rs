@@ -39,7 +39,15 @@ impl LibraryDoor {
         // Who only looks need not say who it is.
         let looks = matches!(
             call.verb.name,
-            "status" | "who" | "receipts" | "show" | "tail" | "waits" | "policy due" | "reservations"
+            "status"
+                | "who"
+                | "receipts"
+                | "show"
+                | "tail"
+                | "waits"
+                | "policy due"
+                | "reservations"
+                | "pins"
         ) || call.verb.name.ends_with(" list")
             || call.verb.name.ends_with(" show")
             || matches!(call.verb.name, "context digest" | "agent-states" | "join" | "group export")

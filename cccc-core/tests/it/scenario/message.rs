@@ -16,6 +16,16 @@ pub(super) async fn perform(group: &Group, verb: &str, with: Arguments<'_>, dir:
     Some(match verb {
         "send" => send(group.send(with.needed("text")), with, dir).await,
         "reply" => send(group.reply(event(), with.needed("text")), with, dir).await,
+        "answer" => {
+            let text = with.text("text").unwrap_or_default();
+            send(group.reply(event(), text).choosing(with.needed("choice")), with, dir).await
+        }
+        "question list" => group.questions().await.and_then(|questions| of(&questions)),
+        "question show" => group.question(event()).await.and_then(|question| of(&question)),
+        "question close" => done(group.close_question(event()).await),
+        "pin" => done(group.pin(event(), with.text("note").unwrap_or_default()).await),
+        "unpin" => done(group.unpin(event(), reason()).await),
+        "pins" => group.pins().await.and_then(|pins| of(&pins)),
         "ack" => done(group.ack(event()).await),
         "read" if with.flag("through") => done(group.read_through(event()).await),
         "read" => done(group.read(event()).await),
@@ -51,6 +61,9 @@ async fn send(mut request: SendRequest<'_>, with: Arguments<'_>, dir: &Path) -> 
     }
     if let Some(time) = with.time("reply_within") {
         request = request.reply_within(time);
+    }
+    for option in with.texts("option") {
+        request = request.option(option);
     }
     if with.flag("progress") {
         request = request.progress();

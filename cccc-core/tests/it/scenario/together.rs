@@ -21,6 +21,7 @@ pub(super) async fn perform(group: &Group, verb: &str, with: Arguments<'_>, dir:
         "agent-states" => agent_states(group, with).await,
         "reserve" | "reservations" | "release" => reservation(group, verb, with).await,
         "vote" => vote(group, verb, with).await,
+        "approval" => approval(group, verb, with).await,
         "label" => label(group, verb, with).await,
         _ => return None,
     })
@@ -264,6 +265,35 @@ async fn reservation(group: &Group, verb: &str, with: Arguments<'_>) -> Answered
             Some(path) => group.reservations_of(path).await?,
             None => group.reservations().await?,
         }),
+    }
+}
+
+async fn approval(group: &Group, verb: &str, with: Arguments<'_>) -> Answered {
+    let reason = with.text("reason").unwrap_or_default();
+    match verb {
+        "approval open" => {
+            let mut request = group.request_approval(with.needed("subject"));
+            if let Some(tool) = with.text("tool") {
+                request = request.tool(tool);
+            }
+            if let Some(input) = with.text("input") {
+                request = request.input(input);
+            }
+            if let Some(time) = with.time("for") {
+                request = request.within(time);
+            }
+            if let Some(key) = with.text("client_id") {
+                request = request.client_id(key);
+            }
+            of(&request.await?)
+        }
+        "approval allow" => of(&group.decide_approval(with.needed("approval"), true, reason).await?),
+        "approval deny" => of(&group.decide_approval(with.needed("approval"), false, reason).await?),
+        "approval show" => of(&group.approval(with.needed("approval")).await?),
+        "approval list" if with.flag("all") => of(&group.all_approvals().await?),
+        "approval list" => of(&group.approvals().await?),
+        "approval close" => done(group.close_approval(with.needed("approval"), reason).await),
+        other => panic!("the library's door lacks {other}"),
     }
 }
 

@@ -2,9 +2,11 @@
 
 use cccc_core::command::{Arrival, OpenSession};
 use cccc_core::event::{Body, Event, GroupMode};
+use cccc_core::rule::approval::{self, ApprovalStanding};
 use cccc_core::rule::desk::{Done, who};
 use cccc_core::rule::policy::{self, Effect};
 use cccc_core::rule::presence::{self, Condition, Facts, Upkeep};
+use cccc_core::rule::question::{self, QuestionStanding};
 use cccc_core::rule::task::view::{TaskFilter, list as tasks};
 use cccc_core::rule::vote::{self, VoteStanding};
 use cccc_core::rule::wait;
@@ -29,6 +31,8 @@ impl World {
         self.check_owed();
         self.check_tasks();
         self.check_votes();
+        self.check_questions();
+        self.check_approvals();
         self.check_leases();
         self.check_context();
         self.check_waits_and_policies();
@@ -151,6 +155,59 @@ impl World {
         }
     }
 
+    fn check_questions(&self) {
+        let (state, now) = (self.desk.state(), self.desk.now);
+        assert!(
+            state.questions().keys().copied().eq(self.model.open_questions().map(|(event, _)| event.seq))
+        );
+        for (asked, question) in self.model.questions() {
+            // Of a question that was redacted nobody can say any more what it was.
+            let Some(there) = self.desk.event(asked.seq).filter(|event| event.message().is_some()) else {
+                continue;
+            };
+            let view = question::show(state, there, &self.desk.facts(asked.seq), now).unwrap();
+            let waiting = self.model.asked_in(asked.seq);
+            assert_eq!((&view.waiting, &view.asker, &view.options), (&waiting, &asked.by, &question.options));
+            let ends_at = self.model.question_ends_at(asked, question, now);
+            let answer = self.model.answers(asked).next();
+            let is_there = |seq: Seq| self.desk.event(seq).is_some_and(|event| event.message().is_some());
+            let shown = answer.filter(|(event, _)| is_there(event.seq));
+            let given = view.answer.as_ref().map(|answer| (answer.event_id, answer.choice.as_str()));
+            assert_eq!(given, shown.map(|(event, choice)| (event.id, choice)), "{question:?}");
+            match view.standing {
+                QuestionStanding::Open => {
+                    assert!(!waiting.is_empty() && ends_at.is_none_or(|end| now <= end))
+                }
+                QuestionStanding::Over => {
+                    assert!(!waiting.is_empty() && ends_at.is_some_and(|end| now > end))
+                }
+                QuestionStanding::Answered => assert!(answer.is_some() && waiting.is_empty()),
+                _ => assert!(answer.is_none() && waiting.is_empty(), "{view:?}"),
+            }
+            if !waiting.is_empty() {
+                assert_eq!(view.ends_at, ends_at);
+            }
+        }
+    }
+
+    fn check_approvals(&self) {
+        let (state, now) = (self.desk.state(), self.desk.now);
+        let open = self.model.open_approvals().map(|(_, open)| open.approval_id);
+        assert!(state.approvals().keys().copied().eq(open));
+        for (event, open) in self.model.approvals() {
+            let view = approval::show(state, event, &self.desk.facts(event.seq), now).unwrap();
+            let ends_at = self.model.approval_ends_at(event, open, now);
+            let expected = match self.model.verdicts(open.approval_id).next() {
+                Some((_, decide)) => (&decide.verdict).into(),
+                None if now > ends_at => ApprovalStanding::Over,
+                None => ApprovalStanding::Open,
+            };
+            assert_eq!((view.standing, &view.requester), (expected, &event.by), "{open:?}");
+        }
+        let pins: Vec<_> = state.pins().iter().map(|(seq, pin)| (*seq, pin.pinned_by_event.seq)).collect();
+        assert_eq!(pins, self.model.pinned().into_iter().collect::<Vec<_>>(), "what is pinned");
+    }
+
     fn check_leases(&self) {
         let (state, now) = (self.desk.state(), self.desk.now);
         let listed: Vec<_> = reservation::list(state, true, now)
@@ -198,7 +255,7 @@ impl World {
         let graph = wait::graph(state, now);
         let edges = self.model.waits(now);
         assert_eq!(graph.waits.iter().map(Edge::of).collect::<Vec<_>>(), edges, "who waits for whom");
-        expect_circles(&graph, &edges);
+        expect_circles(&self.model, &graph, &edges);
         if self.model.jumps {
             return;
         }
@@ -262,6 +319,14 @@ impl World {
         let over =
             self.model.open_votes().filter(|(event, open)| self.model.vote_ends_at(event, open, now) < now);
         expected.extend(over.filter(|_| may_end).map(|(_, open)| Upkeep::EndVote { vote: open.vote_id }));
+        let over = self.model.open_approvals().filter(|_| may_end);
+        let over = over.filter(|(event, open)| self.model.approval_ends_at(event, open, now) < now);
+        expected.extend(over.map(|(_, open)| Upkeep::EndApproval { approval: open.approval_id }));
+        let over = self.model.open_questions().filter(|_| may_end);
+        let over = over.filter(|(event, asks)| {
+            self.model.question_ends_at(event, asks, now).is_some_and(|end| end < now)
+        });
+        expected.extend(over.map(|(event, _)| Upkeep::EndQuestion { question: event.id }));
         for member in &members {
             if let Some((session, _)) = member.session.as_ref().filter(|_| member.session_open)
                 && facts.condition(&session.session) == Condition::Absent

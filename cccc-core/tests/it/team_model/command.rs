@@ -10,7 +10,7 @@ use cccc_core::event::{
     GroupUpdate, JoinPolicy, NotIf, Priority, Role, ScheduleAction, Service, TaskOp, Transport, Wish,
 };
 use cccc_core::rule::desk::{event, message, who};
-use cccc_core::{ActorId, Command, ContextKey, EventRef, Principal, Seq, TaskId, VoteId};
+use cccc_core::{ActorId, ApprovalId, Command, ContextKey, EventRef, Principal, Seq, TaskId, VoteId};
 
 use super::World;
 use super::model_lease::GLOBS;
@@ -56,6 +56,10 @@ impl World {
 
     fn vote(&self, n: usize) -> Option<VoteId> {
         recent(n, &self.model.votes().map(|(_, open)| open.vote_id).collect::<Vec<_>>())
+    }
+
+    fn request(&self, n: usize) -> Option<ApprovalId> {
+        recent(n, &self.model.approvals().map(|(_, open)| open.approval_id).collect::<Vec<_>>())
     }
 
     /// The command of a step, and who gives it; nothing where a step needs what is not there, or is more
@@ -162,6 +166,60 @@ impl World {
                 (by, Command::CastVote { vote, choice, reason: String::new() })
             }
             What::CloseVote => (by, Command::CloseVote { vote: self.vote(x)?, reason: String::new() }),
+            What::Ask => {
+                let options = [&["yes", "no"][..], &["1", "2", "3"]][x % 2];
+                let to = [&["a"][..], &["a", "b"], &["user", "c"], &["user"], &["lead", "user"], &["@all"]];
+                let asks = SendMessage {
+                    options: options.iter().map(|option| (*option).to_owned()).collect(),
+                    reply_within: (one_in(2, y)).then(|| seconds(z * 2)),
+                    priority: [Priority::Normal, Priority::Attention][usize::from(one_in(5, z))],
+                    reply_to: if one_in(7, z) { self.message(z) } else { None },
+                    ..message("which?", to[y % 6])
+                };
+                (by, Command::Send(asks))
+            }
+            What::Choose => {
+                let asked: Vec<Seq> = self.model.questions().map(|(event, _)| event.seq).collect();
+                let question = recent(x, &asked)?;
+                let by = pick(y, &self.model.asked_in(question)).filter(|_| !one_in(5, z));
+                let by = by.map_or(PEOPLE[op.by].to_owned(), |debtor| debtor.to_string());
+                let choice = ["yes", "no", "1", "2", "maybe"][y % 5].to_owned();
+                let answers = SendMessage {
+                    reply_to: Some(event(question)),
+                    choice: Some(choice),
+                    ..message(["", "because"][z % 2], &[])
+                };
+                (by, Command::Send(answers))
+            }
+            What::CloseQuestion => {
+                let asked: Vec<Seq> = self.model.questions().map(|(event, _)| event.seq).collect();
+                (by, Command::CloseQuestion { question: event(recent(x, &asked)?) })
+            }
+            What::OpenApproval => {
+                let request = Command::OpenApproval {
+                    subject: format!("Do {}", x % 4),
+                    tool: None,
+                    input: None,
+                    within: seconds(y),
+                    client_id: (one_in(3, z)).then(|| format!("k{}", x % 4)),
+                };
+                (if one_in(5, z) { by } else { actor(y).to_string() }, request)
+            }
+            What::Decide => {
+                let approval = self.request(x)?;
+                let by = [user(), user(), "lead".to_owned(), by][z % 4].clone();
+                (by, Command::DecideApproval { approval, allow: one_in(2, y), reason: String::new() })
+            }
+            What::CloseApproval => {
+                let approval = self.request(x)?;
+                let by = if one_in(3, y) { by } else { self.model.event(approval.seq())?.by.to_string() };
+                (by, Command::CloseApproval { approval, reason: String::new() })
+            }
+            What::Pin => (by, Command::Pin { event: self.message(x)?, note: String::new() }),
+            What::Unpin => {
+                let pinned: Vec<Seq> = self.model.pinned().into_keys().collect();
+                (by, Command::Unpin { event: event(pick(x, &pinned)?), reason: String::new() })
+            }
             What::Reserve => {
                 let globs =
                     [x, y].iter().take(1 + z % 2).map(|n| GLOBS[n % GLOBS.len()].to_owned()).collect();
@@ -266,6 +324,11 @@ impl World {
             What::JoinPolicy => {
                 let join = Some([JoinPolicy::Open, JoinPolicy::Ask, JoinPolicy::Closed][x % 3]);
                 (user(), Command::UpdateGroup(GroupUpdate { join, ..GroupUpdate::default() }))
+            }
+            What::Setting if one_in(5, z) => {
+                let settings = [("approval.foreman".to_owned(), (!one_in(3, x)).into())].into();
+                let update = GroupUpdate { settings, ..GroupUpdate::default() };
+                (if one_in(5, y) { by } else { user() }, Command::UpdateGroup(update))
             }
             What::Setting => {
                 let policy = ["unread", "attention", "reply", "cycle", "idle", "keepalive", "silence"][x % 7];

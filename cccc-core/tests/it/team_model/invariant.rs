@@ -97,6 +97,46 @@ proptest! {
     }
 
     #[test]
+    fn a_question_has_one_answer_and_a_request_one_verdict(
+        ops in histories(
+            &[
+                What::Ask,
+                What::Choose,
+                What::Choose,
+                What::Answer,
+                What::CloseQuestion,
+                What::OpenApproval,
+                What::Decide,
+                What::CloseApproval,
+                What::Setting,
+                What::Jump,
+            ],
+            3,
+            120,
+        )
+    ) {
+        let mut first: BTreeMap<Seq, Seq> = BTreeMap::new();
+        after_each(&ops, jumping(), |world| {
+            for (asked, question) in world.model.questions() {
+                let answers: Vec<Seq> = world.model.answers(asked).map(|(event, _)| event.seq).collect();
+                assert!(answers.len() <= 1, "{question:?} is answered by {answers:?}");
+                if let Some(answer) = answers.first() {
+                    assert_eq!(first.entry(asked.seq).or_insert(*answer), answer);
+                    assert!(world.model.asked_in(asked.seq).is_empty(), "nobody owes what was answered");
+                    assert!(!world.desk.state().questions().contains_key(&asked.seq));
+                }
+            }
+            for (event, open) in world.model.approvals() {
+                let verdicts = world.model.verdicts(open.approval_id).count();
+                assert!(verdicts <= 1, "{open:?} has {verdicts} verdicts");
+                assert_eq!(world.desk.state().approvals().contains_key(&open.approval_id), verdicts == 0);
+                let there = world.model.same_since(&event.by, event.seq);
+                assert!(there || verdicts == 1, "who asked for {open:?} has gone");
+            }
+        })?;
+    }
+
+    #[test]
     fn a_reservation_never_has_two_holders(ops in histories(&[What::Reserve, What::Extend, What::Release, What::Jump], 5, 120)) {
         after_each(&ops, jumping(), |world| world.model.expect_one_holder())?;
     }

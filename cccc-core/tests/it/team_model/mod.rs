@@ -11,6 +11,7 @@ mod check;
 mod command;
 mod invariant;
 mod model;
+mod model_ask;
 mod model_context;
 mod model_estate;
 mod model_lease;
@@ -220,12 +221,16 @@ impl World {
         }
     }
 
-    /// To the moment at which a reservation or a vote ends.
+    /// To the moment at which a reservation, a vote, a question or a request ends.
     fn wait_until_an_end(&mut self) {
         let now = self.desk.now;
         let leases = self.model.leases().into_iter().map(|one| one.until);
         let votes = self.model.open_votes().map(|(event, open)| self.model.vote_ends_at(event, open, now));
-        let next = leases.chain(votes).filter(|end| *end > now).min();
+        let requests =
+            self.model.open_approvals().map(|(event, open)| self.model.approval_ends_at(event, open, now));
+        let questions = self.model.open_questions();
+        let questions = questions.filter_map(|(event, asks)| self.model.question_ends_at(event, asks, now));
+        let next = leases.chain(votes).chain(requests).chain(questions).filter(|end| *end > now).min();
         self.desk.now = next.unwrap_or(now);
     }
 

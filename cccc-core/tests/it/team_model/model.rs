@@ -59,6 +59,8 @@ pub(super) struct Model {
     pub(super) worked: Vec<(TaskId, Seq)>,
     pub(super) members: Vec<Member>,
     pub(super) foreman: Option<Principal>,
+    /// The event by which that changed last.
+    pub(super) lead_changed: Seq,
     pub(super) mode: GroupMode,
     pub(super) pauses: Vec<(Timestamp, Option<Timestamp>)>,
     pub(super) settings: Vec<(String, Value)>,
@@ -83,6 +85,7 @@ impl Model {
             }
         }
         self.expect_of(event);
+        let foreman = self.foreman.clone();
         match &event.body {
             Body::GroupUpdate(update) => self.settings.extend(update.settings.clone()),
             Body::GroupSetState(set) => self.set_mode(set.state, event.ts),
@@ -141,9 +144,18 @@ impl Model {
             }
             Body::VoteOpen(open) => self.tell_of_vote(event, open),
             Body::VoteClose(close) => self.tell_of_end(event, close),
+            Body::ApprovalOpen(open) => self.tell_of_request(event, open),
+            Body::ApprovalDecide(decide) => self.tell_of_verdict(event, decide),
+            Body::ChatCancel(cancel) => {
+                self.tell_of_expiry(event, cancel);
+                self.mail(event);
+            }
             Body::TaskCreate(_) => self.made.push(TaskId(event.seq)),
             Body::TaskUpdate(update) => self.worked.push((update.task_id, event.seq)),
             _ => self.mail(event),
+        }
+        if self.foreman != foreman {
+            self.lead_changed = event.seq;
         }
         if let Some(member) = self.member_mut(&event.by) {
             member.last_seen = member.last_seen.max(event.ts);
@@ -154,7 +166,14 @@ impl Model {
     /// What the rules have put into an event, compared with what they should have.
     fn expect_of(&self, event: &Event) {
         match &event.body {
-            Body::ChatMessage(message) if !self.jumps => self.expect_rate(event, message),
+            Body::ChatMessage(message) => {
+                self.expect_answer(event, message);
+                if !self.jumps {
+                    self.expect_rate(event, message);
+                }
+            }
+            Body::ApprovalOpen(open) => self.expect_request(event, open),
+            Body::ApprovalDecide(decide) => self.expect_verdict(event, decide),
             Body::VoteOpen(open) => self.expect_voters(event, open),
             Body::VoteClose(close) => self.expect_outcome(event, close),
             Body::ReservationTake(take) => self.expect_lapsed(event, take),

@@ -103,7 +103,15 @@ impl Model {
 
     /// A notice of these kinds is one that was to follow.
     pub(super) fn told_of(&mut self, said: &SystemNotify) {
-        if !["returned", "vote_opened", "vote_closed"].contains(&said.notice.as_str()) {
+        let foreseen = [
+            "returned",
+            "vote_opened",
+            "vote_closed",
+            "approval_opened",
+            "approval_decided",
+            "question_expired",
+        ];
+        if !foreseen.contains(&said.notice.as_str()) {
             return;
         }
         let means = |(notice, who, batch, about): &(&str, Principal, String, Vec<Seq>)| {

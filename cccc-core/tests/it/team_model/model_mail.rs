@@ -218,6 +218,7 @@ impl Model {
     pub(super) fn debts(&self, now: Timestamp) -> Vec<Debt> {
         let mut debts = self.message_debts(now);
         debts.extend(self.vote_debts(now));
+        debts.extend(self.approval_debts(now));
         debts.extend(self.task_debts(now));
         debts.sort_by_key(|debt| (debt.source.seq, debt.kind, debt.debtor.clone()));
         debts

@@ -64,8 +64,14 @@ impl Model {
             let held_back = |row: &Mail| row.seq == debt.source.seq && self.is_withheld(row);
             !self.unread_of(&debt.debtor).any(held_back)
         };
-        // A voice counts until its vote ends; and nobody is reminded of what it will never be shown.
-        let reminded = debts.iter().filter(|debt| debt.kind != ObligationKind::Vote).filter(shown);
+        // A voice, a verdict and an answer count until their time ends; and nobody is reminded of what it will never
+        // be shown.
+        let ends = |debt: &&Debt| match debt.kind {
+            ObligationKind::Vote | ObligationKind::Approval => true,
+            ObligationKind::Reply => self.open_questions().any(|(asked, _)| asked.id == debt.source),
+            _ => false,
+        };
+        let reminded = debts.iter().filter(|debt| !ends(debt)).filter(shown);
         words.extend(reminded.filter_map(|debt| match debt.kind {
             ObligationKind::Ack => self.of_attention(debt, now),
             _ => self.of_deadline(debt, now),
@@ -87,7 +93,12 @@ impl Model {
         let may_end = !matches!(self.mode, GroupMode::Paused | GroupMode::Archived);
         let votes =
             self.open_votes().filter(|_| may_end).map(|(event, open)| self.vote_over_at(event, open, now));
-        retired.chain(votes).min()
+        let requests = self.open_approvals().map(|(event, open)| self.approval_ends_at(event, open, now));
+        let questions =
+            self.open_questions().filter_map(|(event, asks)| self.question_ends_at(event, asks, now));
+        let ends = requests.chain(questions).filter(|_| may_end);
+        let over = ends.map(|end| Timestamp::from_millis(end.as_millis() + 1));
+        retired.chain(votes).chain(over).min()
     }
 
     fn of_unread(&self, member: &Member, now: Timestamp) -> Option<Word> {

@@ -47,6 +47,15 @@ pub(super) enum What {
     OpenVote,
     Cast,
     CloseVote,
+    /// A question with options.
+    Ask,
+    Choose,
+    CloseQuestion,
+    OpenApproval,
+    Decide,
+    CloseApproval,
+    Pin,
+    Unpin,
     Reserve,
     Extend,
     Release,
@@ -78,7 +87,7 @@ pub(super) enum What {
 }
 
 /// Steps with how often each is taken.
-const WEIGHTS: [(usize, What); 45] = [
+const WEIGHTS: [(usize, What); 53] = [
     (8, What::Send),
     (1, What::Burst),
     (1, What::Chat),
@@ -99,6 +108,14 @@ const WEIGHTS: [(usize, What); 45] = [
     (4, What::OpenVote),
     (12, What::Cast),
     (1, What::CloseVote),
+    (5, What::Ask),
+    (5, What::Choose),
+    (1, What::CloseQuestion),
+    (3, What::OpenApproval),
+    (3, What::Decide),
+    (1, What::CloseApproval),
+    (2, What::Pin),
+    (2, What::Unpin),
     (6, What::Reserve),
     (2, What::Extend),
     (2, What::Release),

@@ -18,6 +18,12 @@ fn examples(event: &Event) -> Vec<String> {
         Body::TaskUpdate(update) => update.change.as_str().to_owned(),
         Body::SystemNotify(notice) => format!("{} {}", notice.notice, notice.level),
         Body::VoteClose(close) => close.outcome.to_string(),
+        Body::ApprovalDecide(decide) => decide.verdict.to_string(),
+        Body::ChatCancel(cancel) if cancel.cause.is_some() => {
+            cancel.cause.as_ref().map(ToString::to_string).unwrap_or_default()
+        }
+        Body::ChatMessage(message) if !message.options.is_empty() => "question".into(),
+        Body::ChatMessage(message) if message.choice.is_some() => "choice".into(),
         Body::ChatMessage(message) if !message.quiet.is_empty() && message.depth > 40 => "deep".into(),
         Body::ChatMessage(message) if !message.quiet.is_empty() => "quiet".into(),
         Body::ChatMessage(message) if message.task_id.is_some() => "tracked".into(),
@@ -89,6 +95,9 @@ fn the_histories_reach_everything() {
         "returned 1",
         "vote_opened 1",
         "vote_closed 1",
+        "approval_opened 1",
+        "approval_decided 1",
+        "question_expired 1",
     ];
     let wanted = kinds
         .map(str::to_owned)
@@ -97,7 +106,15 @@ fn the_histories_reach_everything() {
         .chain(
             ["accepted", "rejected", "expired", "cancelled"].iter().map(|end| format!("vote.close: {end}")),
         )
-        .chain(["quiet", "deep", "tracked"].iter().map(|how| format!("chat.message: {how}")))
+        .chain(
+            ["allow", "deny", "expired", "withdrawn"].iter().map(|word| format!("approval.decide: {word}")),
+        )
+        .chain(["answered", "expired"].iter().map(|cause| format!("chat.cancel: {cause}")))
+        .chain(
+            ["quiet", "deep", "tracked", "question", "choice"]
+                .iter()
+                .map(|how| format!("chat.message: {how}")),
+        )
         .chain(["done", "missed"].iter().map(|result| format!("schedule.fired: {result}")))
         .chain(["with a successor", "released", "retired"].iter().map(|how| format!("actor.remove: {how}")))
         .chain(["withheld", "lost"].iter().map(|how| format!("runtime.delivery: {how}")))

@@ -43,6 +43,18 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
         applies: |call, _| call.verb.name == "policy run",
     },
     Exception {
+        reason: "that the time of a question is over is said by whoever looks after the group",
+        applies: |call, _| call.verb.name == "question close",
+    },
+    Exception {
+        reason: "what a tool would be given is said by the agent's program, not by its model",
+        applies: |call, _| {
+            let by_program = ["tool", "input", "client_id"];
+            call.verb.name == "approval open"
+                && by_program.iter().any(|name| call.arguments.contains_key(*name))
+        },
+    },
+    Exception {
         reason: "an agent is shown at most a page; to look at more than that hands it over",
         applies: |call, _| {
             let more = number(call, "limit") > 20 || call.arguments.contains_key("after");

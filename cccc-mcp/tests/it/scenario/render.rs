@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 pub(super) fn answer(call: &Call<'_>, group: &Group, said: &Value) -> Value {
     let field = |name: &str| said.get(name).cloned().unwrap_or_else(|| panic!("no {name} in {said}"));
     match call.verb.name {
-        "send" | "reply" | "tracked-send" => {
+        "send" | "reply" | "answer" | "tracked-send" => {
             let mut sent = Map::new();
             sent.insert("event_id".into(), json!(event(group, said).unwrap().id));
             for (name, theirs) in
@@ -39,6 +39,13 @@ pub(super) fn answer(call: &Call<'_>, group: &Group, said: &Value) -> Value {
         }
         "reserve" => said["reservations"][0].clone(),
         "vote open" | "vote cast" | "vote show" => said["votes"][0].clone(),
+        "question show" => said["questions"][0].clone(),
+        "question list" => field("questions"),
+        "approval list" => field("approvals"),
+        "approval open" | "approval allow" | "approval deny" | "approval show" => {
+            said["approvals"][0].clone()
+        }
+        "pins" => field("pins"),
         "schedule add" => said["schedules"][0].clone(),
         "actor add" => field("actor"),
         "notices" => said.get("notices").cloned().unwrap_or(json!([])),

@@ -53,7 +53,7 @@ pub(super) fn said(call: &Call<'_>) -> Vec<Said> {
             ),
         ),
         ("label", action) => ("cccc_labels", with.named(json!({}), &[&format!("{action}=labels"), "actor"])),
-        ("send" | "reply", _) => message(with),
+        ("send" | "reply" | "answer", _) => message(with),
         ("tracked-send", _) => ("cccc_message_send", tracked(with)),
         ("ack", _) => ("cccc_message_ack", with.named(json!({}), &["seq=event"])),
         ("read", _) if with.has("through") => ("cccc_inbox_mark_read", json!({"through": with.get("event")})),
@@ -80,11 +80,13 @@ pub(super) fn said(call: &Call<'_>) -> Vec<Said> {
 }
 
 /// What sends and replies have in common.
-const MESSAGE: [&str; 12] = [
+const MESSAGE: [&str; 14] = [
     "text",
     "to",
     "reply_required",
     "reply_within",
+    "options=option",
+    "choice",
     "intent",
     "refs=ref",
     "files=file",
@@ -191,6 +193,18 @@ fn coordination(noun: &str, action: &str, with: With<'_>) -> Value {
         ("vote", "cast") => ("vote", &["vote", "choice", "reason"]),
         ("vote", "show" | "list") => ("votes", &["vote", "all"]),
         ("vote", "close") => ("vote_close", &["vote", "reason"]),
+        ("question", _) => ("questions", &["seq=event"]),
+        ("approval", "open") => ("approval_open", &["subject", "for"]),
+        ("approval", "allow" | "deny") => {
+            let choice = if action == "allow" { "yes" } else { "no" };
+            let fixed = json!({"action": "approval_decide", "choice": choice});
+            return with.named(fixed, &["approval", "reason"]);
+        }
+        ("approval", "show" | "list") => ("approvals", &["approval", "all"]),
+        ("approval", "close") => ("approval_close", &["approval", "reason"]),
+        ("pin", _) => ("pin", &["seq=event", "reason=note"]),
+        ("unpin", _) => ("unpin", &["seq=event", "reason"]),
+        ("pins", _) => ("pins", &[]),
         _ => panic!("no tool does {noun} {action}"),
     };
     with.named(json!({"action": action}), names)

@@ -93,14 +93,28 @@ impl Context {
     }
 
     /// The session that the nearest process above this one is, in the group that is named, else in any.
+    ///
+    /// # Errors
+    /// `Refused` if it has joined several groups, or another than the one that is named: there it is not the user.
     async fn joined(&self) -> Result<Option<(GroupId, Record)>> {
         // Looking makes no home.
         if !self.home_path()?.is_dir() {
             return Ok(None);
         }
         let mut found = self.home().await?.embodied(&Process::ancestors()).await?;
-        if let Some(named) = self.named_group()? {
-            found.retain(|(id, _)| id.as_str().starts_with(&named));
+        if let Some(named) = self.named_group()?
+            && let Some((elsewhere, record)) = found.first().cloned()
+        {
+            let group = self.home().await?.group_named(&named).await?;
+            found.retain(|(id, _)| id == group.id());
+            if found.is_empty() {
+                return Err(Error::refused(format!(
+                    "the program that runs this is {} of group {elsewhere}, and has not joined group {}",
+                    record.principal,
+                    group.id()
+                ))
+                .hint(format!("`cccc --group {} join`, or say who is speaking: --as ID", group.id())));
+            }
         }
         let Some(first) = found.pop() else { return Ok(None) };
         if let Some((id, other)) =

@@ -232,7 +232,7 @@ fn unexpected(error: Error, expected: Position) -> Error {
 
 async fn export(context: &Context, output: Option<PathBuf>) -> Outcome {
     let group = context.group_to_look().await?;
-    let Some(path) = output else {
+    let Some(path) = output.filter(|path| path.as_os_str() != "-") else {
         let mut stdout = BufWriter::new(std::io::stdout());
         files(&group)?.export(&mut stdout).await.map_err(Failure::of_writing)?;
         return Ok(stdout.flush()?);

@@ -64,6 +64,29 @@ fn who_joined_speaks_without_saying_who_it_is() {
 }
 
 #[test]
+fn who_joined_is_not_the_user_of_another_group() {
+    let place = Place::with_actors();
+    let other = place.json(&["--as", "user", "group", "create", "--title", "other"]);
+    let other = other["group_id"].as_str().unwrap();
+    place.ok(&["--as", "user", "--group", other, "actor", "add", "carol"]);
+    // Nothing in its environment says that this is an agent.
+    place.ok(&["join", "--id", "alice"]);
+    for named in [other, "other", &other[..8]] {
+        for args in [&["--group", named, "whoami"][..], &["--group", named, "send", "x", "--to", "carol"]] {
+            let error = place.refused(args);
+            assert_eq!(error["kind"], "refused", "{error}");
+            assert!(error["message"].as_str().unwrap().contains("is alice of group"), "{error}");
+        }
+    }
+    let output = place.command(&["whoami", "--json"]).env("CCCC_GROUP_ID", other).output().unwrap();
+    assert_eq!(refusal(&output, &[])["kind"], "refused");
+    assert!(place.ok(&["--as", "user", "--group", other, "whoami"]).contains("user"));
+    place.ok(&["--group", "other", "tail"]);
+    place.ok(&["--group", "other", "join", "--id", "dave"]);
+    assert_eq!(place.json(&["--group", "other", "whoami"])["principal"], "dave");
+}
+
+#[test]
 fn the_same_name_in_another_group_is_somebody_else() {
     let place = Place::with_actors();
     answer(&agent(&place, &["join", "--id", "alice"]));

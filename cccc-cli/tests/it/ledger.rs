@@ -328,6 +328,7 @@ fn an_export_is_the_ledger_as_it_is_stored() {
     place.ok(&["send", "hi", "--to", "bob"]);
     let stored = fs::read_to_string(segment(&place)).unwrap();
     assert_eq!(place.ok(&["ledger", "export"]), stored);
+    assert_eq!(place.ok(&["ledger", "export", "--output", "-"]), stored);
     let answer = place.json(&["ledger", "export", "--output", "copy.jsonl"]);
     assert_eq!(answer["events"], 6);
     assert_eq!(fs::read_to_string(place.project().join("copy.jsonl")).unwrap(), stored);

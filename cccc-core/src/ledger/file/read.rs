@@ -74,7 +74,9 @@ impl Reader {
         let Some(first) = upper.checked_sub(1).and_then(|i| names.get(i)).copied() else {
             return Err(self.missing(seq, 1));
         };
+        // If the last one is missing it is still known where it should begin.
         let next = names.get(upper).copied().filter(|next| *next <= last);
+        let next = next.or((first < last).then_some(last));
         Ok((self.segment(&names, first)?, next))
     }
 
@@ -148,7 +150,7 @@ impl Reader {
             let last =
                 if segment.first == end.segment { end.at.seq.0 } else { next.map_or(0, |next| next - 1) };
             if seq.0 > last {
-                return Err(self.missing(seq, seq.0));
+                return Err(self.missing(seq, next.unwrap_or(seq.0)));
             }
             let (fetched, checked) = self.checked(&segment, seq, len, rest)?;
             let count = checked.len();
@@ -214,6 +216,11 @@ impl Reader {
             return Ok(found);
         }
         let offsets = segment.rebuild(&*self.disk, len)?;
+        // What follows it would have the name of its first event.
+        let after = segment.first + offsets.len() as u64;
+        if seq.0 >= after {
+            return Err(self.missing(seq, after));
+        }
         let fetched = segment.fetch(&*self.disk, seq, len, limit, Some(&offsets))?;
         check(fetched).ok_or_else(|| {
             let reason = "the events of this file do not include it";

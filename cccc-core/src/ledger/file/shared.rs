@@ -10,7 +10,7 @@ use tokio::sync::{Mutex as AsyncMutex, watch};
 
 use super::files::{Access, Slot};
 use super::layout::{Layout, segment_name};
-use super::lines::{ends_at, read_range};
+use super::lines::{ends_at, follow, read_range};
 use super::locked::{LAST_TRY, Locked, Writer, is_replaced};
 use super::page::{Mark, PAGE_BYTES, Role, State};
 use super::read::Reader;
@@ -18,14 +18,17 @@ use super::redaction::Overwriting;
 use super::runs::Indexes;
 use super::{Options, began, check_process, unlocked};
 use crate::blocking::{block_on, may_block, off_thread};
-use crate::disk::{Disk, Keeper, PATIENCE, WatchGuard};
+use crate::disk::{Disk, Keeper, OpenMode, PATIENCE, WatchGuard};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{GroupId, Seq};
-use crate::ledger::Position;
+use crate::ledger::{Envelope, Position, RawLine};
 use crate::opener::while_allowed;
 
 /// How often a torn head page is read again before it counts as broken.
 const TORN_PAGE_READS: usize = 64;
+
+/// So much of a ledger's beginning is looked at for whose it is: the first line, as a rule.
+const OWNER_BYTES: usize = 8 << 10;
 
 /// How often what looks like damage is looked at anew, because the ledger may just be changed.
 pub(super) const SECOND_LOOKS: usize = 2;
@@ -88,6 +91,7 @@ impl Shared {
         if !names.iter().any(|name| segment_name(name).is_some()) && !began(&*disk, &layout) {
             return Err(none());
         }
+        check_owner(&*disk, &layout, &group_id)?;
         let shared = Self {
             lock: Slot::for_lock(layout.lock.clone()),
             head: Slot::new(layout.head.clone()),
@@ -297,9 +301,13 @@ impl Shared {
         read: impl Fn(&Mark) -> Result<T>,
     ) -> Result<T> {
         let mut result = read(&end);
-        for _ in 0..SECOND_LOOKS {
+        for look in 0..SECOND_LOOKS {
             if !matches!(&result, Err(error) if error.kind() == ErrorKind::Corrupt) {
                 break;
+            }
+            if look > 0 {
+                // A repair replaces files one by one, and has the lock until all fit together.
+                let _ = self.off_executor(|_| Ok(())).await;
             }
             match self.look_anew().await {
                 Ok(end) => result = read(&end),
@@ -371,6 +379,24 @@ impl Shared {
         }
         Ok(())
     }
+}
+
+/// Fails if the files are another group's, as of a copy beside the original or a directory that was renamed: by their
+/// own measure they are sound, and everything in them would be damage by this group's.
+fn check_owner(disk: &dyn Disk, layout: &Layout, group_id: &GroupId) -> Result<()> {
+    let Ok(file) = disk.open(&layout.segment(1), OpenMode::Read) else { return Ok(()) };
+    let begin = read_range(&*file, 0, OWNER_BYTES).unwrap_or_default();
+    let Some(first) = begin.split_inclusive(|byte| *byte == b'\n').next() else { return Ok(()) };
+    let Some(Envelope { group_id: owner, .. }) =
+        RawLine::split(first).ok().and_then(|line| line.envelope().ok())
+    else {
+        return Ok(());
+    };
+    if owner == *group_id || follow(first, Position::start(&owner)).is_err() {
+        return Ok(());
+    }
+    Err(Error::conflict(format!("the files in {} are those of group {owner}", layout.dir.display()))
+        .hint("if it is a copy, move it out of the home; if it was renamed, give it that name again"))
 }
 
 /// Wakes those who wait within this process for another head.

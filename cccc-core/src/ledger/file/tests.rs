@@ -8,6 +8,7 @@ use crate::id::{ActorId, EventId, Nonce, Principal};
 use crate::ledger::{Appended, Batch, Durability, Encoder, Stamp};
 use crate::time::Timestamp;
 
+mod absent;
 mod basic;
 mod damaged;
 mod derived;

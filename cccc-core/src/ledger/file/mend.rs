@@ -20,7 +20,7 @@ use super::redaction::Overwriting;
 use super::repair::RepairReport;
 use super::survey::{Part, Run, Survey};
 use crate::disk::{DiskFile, OpenMode};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Bytes copied at a time.
 const CHUNK: u64 = 1 << 20;
@@ -156,9 +156,14 @@ impl Shared {
 
     /// Puts a copy in the place of the head page, so that whoever has the files open opens them anew.
     pub(super) fn renew_head(&self) -> Result<()> {
-        let file = self.head.get(&*self.disk, Access::Read)?;
-        let page = read_range(&*file, 0, PAGE_BYTES);
-        self.replace_head(&page.map_err(|e| Error::io("read", &self.layout.head, e))?)
+        let page = match self.head.get(&*self.disk, Access::Read) {
+            // As good as an empty one, which is a page of nothing, too.
+            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+            file => {
+                read_range(&*file?, 0, PAGE_BYTES).map_err(|e| Error::io("read", &self.layout.head, e))?
+            }
+        };
+        self.replace_head(&page)
     }
 
     /// Puts another file in the place of the head page.

@@ -50,3 +50,28 @@ fn what_is_there_is_read_and_what_is_missing_has_the_name_it_should_have() {
         }
     }
 }
+
+#[test]
+fn a_damaged_ledger_is_repaired_where_the_head_is_missing() {
+    for (cut, also_tip) in [(false, false), (false, true), (true, false), (true, true)] {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = create(dir.path());
+        for word in ["one", "two", "three"] {
+            append(&ledger, &[word]);
+        }
+        drop(ledger);
+        let stored = std::fs::read_to_string(segment(dir.path(), 1)).unwrap();
+        std::fs::write(segment(dir.path(), 1), stored.replace("\"two\"", "\"TWO\"")).unwrap();
+        std::fs::remove_file(dir.path().join("head")).unwrap();
+        if also_tip {
+            std::fs::remove_file(dir.path().join("tip")).unwrap();
+        }
+        let options = RepairOptions { cut, ..RepairOptions::default() };
+        let report = now(open(dir.path()).repair(options)).unwrap();
+        let end = if cut { 1 } else { 3 };
+        assert_eq!(report.head.map(|head| head.seq), Some(Seq(end)), "{report:?}");
+        assert!(
+            matches!(now(open(dir.path()).verify()).unwrap(), Verdict::Sound { head, .. } if head.seq == Seq(end))
+        );
+    }
+}

@@ -101,6 +101,7 @@ impl Store {
     }
 
     fn connect(path: PathBuf) -> Result<Self> {
+        check_files(&path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let prepared = Connection::open_with_flags(&path, flags).and_then(|connection| {
             connection.busy_timeout(PATIENCE)?;
@@ -205,6 +206,23 @@ impl From<rusqlite::Error> for Trouble {
 }
 
 /// A database that is not what was written.
+/// Refuses what is no file where the database or a file of its own belongs: SQLite would wait for a pipe's other end.
+fn check_files(path: &Path) -> Result<()> {
+    for suffix in ["", "-journal", "-wal", "-shm"] {
+        let mut at = path.as_os_str().to_owned();
+        at.push(suffix);
+        let at = PathBuf::from(at);
+        match std::fs::metadata(&at) {
+            Ok(found) if !found.is_file() => {
+                let error = std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is not a file");
+                return Err(Error::io("open", &at, error).hint("move it away, then repeat"));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 fn damaged(path: &Path, why: impl std::fmt::Display) -> Error {
     Error::new(ErrorKind::Corrupt, format!("{} is damaged: {why}", path.display())).hint(format!(
         "`cccc memory verify` says more, and `cccc memory rebuild` mends the search index; else move {FILE} and \

@@ -228,6 +228,7 @@ fn unexpected(error: Error, expected: Position) -> Error {
     }
     let reason = format!("the ledger does not contain the expected head {expected}: it was rewritten or cut");
     Error::corrupt(Damage { file: String::new(), offset: 0, seq: expected.seq, reason })
+        .hint("what stands there may be sound and older: put the newest copy back, as a repair finds nothing to mend")
 }
 
 async fn export(context: &Context, output: Option<PathBuf>) -> Outcome {
@@ -325,7 +326,15 @@ fn repair_text(context: &Context, answer: &RepairAnswer) -> String {
         lines.push(format!("{} derived files removed; they are made anew", answer.removed.len()));
     }
     lines.push(match answer.head {
-        Some(head) => format!("{}: head {head}", sound(context, answer.attachments.as_ref())),
+        Some(head) => {
+            let lost = match answer.broken.iter().map(|one| one.lost).sum() {
+                _ if answer.cut.is_some() => String::new(),
+                0 => String::new(),
+                1 => ", but for 1 event that is lost".into(),
+                lost => format!(", but for {lost} events that are lost"),
+            };
+            format!("{}{lost}: head {head}", sound(context, answer.attachments.as_ref()))
+        }
         None => what_to_do(answer),
     });
     let faults = answer.attachments.as_ref().map(attachment_faults).unwrap_or_default();

@@ -181,4 +181,24 @@ fn a_pipe_in_the_place_of_a_file_holds_nobody_up() {
     pipe("runtimes.toml");
     assert_eq!(place.run(&["hook", "start", "--runtime", "claude"]).status.code(), Some(0));
     assert_eq!(place.run(&["doctor"]).status.code(), Some(1));
+    place.ok(&["--as", "user", "actor", "add", "alice"]);
+    place.ok(&["--as", "alice", "memory", "add", "hello"]);
+    let group = std::path::PathBuf::from(place.json(&["--as", "user", "ledger", "path"])["path"].as_str().unwrap());
+    for name in ["tip", "lock"] {
+        let (path, aside) = (group.join(name), group.join("aside"));
+        fs::rename(&path, &aside).unwrap();
+        pipe(path.to_str().unwrap());
+        let output = place.run(&["doctor", "--quick"]);
+        assert_eq!(output.status.code(), Some(1));
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(said.contains(path.to_str().unwrap()) && said.contains("move it away"), "{said}");
+        fs::rename(&aside, &path).unwrap();
+    }
+    for name in ["memory.db-journal", "memory.db-wal"] {
+        let path = pipe(group.join(name).to_str().unwrap());
+        let error = place.refused(&["--as", "alice", "memory", "search", "hello"]);
+        assert!(error["message"].as_str().unwrap().contains(name), "{error}");
+        fs::remove_file(path).unwrap();
+    }
+    assert!(place.ok(&["--as", "alice", "memory", "search", "hello"]).contains("hello"));
 }

@@ -95,7 +95,9 @@ impl Disk for RealDisk {
     fn unchanged_for(&self, path: &Path) -> Option<Duration> {
         let changed = platform::changed_at(&std::fs::metadata(path).ok()?)?;
         let now = Duration::from_millis(u64::try_from(SystemClock.now().as_millis()).ok()?);
-        now.checked_sub(changed)
+        // A time that is yet to come is from before the clock was set back, or from elsewhere: a change now would
+        // have brought it back, too.
+        Some(now.abs_diff(changed))
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
@@ -347,6 +349,17 @@ mod platform {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_from_the_future_was_not_changed_just_now() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        let file = File::create(&path).unwrap();
+        let minute = Duration::from_secs(60);
+        assert!(RealDisk::new().unchanged_for(&path).unwrap() < minute);
+        file.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(4_000_000_000)).unwrap();
+        assert!(RealDisk::new().unchanged_for(&path).unwrap() > minute);
+    }
 
     #[test]
     fn boot_ids_are_parsed() {

@@ -183,7 +183,8 @@ fn a_pipe_in_the_place_of_a_file_holds_nobody_up() {
     assert_eq!(place.run(&["doctor"]).status.code(), Some(1));
     place.ok(&["--as", "user", "actor", "add", "alice"]);
     place.ok(&["--as", "alice", "memory", "add", "hello"]);
-    let group = std::path::PathBuf::from(place.json(&["--as", "user", "ledger", "path"])["path"].as_str().unwrap());
+    let group =
+        std::path::PathBuf::from(place.json(&["--as", "user", "ledger", "path"])["path"].as_str().unwrap());
     for name in ["tip", "lock"] {
         let (path, aside) = (group.join(name), group.join("aside"));
         fs::rename(&path, &aside).unwrap();

@@ -12,8 +12,10 @@ const TRIES: usize = 4;
 pub(super) enum Fate {
     /// So many of its events are there: all of them, or those of its first commands, which a recovery kept.
     There(usize),
-    /// Nothing of it is there, and nothing will be.
-    Gone,
+    /// Nothing of it is there, and nothing will be: a recovery discarded it.
+    Lost,
+    /// Nothing of it is there, and nothing will be: others wrote first, as the error says.
+    Overtaken(Error),
     /// It could not be found out.
     Unknown(Error),
 }
@@ -40,9 +42,9 @@ pub(super) async fn fate(ledger: &dyn Ledger, batch: &Batch, durability: Durabil
 async fn again(ledger: &dyn Ledger, batch: &Batch, durability: Durability) -> Result<Fate> {
     match ledger.turn().await?.append(batch, durability).await {
         Ok(Appended::New | Appended::Already) => Ok(Fate::There(batch.lens.len())),
-        Ok(Appended::Lost) => Ok(Fate::Gone),
+        Ok(Appended::Lost) => Ok(Fate::Lost),
         Err(error) if error.kind() == ErrorKind::Conflict => match standing(ledger, batch).await? {
-            0 => Ok(Fate::Gone),
+            0 => Ok(Fate::Overtaken(error)),
             events => Ok(Fate::There(events)),
         },
         Err(error) => Err(error),

@@ -231,7 +231,8 @@ impl Writer {
                         self.publish(decided, durability).await;
                         Progress::Later(again)
                     }
-                    Fate::Gone => Progress::Lost(decided.again(later)),
+                    Fate::Lost => Progress::Lost(decided.again(later)),
+                    Fate::Overtaken(error) => Progress::Overtaken(decided.again(later), error),
                     Fate::Unknown(error) => {
                         answer_all(decided.again(Vec::new()), &error);
                         Progress::Later(later)

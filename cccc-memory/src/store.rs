@@ -206,7 +206,7 @@ impl From<rusqlite::Error> for Trouble {
 }
 
 /// A database that is not what was written.
-/// Refuses what is no file where the database or a file of its own belongs: SQLite would wait for a pipe's other end.
+/// Refuses what is no file where the database or a file of its own belongs, before anything tries to use it as one.
 fn check_files(path: &Path) -> Result<()> {
     for suffix in ["", "-journal", "-wal", "-shm"] {
         let mut at = path.as_os_str().to_owned();

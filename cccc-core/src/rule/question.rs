@@ -9,7 +9,7 @@
 //! left who could choose (all have replied in words, left, or were excused), the question is over.
 //!
 //! With a deadline a question ends unanswered when that passes: whoever looks after the group writes that down
-//! ([`close`]), nobody owes anything for it then, and all whom it concerns are told. An answer that comes after the
+//! (`close`), nobody owes anything for it then, and all whom it concerns are told. An answer that comes after the
 //! deadline is refused although nobody has written it down yet, as whoever asked may have gone on without one. Pauses of
 //! the group do not count.
 //!

@@ -1,8 +1,9 @@
-//! What became of an append that the store did not answer: found out by appending the same batch again, never by
-//! deciding anew what may be there already.
+//! Appending a batch until it is known what became of it. Where the store did not answer, that is found out by
+//! appending the same batch again, never by deciding anew what may be there already.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::ledger::{Appended, Batch, Durability, Encoder, Ledger, Position, RawLine, ReadLimit, Turn};
+use crate::id::Seq;
+use crate::ledger::{Appended, Batch, Durability, Ledger, Turn, publish};
 
 /// How often a batch is appended again before its callers are told that nobody knows.
 const TRIES: usize = 4;
@@ -16,13 +17,26 @@ pub(super) enum Fate {
     Lost,
     /// Nothing of it is there, and nothing will be: others wrote first, as the error says.
     Overtaken(Error),
-    /// It could not be found out.
-    Unknown(Error),
+    /// The ledger could not serve, and nothing was written; or, of kind `Unknown`, that could not be found out.
+    Failed(Error),
 }
 
-/// Finds out what became of a batch whose append ended with an outcome that is not known.
-pub(super) async fn fate(ledger: &dyn Ledger, batch: &Batch, durability: Durability, doubt: Error) -> Fate {
-    let mut doubt = doubt;
+/// Appends a batch.
+pub(super) async fn append(
+    ledger: &dyn Ledger,
+    turn: Box<dyn Turn>,
+    batch: &Batch,
+    durability: Durability,
+) -> Fate {
+    let mut doubt = match turn.append(batch, durability).await {
+        Ok(Appended::New | Appended::Already) => return Fate::There(batch.lens.len()),
+        Ok(Appended::Lost) => return Fate::Lost,
+        Err(error) => match error.kind() {
+            ErrorKind::Conflict => return Fate::Overtaken(error),
+            ErrorKind::Unknown => error,
+            _ => return Fate::Failed(error),
+        },
+    };
     for _ in 0..TRIES {
         // A store that says when to come back is not there yet.
         if doubt.retry_after_duration().is_some() {
@@ -35,7 +49,7 @@ pub(super) async fn fate(ledger: &dyn Ledger, batch: &Batch, durability: Durabil
             Err(_) => break,
         }
     }
-    Fate::Unknown(doubt)
+    Fate::Failed(doubt)
 }
 
 /// Appends a batch once more.
@@ -54,36 +68,17 @@ async fn again(ledger: &dyn Ledger, batch: &Batch, durability: Durability) -> Re
 /// How many events of a batch stand where it wants them. They are durable then.
 async fn standing(ledger: &dyn Ledger, batch: &Batch) -> Result<usize> {
     let mut turn = ledger.turn().await?;
-    let mut standing = 0;
-    for at in positions(batch) {
-        if at.seq > turn.tip().seq || !stands(turn.as_mut(), at).await? {
-            break;
-        }
-        standing += 1;
-    }
+    let seqs: Vec<Seq> = batch.positions().map(|at| at.seq).collect();
+    let pages = turn.read_many(&seqs).await?;
+    let chains = pages.iter().flat_map(|page| page.lines().map(|line| line.chain().ok()).collect::<Vec<_>>());
+    let standing = chains.zip(batch.positions()).take_while(|(chain, at)| *chain == Some(at.chain)).count();
     if standing > 0 {
-        let nothing = Encoder::new(ledger.group_id().clone(), turn.tip(), turn.durable().seq).finish();
         // If others wrote meanwhile, they wrote after it.
-        match turn.append(&nothing, Durability::Durable).await {
+        match publish(ledger, turn).await {
             Ok(Appended::Lost) => return Err(Error::unknown("a recovery came in between")),
             Err(error) if error.kind() != ErrorKind::Conflict => return Err(error),
             _ => {}
         }
     }
     Ok(standing)
-}
-
-async fn stands(turn: &mut dyn Turn, at: Position) -> Result<bool> {
-    let page = turn.read(at.seq, ReadLimit::ONE).await?;
-    Ok(page.lines().next().and_then(|line| line.chain().ok()) == Some(at.chain))
-}
-
-/// Where each event of a batch wants to stand.
-fn positions(batch: &Batch) -> impl Iterator<Item = Position> {
-    let lines = batch.bytes.split_inclusive(|byte| *byte == b'\n');
-    let chains = lines.map_while(|line| RawLine::split(line).ok()?.chain().ok());
-    chains.scan(batch.after.seq, |seq, chain| {
-        *seq = seq.next();
-        Some(Position { seq: *seq, chain })
-    })
 }

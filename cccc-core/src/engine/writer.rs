@@ -12,12 +12,12 @@ use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot};
 
 use crate::blocking::pool;
 use crate::clock::Clock;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::id::Nonce;
-use crate::ledger::{Appended, Durability, Encoder, Ledger, Position, ReadLimit, Stamp, Turn};
+use crate::ledger::{Durability, Encoder, Ledger, Position, ReadLimit, Stamp, Turn};
 use crate::rule::{self, Call, Decision, Known};
 
-use super::doubt::{Fate, fate};
+use super::doubt::{Fate, append};
 use super::resolve::{Decided, Source};
 use super::view::View;
 use super::{Executed, Job, TRIES, at_head, diverged};
@@ -214,32 +214,18 @@ impl Writer {
         }
         let later: Vec<Job> = waiting.collect();
         let batch = encoder.finish();
-        match turn.append(&batch, durability).await {
-            Ok(Appended::New | Appended::Already) => {
-                self.tip = Some(Tip { view, epoch: Some(epoch) });
-                self.publish(decided, durability).await;
-                Progress::Later(later)
-            }
-            Ok(Appended::Lost) => Progress::Lost(decided.again(later)),
-            Err(error) if error.kind() == ErrorKind::Conflict => {
-                Progress::Overtaken(decided.again(later), error)
-            }
-            Err(error) if error.kind() == ErrorKind::Unknown => {
-                match fate(self.ledger.as_ref(), &batch, durability, error).await {
-                    Fate::There(events) => {
-                        let again = decided.keep(events).into_iter().chain(later).collect();
-                        self.publish(decided, durability).await;
-                        Progress::Later(again)
-                    }
-                    Fate::Lost => Progress::Lost(decided.again(later)),
-                    Fate::Overtaken(error) => Progress::Overtaken(decided.again(later), error),
-                    Fate::Unknown(error) => {
-                        answer_all(decided.again(Vec::new()), &error);
-                        Progress::Later(later)
-                    }
+        match append(self.ledger.as_ref(), turn, &batch, durability).await {
+            Fate::There(events) => {
+                let again = decided.keep(events);
+                if again.is_empty() {
+                    self.tip = Some(Tip { view, epoch: Some(epoch) });
                 }
+                self.publish(decided, durability).await;
+                Progress::Later(again.into_iter().chain(later).collect())
             }
-            Err(error) => {
+            Fate::Lost => Progress::Lost(decided.again(later)),
+            Fate::Overtaken(error) => Progress::Overtaken(decided.again(later), error),
+            Fate::Failed(error) => {
                 answer_all(decided.again(Vec::new()), &error);
                 Progress::Later(later)
             }

@@ -312,6 +312,18 @@ pub struct Batch {
     pub lens: Vec<u32>,
 }
 
+impl Batch {
+    /// Where each of its events is to stand.
+    pub(crate) fn positions(&self) -> impl Iterator<Item = Position> {
+        let lines = self.bytes.split_inclusive(|byte| *byte == b'\n');
+        let chains = lines.map_while(|line| RawLine::split(line).ok()?.chain().ok());
+        chains.scan(self.after.seq, |seq, chain| {
+            *seq = seq.next();
+            Some(Position { seq: *seq, chain })
+        })
+    }
+}
+
 /// Encodes the commands of one turn into a [`Batch`].
 #[derive(Debug)]
 pub struct Encoder {

@@ -371,10 +371,11 @@ pub(crate) async fn is_written(ledger: &dyn Ledger, at: Position) -> Result<bool
 /// Has what anybody has written, who may have died since, either durable, and so seen by every reader, or gone. May
 /// block.
 pub(crate) async fn settle(ledger: &dyn Ledger) -> Result<()> {
-    publish(ledger, ledger.turn().await?).await
+    publish(ledger, ledger.turn().await?).await.map(drop)
 }
 
-async fn publish(ledger: &dyn Ledger, turn: Box<dyn Turn>) -> Result<()> {
+/// Has everything up to the turn's tip durable, by an append of nothing.
+pub(crate) async fn publish(ledger: &dyn Ledger, turn: Box<dyn Turn>) -> Result<Appended> {
     let nothing = Encoder::new(ledger.group_id().clone(), turn.tip(), turn.durable().seq).finish();
-    turn.append(&nothing, Durability::Durable).await.map(drop)
+    turn.append(&nothing, Durability::Durable).await
 }

@@ -16,7 +16,7 @@ use crate::blocking::blocking_section;
 use crate::disk::{DiskFile, OpenMode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::Seq;
-use crate::ledger::{Appended, Batch, Durability, Page, Position, RawLine, ReadLimit, Turn};
+use crate::ledger::{Appended, Batch, Durability, Page, Position, ReadLimit, Turn};
 
 /// A turn on a file ledger: the lock, and pages that hold.
 #[derive(Debug)]
@@ -295,18 +295,11 @@ async fn confirm(
         return Ok(outcome);
     }
     // A batch may hold several commands, of which a recovery keeps those before the first bad one.
-    if first_of(batch).is_some_and(|first| stands(first).unwrap_or(true)) {
+    if batch.positions().next().is_some_and(|first| stands(first).unwrap_or(true)) {
         let error = Error::unavailable("a recovery discarded a part of what was appended together");
         return Err(doubtful(error, batch));
     }
     Ok(Appended::Lost)
-}
-
-/// The place of a batch's first event.
-fn first_of(batch: &Batch) -> Option<Position> {
-    let line = batch.bytes.split_inclusive(|b| *b == b'\n').next()?;
-    let chain = RawLine::split(line).ok()?.chain().ok()?;
-    Some(Position { seq: batch.after.seq.next(), chain })
 }
 
 /// An error after which only the ledger itself can tell whether the batch is there. Damage stays what it is: nobody can

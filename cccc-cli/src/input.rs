@@ -1,11 +1,17 @@
 //! What comes in from the outside besides arguments: text on standard input.
 
 use std::io::Read;
+use std::path::Path;
 
 use cccc_core::{Error, Result};
 
 /// One byte more than a message may have: enough to be refused as too long, whatever else would come.
 const BOUND_BYTES: u64 = (1 << 20) + 1;
+
+/// Whether a path stands for standard input or output.
+pub(crate) fn is_standard(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
 
 /// The text of a message: as given, or standard input for `-`, without its last newline.
 ///

@@ -210,6 +210,19 @@ impl Error {
         matches!(self.kind(), ErrorKind::Conflict | ErrorKind::NotFound)
     }
 
+    /// Whether nothing can be written where it failed: a file system that is read-only, or no permission.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        use std::io::ErrorKind as Io;
+        matches!(self.io_kind(), Some(Io::ReadOnlyFilesystem | Io::PermissionDenied))
+    }
+
+    /// The kind of the cause, if that is the operating system's.
+    pub(crate) fn io_kind(&self) -> Option<std::io::ErrorKind> {
+        let source = std::error::Error::source(self)?;
+        source.downcast_ref::<std::io::Error>().map(std::io::Error::kind)
+    }
+
     /// What went wrong, without what to do next.
     #[must_use]
     pub(crate) fn message_text(&self) -> &str {

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::attach::only_the_user;
 use super::schema::{Answers, one};
 use crate::context::Context;
+use crate::input::is_standard;
 use crate::new_file::NewFile;
 use crate::output::{Failure, Outcome, Style, clean};
 use crate::progress::Progress;
@@ -149,10 +150,6 @@ pub(super) async fn gc(context: &Context, dry_run: bool) -> Outcome {
         ));
         lines.join("\n")
     })
-}
-
-fn is_standard(path: &Path) -> bool {
-    path.as_os_str() == "-"
 }
 
 /// What the commands of this family print.

@@ -263,7 +263,7 @@ async fn group(home: &Home, entry: GroupEntry, quick: bool) -> GroupCheck {
         let group = home.group(&entry.group_id).await?;
         // Somebody's lock or an odd file would be met by the next send only. What nobody may write to is no fault.
         match group.ledger().turn().await {
-            Err(error) if home.read_only().is_none() && !is_for_reading(&error) => return Err(error),
+            Err(error) if home.read_only().is_none() && !error.is_read_only() => return Err(error),
             turn => drop(turn),
         }
         let attachments = if quick { None } else { Some(group.check_attachments().await?) };
@@ -296,13 +296,6 @@ async fn group(home: &Home, entry: GroupEntry, quick: bool) -> GroupCheck {
     };
     let (events, gaps) = counts.unzip();
     GroupCheck { group_id: entry.group_id, ok, events, gaps, segments, torn, broken_off, attachments, detail }
-}
-
-/// Whether something failed because nothing may be written there.
-fn is_for_reading(error: &Error) -> bool {
-    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
-    let kinds = [std::io::ErrorKind::PermissionDenied, std::io::ErrorKind::ReadOnlyFilesystem];
-    cause.is_some_and(|cause| kinds.contains(&cause.kind()))
 }
 
 fn text(context: &Context, answer: &DoctorAnswer) -> String {

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::attach::only_the_user;
 use crate::context::Context;
+use crate::input::is_standard;
 use crate::new_file::NewFile;
 use crate::output::{Failure, Outcome, Style, clean};
 use crate::progress::Progress;
@@ -233,7 +234,7 @@ fn unexpected(error: Error, expected: Position) -> Error {
 
 async fn export(context: &Context, output: Option<PathBuf>) -> Outcome {
     let group = context.group_to_look().await?;
-    let Some(path) = output.filter(|path| path.as_os_str() != "-") else {
+    let Some(path) = output.filter(|path| !is_standard(path)) else {
         let mut stdout = BufWriter::new(std::io::stdout());
         files(&group)?.export(&mut stdout).await.map_err(Failure::of_writing)?;
         return Ok(stdout.flush()?);

@@ -18,7 +18,7 @@ use super::bundle::whole;
 use super::schema::{Answers, lines, one};
 use crate::context::Context;
 use crate::duration;
-use crate::input;
+use crate::input::{self, is_standard};
 use crate::output::{Failure, Outcome, Style, clean, first_line};
 use crate::progress::Progress;
 use crate::render::{ago, indented, names, size};
@@ -407,7 +407,7 @@ async fn export(context: &Context, memory: &Memory, output: Option<PathBuf>) -> 
 
 async fn import(context: &Context, memory: &Memory, file: &Path, without_sources: bool) -> Outcome {
     let progress = Progress::start("importing");
-    let imported = if file.as_os_str() == "-" {
+    let imported = if is_standard(file) {
         memory.import(io::stdin().lock(), without_sources).await?
     } else {
         let source = File::open(file).map_err(|error| Error::io("open", file, error))?;

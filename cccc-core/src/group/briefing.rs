@@ -2,7 +2,7 @@
 
 use super::{Group, Message};
 use crate::error::Result;
-use crate::event::{Body, Event, GroupMode};
+use crate::event::GroupMode;
 use crate::id::Seq;
 use crate::rule::briefing::{self, Chosen, Moment, Said};
 use crate::rule::obligation;
@@ -59,12 +59,7 @@ impl Group {
             [(&mut messages, hand, DeliveryWord::Pending), (&mut named, again, DeliveryWord::Accepted)]
         {
             for (seq, owed) in seqs {
-                if let Some(event) = events.remove(&seq)
-                    && let Body::ChatMessage(content) = event.body
-                {
-                    let Event { id: event_id, ts, by, .. } = event;
-                    list.push(Message { event_id, seq, ts, by, delivery, owed, content });
-                }
+                list.extend(events.remove(&seq).and_then(|event| Message::of(event, delivery, owed)));
             }
         }
         Ok(Briefing { messages, again: named, owed, waiting, denies, newest, state })

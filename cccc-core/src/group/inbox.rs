@@ -48,6 +48,16 @@ pub struct Message {
     pub content: ChatMessage,
 }
 
+impl Message {
+    /// An event as it is shown to its recipient, if it is a message.
+    pub(super) fn of(event: Event, delivery: DeliveryWord, owed: Vec<ObligationKind>) -> Option<Self> {
+        let Event { id: event_id, seq, ts, by, body: Body::ChatMessage(content), .. } = event else {
+            return None;
+        };
+        Some(Self { event_id, seq, ts, by, delivery, owed, content })
+    }
+}
+
 impl fmt::Display for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} from {}: {}", self.seq, self.by, self.content.text)
@@ -266,12 +276,7 @@ impl<'a> InboxRequest<'a> {
         let mut events = engine.events_at(facts.iter().map(|(seq, ..)| *seq)).await?;
         let mut messages = Vec::with_capacity(facts.len());
         for (seq, delivery, owed) in facts {
-            if let Some(event) = events.remove(&seq)
-                && let Body::ChatMessage(content) = event.body
-            {
-                let Event { id: event_id, ts, by, .. } = event;
-                messages.push(Message { event_id, seq, ts, by, delivery, owed, content });
-            }
+            messages.extend(events.remove(&seq).and_then(|event| Message::of(event, delivery, owed)));
         }
         let notices = super::notices::at(self.group, told).await?;
         let over_ids = engine.events_at(over).await?.into_values().map(|event| event.id).collect();

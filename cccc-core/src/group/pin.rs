@@ -34,12 +34,8 @@ impl Group {
     pub async fn pins(&self) -> Result<Vec<PinView>> {
         let engine = &self.shared.engine;
         let pins: Vec<Pin> = engine.query(|state| state.pins().values().cloned().collect()).await?;
-        let mut views = Vec::with_capacity(pins.len());
-        for pin in pins {
-            if let Some(message) = engine.event_at(pin.event_id.seq).await? {
-                views.push(PinView::of(&pin, &message));
-            }
-        }
-        Ok(views)
+        let messages = engine.events_at(pins.iter().map(|pin| pin.event_id.seq)).await?;
+        let view = |pin: &Pin| Some(PinView::of(pin, messages.get(&pin.event_id.seq)?));
+        Ok(pins.iter().filter_map(view).collect())
     }
 }

@@ -123,13 +123,19 @@ async fn of_a_repair_that_leaves_a_gap_the_next_answer_says_so() {
     assert!(again["you"]["ledger"].is_null(), "{again}");
 }
 
-#[tokio::test]
+/// An agent that is told of its mail, which is at this address.
 #[expect(deprecated, reason = "what clients of all versions but the newest use")]
-async fn of_a_ledger_that_was_replaced_the_next_answer_says_so_and_what_comes_is_told_of() {
-    let place = Place::new().await;
-    let mut alice = place.agent("alice").await;
+async fn subscribed(place: &Place) -> (Agent, String) {
+    let alice = place.agent("alice").await;
     let uri = alice.client.list_all_resources().await.unwrap().remove(0).uri;
     alice.client.subscribe(SubscribeRequestParams::new(&uri)).await.unwrap();
+    (alice, uri)
+}
+
+#[tokio::test]
+async fn of_a_ledger_that_was_replaced_the_next_answer_says_so_and_what_comes_is_told_of() {
+    let place = Place::new().await;
+    let (mut alice, uri) = subscribed(&place).await;
     alice.who().await;
     let path = place.user.files().unwrap().path().to_owned();
     let saved = place.dir.path().join("saved");
@@ -151,12 +157,9 @@ async fn of_a_ledger_that_was_replaced_the_next_answer_says_so_and_what_comes_is
 }
 
 #[tokio::test]
-#[expect(deprecated, reason = "what clients of all versions but the newest use")]
 async fn who_is_told_of_mail_still_is_when_the_files_were_away() {
     let place = Place::new().await;
-    let mut alice = place.agent("alice").await;
-    let uri = alice.client.list_all_resources().await.unwrap().remove(0).uri;
-    alice.client.subscribe(SubscribeRequestParams::new(&uri)).await.unwrap();
+    let (mut alice, uri) = subscribed(&place).await;
     alice.who().await;
     let path = place.user.files().unwrap().path().to_owned();
     let (head, aside) = (path.join("head"), place.dir.path().join("aside"));

@@ -16,7 +16,6 @@ use super::files::Access;
 use super::layout::shown;
 use super::lines::{ends_at, read_range};
 use super::page::{FENCED, Mark, PAGE_BYTES, REDACTING, Role, SEALING, State};
-use super::unlocked::is_read_only;
 use crate::blocking::blocking_section;
 use crate::disk::{DiskFile, Kept, OpenMode, PATIENCE, Stat};
 use crate::error::{Damage, Error, Result};
@@ -112,7 +111,7 @@ impl Locked {
     fn lock(&mut self, limit: Duration) -> Result<()> {
         let shared = &self.shared;
         let file = shared.lock.get(&*shared.disk, Access::Make).inspect_err(|error| {
-            if is_read_only(error) {
+            if error.is_read_only() {
                 shared.read_only.store(true, Ordering::Relaxed);
             }
         })?;

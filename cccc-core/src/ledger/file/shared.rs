@@ -16,7 +16,7 @@ use super::page::{Mark, PAGE_BYTES, Role, State};
 use super::read::Reader;
 use super::redaction::Overwriting;
 use super::runs::Indexes;
-use super::{Options, began, check_process, unlocked};
+use super::{Options, began, check_process};
 use crate::blocking::{block_on, may_block, off_thread};
 use crate::disk::{Disk, Keeper, OpenMode, PATIENCE, WatchGuard};
 use crate::error::{Error, ErrorKind, Result};
@@ -327,7 +327,7 @@ impl Shared {
             let finish = move || Overwriting::take(&shared)?.finish();
             match off_thread("putting the ledger in order", finish).await {
                 // It cannot be finished where nothing can be written.
-                Err(error) if unlocked::is_read_only(&error) => {}
+                Err(error) if error.is_read_only() => {}
                 finished => drop(finished?),
             }
         }

@@ -12,21 +12,10 @@ use super::page::{Mark, State};
 use crate::error::{Error, Result};
 use crate::id::Seq;
 
-/// The cause of an error, if it is the operating system's.
-fn cause(error: &Error) -> Option<io::ErrorKind> {
-    let source = std::error::Error::source(error)?;
-    source.downcast_ref::<io::Error>().map(io::Error::kind)
-}
-
-/// Whether an error says that nothing can be written.
-pub(super) fn is_read_only(error: &Error) -> bool {
-    matches!(cause(error), Some(io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied))
-}
-
 impl Shared {
     /// The head for a reader who was refused the lock by `error`: as the page says, or where what is whole ends.
     pub(super) fn without_lock(&self, page: Option<State>, error: Error) -> Result<Mark> {
-        if !is_read_only(&error) {
+        if !error.is_read_only() {
             return Err(error);
         }
         self.read_only.store(true, Ordering::Relaxed);
@@ -34,7 +23,7 @@ impl Shared {
             return Ok(head);
         }
         // Where only this process may not write, another one may be about to.
-        if cause(&error) != Some(io::ErrorKind::ReadOnlyFilesystem) {
+        if error.io_kind() != Some(io::ErrorKind::ReadOnlyFilesystem) {
             return Err(error);
         }
         if let Some(end) = self.whole.get() {

@@ -396,7 +396,7 @@ async fn verify(context: &Context, memory: &Memory) -> Outcome {
 }
 
 async fn export(context: &Context, memory: &Memory, output: Option<PathBuf>) -> Outcome {
-    let Some(file) = output else {
+    let Some(file) = output.filter(|file| !is_standard(file)) else {
         memory.export(BufWriter::new(io::stdout())).await.map_err(Failure::of_writing)?;
         return Ok(());
     };

@@ -82,6 +82,7 @@ fn an_export_is_a_file_of_its_own_and_comes_back() {
     let path = file.to_str().unwrap();
     assert_eq!(place.json(&["memory", "export", "--output", path])["notes"], 30);
     assert_eq!(place.ok(&["memory", "export"]), std::fs::read_to_string(&file).unwrap());
+    assert_eq!(place.ok(&["memory", "export", "--output", "-"]), place.ok(&["memory", "export"]));
     assert!(
         place.refused(&["memory", "export", "--output", path])["message"].as_str().unwrap().contains(path)
     );

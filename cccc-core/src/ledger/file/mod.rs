@@ -24,6 +24,7 @@
 mod away;
 mod checkpoint;
 mod files;
+mod filter;
 mod layout;
 mod lines;
 mod locked;

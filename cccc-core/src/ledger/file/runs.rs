@@ -5,13 +5,14 @@
 //! rename, whenever it is extended.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use roaring::{RoaringBitmap, RoaringTreemap};
 use serde::{Deserialize, Serialize};
 
 use super::Shared;
 use super::files::Access;
+use super::filter::Filter;
 use super::lines::read_range;
 use super::page::{Mark, PAGE_BYTES, Role, State, number};
 use crate::disk::{DiskFile, Kept, OpenMode};
@@ -44,6 +45,13 @@ struct Directory {
     targets: Vec<(u64, Piece)>,
     /// Sorted (hash, event) pairs, by the first hash of each block.
     keys: Vec<(u64, Piece)>,
+}
+
+/// What follows the directory; a file of an earlier version ends before it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Supplement {
+    /// The [`Filter`] of all keys.
+    filter: Piece,
 }
 
 /// A part of an index file.
@@ -84,6 +92,9 @@ fn checksum(bytes: &[u8]) -> u64 {
 #[derive(Debug)]
 struct Run {
     directory: Directory,
+    supplement: Option<Supplement>,
+    /// Read when it is first asked for; `None` if it is garbage, or there is none.
+    filter: OnceLock<Option<Filter>>,
     file: Box<dyn DiskFile>,
     _kept: Kept,
     identity: (u64, u64),
@@ -108,6 +119,15 @@ impl Run {
             found.extend(pairs.iter().filter(|pair| pair.0 == key).map(|pair| pair.1));
         }
         Some(found)
+    }
+
+    /// The events with a key, ascending. `None` if what has to be read for it is garbage.
+    fn keyed(&self, key: u64) -> Option<Vec<u64>> {
+        let read = || self.piece(&self.supplement.as_ref()?.filter).map(Filter::from_bytes);
+        match self.filter.get_or_init(read) {
+            Some(filter) if !filter.may_hold(key) => Some(Vec::new()),
+            _ => self.pairs(&self.directory.keys, key),
+        }
     }
 
     fn bitmap(&self, piece: &Piece) -> Option<RoaringBitmap> {
@@ -188,6 +208,8 @@ impl Content {
             let _ = bitmap.serialize_into(&mut piece);
             principals.push((name.clone(), put(&piece)));
         }
+        let supplement =
+            Supplement { filter: put(Filter::of(self.keys.iter().map(|(key, _)| *key)).bytes()) };
         let mut blocks = |mut pairs: Vec<(u64, u64)>| {
             pairs.sort_unstable();
             pairs.dedup();
@@ -200,7 +222,7 @@ impl Content {
         let directory =
             Directory { first, last, chain: chain.0, times: self.times, principals, targets, keys };
         let at = bytes.len() as u64;
-        let directory = postcard::to_stdvec(&directory).unwrap_or_default();
+        let directory = postcard::to_stdvec(&(directory, supplement)).unwrap_or_default();
         let mut header = MAGIC.to_vec();
         header.extend_from_slice(&at.to_le_bytes());
         header.extend_from_slice(&(directory.len() as u64).to_le_bytes());
@@ -253,7 +275,8 @@ impl Shared {
         if !blake3::hash(&bytes).as_bytes().starts_with(sum) || sum.len() != 16 {
             return None;
         }
-        let directory: Directory = postcard::from_bytes(&bytes).ok()?;
+        let (directory, rest): (Directory, _) = postcard::take_from_bytes(&bytes).ok()?;
+        let supplement = postcard::from_bytes(rest).ok();
         if directory.first != first || directory.last + 1 < first {
             return None;
         }
@@ -261,7 +284,8 @@ impl Shared {
         if !self.is_here(end) {
             return None;
         }
-        let run = Arc::new(Run { directory, file, _kept: self.disk.keep(1), identity: stat.identity });
+        let (filter, kept) = (OnceLock::new(), self.disk.keep(1));
+        let run = Arc::new(Run { directory, supplement, filter, file, _kept: kept, identity: stat.identity });
         let mut open = self.indexes.open();
         if open.len() >= MAX_OPEN {
             open.pop_first();
@@ -408,7 +432,7 @@ fn search(runs: &[Arc<Run>], lookup: &Lookup) -> Option<Vec<u64>> {
         }
         Lookup::Key(hash) => {
             for run in runs.iter().rev() {
-                found.extend(run.pairs(&run.directory.keys, *hash)?.into_iter().rev());
+                found.extend(run.keyed(*hash)?.into_iter().rev());
             }
         }
         Lookup::Involving { principal, before, limit } => {

@@ -147,6 +147,31 @@ fn a_garbage_index_file_ends_what_is_covered_and_is_made_anew() {
 }
 
 #[test]
+fn an_index_file_of_an_earlier_version_has_no_filter_and_answers_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, tail) = indexed(dir.path());
+    let head = now(ledger.head()).unwrap();
+    now(ledger.extend_index(&tail, head)).unwrap();
+    let layout = Layout::new(dir.path().to_owned());
+    for first in ledger.files().unwrap().reader.list().unwrap() {
+        let mut bytes = fs::read(layout.index(first)).unwrap();
+        let number = |bytes: &[u8]| usize::try_from(u64::from_le_bytes(bytes.try_into().unwrap())).unwrap();
+        let (at, len) = (number(&bytes[8..16]), number(&bytes[16..24]));
+        // What says where the filter is takes more bytes than that.
+        bytes.truncate(at + len - 3);
+        let sum = blake3::hash(&bytes[at..]);
+        bytes[16..24].copy_from_slice(&(len as u64 - 3).to_le_bytes());
+        bytes[24..40].copy_from_slice(&sum.as_bytes()[..16]);
+        fs::remove_file(layout.index(first)).unwrap();
+        fs::write(layout.index(first), bytes).unwrap();
+    }
+    for lookup in lookups() {
+        let found = now(open(dir.path()).find(lookup.clone())).unwrap();
+        assert_eq!((found.covered, found.seqs), (Seq(200), tail.find(&lookup)), "{lookup:?}");
+    }
+}
+
+#[test]
 fn the_newest_whole_checkpoint_of_this_history_is_loaded() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = create(dir.path());

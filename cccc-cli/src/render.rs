@@ -224,9 +224,15 @@ fn state(state: &DeliveryState) -> String {
     match state {
         DeliveryState::Failed { reason }
         | DeliveryState::Ambiguous { reason }
+        | DeliveryState::Held { reason }
+        | DeliveryState::Refused { reason }
+        | DeliveryState::Withdrawn { reason }
         | DeliveryState::Bounced { reason } => format!("{}, {}", word(state), clean(reason)),
         DeliveryState::Withheld { reason } => format!("withheld, {}", word(reason)),
-        DeliveryState::Claimed | DeliveryState::Accepted { .. } | DeliveryState::Retried => word(state),
+        DeliveryState::Accepted { by: Some(by), .. } | DeliveryState::Answered { by: Some(by), .. } => {
+            format!("{} by {}", word(state), clean(by.as_str()))
+        }
+        _ => word(state),
     }
 }
 

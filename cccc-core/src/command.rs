@@ -12,7 +12,7 @@ pub use task::{AddTask, UpdateTask};
 
 use crate::event::{
     ActorRemove, ActorUpdate, Attachment, Format, GroupAttach, GroupCreate, GroupSetState, GroupUpdate,
-    NotIf, Priority, Role, ScheduleAction, Transport,
+    NotIf, Priority, Role, ScheduleAction, Transport, Witness,
 };
 use crate::event::{Choice, ContextValue};
 use crate::id::{ActorId, EventId, EventRef, GroupId, Label, Principal};
@@ -377,17 +377,49 @@ impl Appendix {
     }
 }
 
-/// How a delivery ended, as far as the deliverer can say.
+/// How far a delivery has come, as far as the deliverer can say. Each may be said in turn as more is seen; see
+/// [`ladder`](crate::rule::ladder).
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Outcome {
-    /// Handed over; what was really seen of it.
-    Accepted(serde_json::Value),
+    /// The transport took it; what was really seen of it.
+    Handed(serde_json::Value),
+    /// The agent's program holds it for a later turn; what was really seen of it.
+    Queued(serde_json::Value),
+    /// It stands in a turn of the agent.
+    Accepted {
+        /// Who vouches for it; `None`: the door that was claimed.
+        by: Option<Witness>,
+        /// What was really seen of it.
+        evidence: serde_json::Value,
+    },
+    /// The model went on from it.
+    Answered {
+        /// Who vouches for it; `None`: the door that was claimed.
+        by: Option<Witness>,
+        /// What was really seen of it.
+        evidence: serde_json::Value,
+    },
+    /// The door has it and cannot go on: what holds it up, and who can do what about it.
+    Held(String),
+    /// The door will not take it, and has not. Another door may.
+    Refused(String),
+    /// It was taken back before the model saw it. It is told once more.
+    Withdrawn(String),
     /// Certainly not handed over.
     Failed(String),
     /// Perhaps.
     Ambiguous(String),
     /// There is nobody to hand it to.
     Bounced(String),
+}
+
+impl Outcome {
+    /// It stands in a turn, as the door itself says, with what was really seen of it.
+    #[must_use]
+    pub fn accepted(evidence: impl Into<serde_json::Value>) -> Self {
+        Self::Accepted { by: None, evidence: evidence.into() }
+    }
 }
 
 /// See [`Command::AddActor`].

@@ -90,6 +90,7 @@ pub mod ledger;
 mod opener;
 pub mod presence;
 pub mod rule;
+pub mod runtime;
 pub mod state;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -114,7 +115,7 @@ pub use group::{
     SendRequest, Sent, SessionView, UpdateActorRequest, Watch,
 };
 pub use group::{AddTaskRequest, IntoTaskId, TasksRequest, Tracked, TrackedSendRequest, UpdateTaskRequest};
-pub use group::{Agent, Briefing, Handing, Running, Taken};
+pub use group::{Agent, Briefing, Handing, Pushed, Running, Taken};
 pub use group::{
     AgentStateRequest, DEFAULT_LEASE, DEFAULT_VOTE, IntoReservationId, IntoVoteId, LabelsRequest,
     OpenVoteRequest, ReserveRequest, SetContextRequest,
@@ -147,6 +148,7 @@ pub use rule::task::Check;
 pub use rule::task::view::{EvidenceView, NoteView, TaskView};
 pub use rule::vote::{Voice, VoteStanding, VoteView};
 pub use rule::wait::{Cycle, Wait, WaitGraph};
+pub use runtime::Runtime;
 pub use state::ObligationKind;
 pub use state::{CheckItem, TaskStatus};
 pub use time::Timestamp;

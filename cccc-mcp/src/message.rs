@@ -27,6 +27,9 @@ pub(crate) struct View {
     /// From whom, and that it is not the user.
     from: String,
     to: Vec<Principal>,
+    /// It may have been shown before, and nobody saw that it was.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    again: bool,
     /// What it asks for: attention, a reply and by when.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     asks: Vec<String>,
@@ -62,6 +65,7 @@ impl View {
     pub(crate) fn unread(message: &Message, voices: &Voices, text_bytes: usize) -> Self {
         let mut view = Self::of(message.seq, message.ts, &message.by, &message.content, voices);
         view.owed.clone_from(&message.owed);
+        view.again = message.again;
         view.with_text(&message.content.text, 0, text_bytes)
     }
 
@@ -80,6 +84,7 @@ impl View {
             at,
             from: voices.from(by, message.src_group_title.as_deref()),
             to: message.recipients.iter().take(MAX_NAMED).cloned().collect(),
+            again: false,
             asks: asks(message),
             owed: Vec::new(),
             reply_to: message.reply_to.map(|id| id.seq),

@@ -91,6 +91,9 @@ fn message_text(out: &Output, message: &Message, voices: &Voices) -> String {
         out.style(Style::Dim, ago(message.ts)),
     );
     let mut lines = vec![head];
+    if message.again {
+        lines.push(out.style(Style::Dim, "    again: it may have come before, and nobody saw that it did"));
+    }
     let asks = asks(&message.content);
     if !asks.is_empty() {
         lines.push(format!("    {}", out.style(Style::Yellow, format!("[{asks}]"))));

@@ -10,8 +10,11 @@ use crate::table::{Table, plain};
 
 /// Say for each recipient of a message what became of it
 ///
-/// DELIVERY is pending, claimed, accepted, failed, ambiguous, withheld or bounced. ACK and REPLY are none
-/// (not asked for), open, met, cancelled or returned.
+/// DELIVERY is how far it got: pending, claimed, handed (the transport took it), queued (the agent's program
+/// holds it), accepted (it stands in a turn) or answered; or held, refused, withdrawn, failed, ambiguous,
+/// withheld or bounced. BY says who vouches for it: pull, transcript, replay, native_event and ledger are
+/// proof, hook and runtime that door's word. ACK and REPLY are none (not asked for), open, met, cancelled or
+/// returned.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cccc receipts 5
@@ -31,11 +34,13 @@ pub(crate) async fn cmd_receipts(context: &Context, args: ReceiptsArgs) -> Outco
 /// Receipts for people.
 pub(crate) fn table(context: &Context, receipts: &[Receipt]) -> String {
     let mut table =
-        Table::new(&context.out, &["RECIPIENT", "DELIVERY", "READ", "ACK", "REPLY", "DUE", "REMARKS"]);
+        Table::new(&context.out, &["RECIPIENT", "DELIVERY", "BY", "READ", "ACK", "REPLY", "DUE", "REMARKS"]);
     for receipt in receipts {
         let delivery = match receipt.delivery.state {
-            DeliveryWord::Accepted => Style::Green,
-            DeliveryWord::Pending | DeliveryWord::Claimed => Style::Plain,
+            word if word.is_delivered() => Style::Green,
+            DeliveryWord::Pending | DeliveryWord::Claimed | DeliveryWord::Handed | DeliveryWord::Queued => {
+                Style::Plain
+            }
             _ => Style::Red,
         };
         let owed = |word: ObligationWord| {
@@ -52,6 +57,7 @@ pub(crate) fn table(context: &Context, receipts: &[Receipt]) -> String {
         table.row([
             (receipt.recipient.to_string(), Style::Cyan),
             (receipt.delivery.state.to_string(), delivery),
+            plain(receipt.delivery.by.as_ref().map(|by| clean(by.as_str())).unwrap_or_default()),
             plain(if receipt.read { "read" } else { "unread" }),
             owed(receipt.ack),
             owed(receipt.reply),

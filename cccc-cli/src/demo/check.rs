@@ -80,7 +80,7 @@ pub(crate) fn reported(played: &Played) -> Result<Counts> {
 async fn asked(played: &Played) -> Result<Check> {
     let receipts = receipts(played).await?;
     let held = |r: &Receipt| {
-        r.delivery.state == DeliveryWord::Accepted && r.read && r.reply == ObligationWord::Met && !r.overdue
+        r.delivery.state.is_delivered() && r.read && r.reply == ObligationWord::Met && !r.overdue
     };
     let answered = receipts.iter().filter(|receipt| held(receipt)).count();
     let ok = answered == receipts.len() && receipts.len() == 1 + PEERS.len();

@@ -330,7 +330,7 @@ fn outcome(ask: &Ask, input: &Input, printed: &Result<Printed>) -> Outcome {
                     fields.insert(key.to_owned(), value.into());
                 }
             }
-            Outcome::Accepted(evidence)
+            Outcome::accepted(evidence)
         }
         Ok(Printed::Nothing) => Outcome::Failed("the hook took too long, and printed nothing".into()),
         Ok(Printed::Part(error)) => {

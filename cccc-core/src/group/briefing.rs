@@ -5,8 +5,8 @@ use crate::error::Result;
 use crate::event::GroupMode;
 use crate::id::Seq;
 use crate::rule::briefing::{self, Chosen, Moment, Said};
-use crate::rule::obligation;
-use crate::rule::obligation::ObligationView;
+use crate::rule::delivery;
+use crate::rule::obligation::{self, ObligationView};
 use crate::rule::receipt::DeliveryWord;
 
 /// What a principal is told at a moment. Made by [`Group::briefing`]; nothing is handed over by it.
@@ -47,18 +47,19 @@ impl Group {
         let now = engine.clock().now();
         let look = |state: &crate::state::GroupState| {
             let chosen = briefing::choose(state, by, moment, said, now);
-            let owed = |seq: &Seq| (*seq, obligation::owed_by(state, by, *seq));
-            let hand: Vec<_> = chosen.hand.iter().map(owed).collect();
-            let again: Vec<_> = chosen.again.iter().map(owed).collect();
+            let mailbox = state.mailbox(by);
+            let told = |seq| mailbox.is_some_and(|mailbox| delivery::is_perhaps_told(mailbox, seq));
+            let known =
+                |word| move |seq: &Seq| (*seq, (word, told(*seq)), obligation::owed_by(state, by, *seq));
+            let hand: Vec<_> = chosen.hand.iter().map(known(DeliveryWord::Pending)).collect();
+            let again: Vec<_> = chosen.again.iter().map(known(DeliveryWord::Accepted)).collect();
             (chosen, hand, again, briefing::denied_for(state, by), state.mode())
         };
         let (Chosen { owed, waiting, denies, .. }, hand, again, newest, state) = engine.query(look).await?;
-        let mut events = engine.events_at(hand.iter().chain(&again).map(|(seq, _)| *seq)).await?;
+        let mut events = engine.events_at(hand.iter().chain(&again).map(|(seq, ..)| *seq)).await?;
         let (mut messages, mut named) = (Vec::new(), Vec::new());
-        for (list, seqs, delivery) in
-            [(&mut messages, hand, DeliveryWord::Pending), (&mut named, again, DeliveryWord::Accepted)]
-        {
-            for (seq, owed) in seqs {
+        for (list, seqs) in [(&mut messages, hand), (&mut named, again)] {
+            for (seq, delivery, owed) in seqs {
                 list.extend(events.remove(&seq).and_then(|event| Message::of(event, delivery, owed)));
             }
         }

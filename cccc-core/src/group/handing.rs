@@ -24,6 +24,7 @@ pub struct Handing {
     service: LiveSession,
     delivery: EventId,
     taken: Vec<EventId>,
+    again: Vec<EventId>,
 }
 
 impl Handing {
@@ -33,7 +34,19 @@ impl Handing {
         &self.taken
     }
 
-    /// Says how it went.
+    /// Which of them the recipient may have got before, in another try.
+    #[must_use]
+    pub fn again(&self) -> &[EventId] {
+        &self.again
+    }
+
+    /// Which try it is: the event that claimed them.
+    #[must_use]
+    pub fn delivery(&self) -> EventId {
+        self.delivery
+    }
+
+    /// Says how it went. What is seen later is said by [`Group::report`].
     ///
     /// # Errors
     /// As for [`Group::execute`].
@@ -76,12 +89,12 @@ impl Group {
         };
         let claimed = done.events.into_iter().find_map(|event| match event.body {
             Body::RuntimeDelivery(claim) if claim.state == DeliveryState::Claimed => {
-                Some((event.id, claim.event_ids))
+                Some((event.id, claim.event_ids, claim.again))
             }
             _ => None,
         });
         match claimed {
-            Some((delivery, taken)) => Ok(Some(Handing { service, delivery, taken })),
+            Some((delivery, taken, again)) => Ok(Some(Handing { service, delivery, taken, again })),
             None => {
                 service.withdraw()?;
                 Ok(None)

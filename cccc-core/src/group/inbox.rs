@@ -12,13 +12,13 @@ use super::{Group, LiveSession, handing};
 use crate::command::{Command, Outcome};
 use crate::engine::Executed;
 use crate::error::Result;
-use crate::event::{Body, ChatMessage, DeliveryState, Event, RuntimeDelivery};
+use crate::event::{Body, ChatMessage, DeliveryState, Event, RuntimeDelivery, Transport};
 use crate::id::{EventId, Principal, Seq};
 use crate::rule::notice::{self, NoticeView};
 use crate::rule::presence::Condition;
 use crate::rule::receipt::DeliveryWord;
-use crate::rule::{delivery, obligation, reading, session};
-use crate::state::{FlightState, GroupState, ObligationKind};
+use crate::rule::{delivery, ladder, obligation, reading, session};
+use crate::state::{GroupState, ObligationKind};
 use crate::time::Timestamp;
 
 /// Messages in one answer unless another number is asked for.
@@ -41,6 +41,9 @@ pub struct Message {
     pub by: Principal,
     /// How far its delivery to the one who asks has come.
     pub delivery: DeliveryWord,
+    /// Whether the one who asks may have got it before, in another try that nobody saw arrive.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
     /// What the one who asks owes for it: `ack`, `reply`.
     pub owed: Vec<ObligationKind>,
     /// The message.
@@ -50,11 +53,15 @@ pub struct Message {
 
 impl Message {
     /// An event as it is shown to its recipient, if it is a message.
-    pub(super) fn of(event: Event, delivery: DeliveryWord, owed: Vec<ObligationKind>) -> Option<Self> {
+    pub(super) fn of(
+        event: Event,
+        (delivery, again): (DeliveryWord, bool),
+        owed: Vec<ObligationKind>,
+    ) -> Option<Self> {
         let Event { id: event_id, seq, ts, by, body: Body::ChatMessage(content), .. } = event else {
             return None;
         };
-        Some(Self { event_id, seq, ts, by, delivery, owed, content })
+        Some(Self { event_id, seq, ts, by, delivery, again, owed, content })
     }
 }
 
@@ -123,7 +130,10 @@ impl Group {
     /// # Errors
     /// As for any look at the ledger.
     pub async fn may_interrupt(&self, message: &Event) -> Result<bool> {
-        self.shared.engine.query(|state| delivery::may_push(state, &self.by, message)).await
+        self.shared
+            .engine
+            .query(|state| delivery::may_push(state, &self.by, message, Transport::Channel))
+            .await
     }
 }
 
@@ -239,7 +249,7 @@ impl<'a> InboxRequest<'a> {
         let facts = self.group.presence_facts().await?;
         let dead = |state: &GroupState| {
             let flights = state.mailbox(&self.group.by).into_iter().flat_map(|m| m.flights.values());
-            let claimed = flights.filter(|flight| flight.state == FlightState::Claimed);
+            let claimed = flights.filter(|flight| flight.state.is_open());
             let sessions: BTreeSet<String> = claimed.filter_map(|flight| flight.session.clone()).collect();
             sessions.into_iter().filter(|one| facts.condition(one) == Condition::Absent).collect::<Vec<_>>()
         };
@@ -368,17 +378,15 @@ impl Taken {
     }
 }
 
-/// How far an unread message has come on its way to a principal's current session.
-fn of_unread(state: &GroupState, principal: &Principal, seq: Seq) -> DeliveryWord {
-    let Some(mailbox) = state.mailbox(principal) else { return DeliveryWord::Pending };
-    match mailbox.flights.get(&seq).map(|flight| flight.state) {
-        Some(FlightState::Claimed) => DeliveryWord::Claimed,
-        Some(FlightState::Failed) => DeliveryWord::Failed,
-        Some(FlightState::Ambiguous) => DeliveryWord::Ambiguous,
-        Some(FlightState::Bounced) => DeliveryWord::Bounced,
+/// How far an unread message has come on its way to a principal's current session, and whether it may have come before.
+fn of_unread(state: &GroupState, principal: &Principal, seq: Seq) -> (DeliveryWord, bool) {
+    let Some(mailbox) = state.mailbox(principal) else { return (DeliveryWord::Pending, false) };
+    let word = match mailbox.flights.get(&seq) {
+        Some(flight) => ladder::word(flight.state),
         None if mailbox.handed.contains(seq.0) => DeliveryWord::Accepted,
         None => DeliveryWord::Pending,
-    }
+    };
+    (word, delivery::is_perhaps_told(mailbox, seq))
 }
 
 impl<'a> IntoFuture for InboxRequest<'a> {

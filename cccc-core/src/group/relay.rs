@@ -12,7 +12,7 @@ use crate::event::{ChatMessage, Event, RelayTarget};
 use crate::home::Home;
 use crate::id::{EventId, GroupId, Principal, Remote, Seq};
 use crate::rule::address::{self, split_group};
-use crate::rule::receipt::{DeliveryWord, Receipt};
+use crate::rule::receipt::Receipt;
 use crate::rule::relay::{self, RelayView};
 
 impl Group {
@@ -290,7 +290,7 @@ impl Group {
         let mut copies: BTreeMap<GroupId, Vec<Receipt>> = BTreeMap::new();
         for receipt in receipts {
             let Principal::Remote(remote) = &receipt.recipient else { continue };
-            if receipt.delivery.state != DeliveryWord::Accepted {
+            if !receipt.delivery.state.is_delivered() {
                 continue;
             }
             let group = remote.group();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::GroupMode;
+use crate::event::{GroupMode, Transport};
 use crate::id::{Principal, Seq};
 use crate::rule::obligation::{self, Filter, ObligationView};
 use crate::rule::{delivery, reading};
@@ -176,11 +176,9 @@ fn is_urgent(state: &GroupState, mailbox: &Mailbox, seq: Seq, now: Timestamp) ->
 
 /// Whether an unread message that this session was not handed may be handed over without being asked for.
 fn may_be_pushed(state: &GroupState, mailbox: &Mailbox, seq: Seq, now: Timestamp) -> bool {
-    let free = mailbox.flights.get(&seq).is_none_or(|flight| match flight.state {
-        FlightState::Claimed => false,
-        FlightState::Failed => true,
-        FlightState::Ambiguous | FlightState::Bounced => flight.generation != mailbox.generation,
-    });
+    let flight = mailbox.flights.get(&seq);
+    let free =
+        flight.is_none_or(|flight| delivery::may_try_again(mailbox, seq, flight, Transport::Hook).is_ok());
     free && delivery::withheld(state, mailbox, seq, now).is_none()
 }
 

@@ -7,13 +7,16 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use crate::command::Outcome;
 use crate::error::{Error, Result};
 use crate::event::{
-    Body, DeliveryState, Event, GroupMode, Priority, RuntimeDelivery, Transport, WithholdReason,
+    Body, DeliveryState, Event, GroupMode, Priority, RuntimeDelivery, Transport, WithholdReason, Witness,
 };
 use crate::id::{EventId, EventRef, Principal, Seq};
 use crate::ledger::Draft;
+use crate::rule::ladder::{self, Adds};
 use crate::rule::permission::{self, Rank};
 use crate::rule::reading::{MAX_EVENTS, reader};
 use crate::rule::{Call, Decision, MAX_REASON_BYTES, Needs, Resolved, bounded, few, notice};
@@ -76,6 +79,7 @@ impl Withheld {
                 actor_id: recipient.clone(),
                 generation,
                 event_ids,
+                again: Vec::new(),
                 state: DeliveryState::Withheld { reason },
                 transport,
             })
@@ -99,7 +103,8 @@ pub(super) fn pull(state: &GroupState, call: &Call, events: &[EventId], mark_rea
             actor_id: call.by.clone(),
             generation: mailbox.generation,
             event_ids: handed,
-            state: DeliveryState::Accepted { evidence: INBOX.into() },
+            again: Vec::new(),
+            state: DeliveryState::Accepted { by: None, evidence: INBOX.into() },
             transport: Transport::Pull,
         }));
     }
@@ -164,6 +169,7 @@ pub(super) fn take(state: &GroupState, call: &Call, events: &[EventId]) -> Resul
             delivery_id: None,
             actor_id: call.by.clone(),
             generation: mailbox.generation,
+            again: perhaps_told(mailbox, &handed),
             event_ids: handed,
             state: DeliveryState::Claimed,
             transport: Transport::Pull,
@@ -185,7 +191,7 @@ pub(super) fn settle_taken(
     few("messages", read.len(), MAX_EVENTS)?;
     let mailbox = reader(state, &call.by)?;
     let mut drafts = match delivery {
-        Some(delivery) => settle(call, delivery, &Outcome::Accepted(INBOX.into()), resolved)?.drafts,
+        Some(delivery) => settle(call, delivery, &Outcome::accepted(INBOX), resolved)?.drafts,
         None => Vec::new(),
     };
     let mut event_ids: Vec<EventId> =
@@ -205,7 +211,7 @@ fn claims_of(state: &GroupState, sessions: &[String]) -> BTreeSet<EventId> {
     let flights = state.mailboxes().values().flat_map(|mailbox| mailbox.flights.values());
     let open = flights.filter(|flight| {
         let theirs = flight.session.as_ref().is_some_and(|session| sessions.contains(session));
-        theirs && flight.state == FlightState::Claimed
+        theirs && flight.state.is_open()
     });
     open.map(|flight| flight.delivery).collect()
 }
@@ -230,6 +236,7 @@ pub(super) fn lose(
         if let Body::RuntimeDelivery(claim) = &known.event.body {
             drafts.push(Draft::from(RuntimeDelivery {
                 delivery_id: Some(delivery),
+                again: Vec::new(),
                 state: DeliveryState::Ambiguous { reason: DELIVERER_DIED.into() },
                 ..claim.clone()
             }));
@@ -268,7 +275,7 @@ pub(super) fn claim(
     let (mut withheld_ids, mut claimed, mut refusal) = (Withheld::default(), Vec::new(), None);
     for reference in events {
         let event = &resolved.known(reference)?.event;
-        match (may_claim(mailbox, event), withheld(state, mailbox, event.seq, call.now)) {
+        match (may_claim(mailbox, event, transport), withheld(state, mailbox, event.seq, call.now)) {
             (Ok(()), Some(reason)) => withheld_ids.add(reason, event.id),
             (Ok(()), None) => claimed.push(event.id),
             (Err(error), _) => {
@@ -290,6 +297,7 @@ pub(super) fn claim(
             delivery_id: None,
             actor_id: recipient.clone(),
             generation: mailbox.generation,
+            again: perhaps_told(mailbox, &claimed),
             event_ids: claimed,
             state: DeliveryState::Claimed,
             transport,
@@ -303,13 +311,32 @@ pub(super) fn claim(
 }
 
 /// Whether a message may be pushed to a recipient now, as far as a deliverer that would claim it can tell.
-pub(crate) fn may_push(state: &GroupState, recipient: &Principal, event: &Event) -> bool {
+pub(crate) fn may_push(
+    state: &GroupState,
+    recipient: &Principal,
+    event: &Event,
+    transport: Transport,
+) -> bool {
     let mailbox = state.mailbox(recipient);
-    open_group(state, true).is_ok() && mailbox.is_some_and(|mailbox| may_claim(mailbox, event).is_ok())
+    open_group(state, true).is_ok()
+        && mailbox.is_some_and(|mailbox| may_claim(mailbox, event, transport).is_ok())
+}
+
+/// Whether the recipient of an unread message may have got it before, in a try that nobody saw arrive.
+pub(crate) fn is_perhaps_told(mailbox: &Mailbox, seq: Seq) -> bool {
+    use FlightState::{Ambiguous, Handed, Held, Queued, Retried, Withdrawn};
+    let flight = mailbox.flights.get(&seq);
+    flight.is_some_and(|flight| {
+        matches!(flight.state, Handed | Queued | Held | Ambiguous | Retried | Withdrawn)
+    })
+}
+
+fn perhaps_told(mailbox: &Mailbox, events: &[EventId]) -> Vec<EventId> {
+    events.iter().copied().filter(|id| is_perhaps_told(mailbox, id.seq)).collect()
 }
 
 /// Whether one message can be had by a deliverer.
-fn may_claim(mailbox: &Mailbox, event: &Event) -> Result<()> {
+fn may_claim(mailbox: &Mailbox, event: &Event, transport: Transport) -> Result<()> {
     let (seq, id) = (event.seq, event.id);
     if !mailbox.unread.contains(seq.0) {
         return Err(Error::conflict(format!(
@@ -330,28 +357,47 @@ fn may_claim(mailbox: &Mailbox, event: &Event) -> Result<()> {
         ))
         .hint("it waits in the recipient's inbox"));
     }
-    let Some(flight) = mailbox.flights.get(&seq) else { return Ok(()) };
-    let same_generation = flight.generation == mailbox.generation;
-    match flight.state {
-        FlightState::Claimed => Err(Error::conflict(format!(
-            "message {id} is being delivered by {} (delivery {})",
-            flight.by, flight.delivery
-        ))),
-        FlightState::Ambiguous if same_generation => Err(Error::conflict(format!(
-            "message {id} may have been handed over (delivery {})",
-            flight.delivery
-        ))
-        .hint("ask for another try explicitly, if twice is better than never")),
-        FlightState::Bounced if same_generation => Err(Error::conflict(format!(
-            "message {id} found nobody in this session (delivery {})",
-            flight.delivery
-        ))),
-        FlightState::Failed | FlightState::Ambiguous | FlightState::Bounced => Ok(()),
+    match mailbox.flights.get(&seq) {
+        Some(flight) => may_try_again(mailbox, seq, flight, transport)
+            .map_err(|why| Error::conflict(format!("message {id} {why} (delivery {})", flight.delivery)))
+            .map_err(|error| match flight.state {
+                FlightState::Ambiguous | FlightState::Handed | FlightState::Queued => {
+                    error.hint("ask for another try explicitly, if twice is better than never")
+                }
+                _ => error,
+            }),
+        None => Ok(()),
     }
 }
 
-/// The deliverer, or the user or the system in its place, says how a claimed delivery ended. What was
-/// ambiguous may be cleared up later; anything else is final.
+/// Whether an unread message of which there was a try may be tried by a door; if not, why.
+pub(super) fn may_try_again(
+    mailbox: &Mailbox,
+    seq: Seq,
+    flight: &Flight,
+    transport: Transport,
+) -> Result<(), String> {
+    let of_this_session = flight.generation == mailbox.generation;
+    let why = match flight.state {
+        FlightState::Claimed => format!("is being delivered by {}", flight.by),
+        FlightState::Held => format!("is with {}, which cannot go on", flight.by),
+        FlightState::Failed | FlightState::Retried => return Ok(()),
+        _ if !of_this_session => return Ok(()),
+        FlightState::Handed | FlightState::Queued => {
+            "is on its way, and nobody has seen it arrive".to_owned()
+        }
+        FlightState::Refused if flight.transport != transport => return Ok(()),
+        FlightState::Refused => "was refused by this door".to_owned(),
+        FlightState::Withdrawn if !mailbox.no_more.contains(seq.0) => return Ok(()),
+        FlightState::Withdrawn => "was taken back twice".to_owned(),
+        FlightState::Ambiguous => "may have been handed over".to_owned(),
+        FlightState::Bounced => "found nobody in this session".to_owned(),
+    };
+    Err(why)
+}
+
+/// The deliverer, or the user or the system in its place, says how far a claimed delivery has come, as often as it
+/// learns more: see [`ladder`](super::ladder).
 pub(super) fn settle(
     call: &Call,
     delivery: EventId,
@@ -370,43 +416,58 @@ pub(super) fn settle(
     if !owner && call.by != known.event.by {
         return Err(Error::refused(format!("delivery {delivery} is {}'s to settle", known.event.by)));
     }
-    let state = match outcome {
-        Outcome::Accepted(evidence) => {
-            bounded("the evidence", &evidence.to_string(), MAX_EVIDENCE_BYTES)?;
-            DeliveryState::Accepted { evidence: evidence.clone() }
+    let state = checked(outcome)?;
+    let next = RuntimeDelivery { delivery_id: Some(delivery), again: Vec::new(), state, ..claim.clone() };
+    let earlier = resolved.facts_of(delivery.seq).iter().rev().find_map(|fact| match &fact.body {
+        Body::RuntimeDelivery(step)
+            if step.delivery_id == Some(delivery) && step.state != DeliveryState::Retried =>
+        {
+            Some((fact.id, step))
         }
-        Outcome::Failed(reason) => DeliveryState::Failed { reason: checked_reason(reason)? },
-        Outcome::Ambiguous(reason) => DeliveryState::Ambiguous { reason: checked_reason(reason)? },
-        Outcome::Bounced(reason) => DeliveryState::Bounced { reason: checked_reason(reason)? },
-    };
-    for fact in resolved.facts_of(delivery.seq) {
-        let Body::RuntimeDelivery(earlier) = &fact.body else { continue };
-        if earlier.delivery_id != Some(delivery) || earlier.state == DeliveryState::Retried {
-            continue;
+        _ => None,
+    });
+    match earlier.map(|(id, last)| (id, ladder::adds(last, &next))) {
+        Some((id, Adds::Nothing)) => Ok(Decision::done_by(id)),
+        Some((id, Adds::Contradiction)) => {
+            Err(Error::conflict(format!("delivery {delivery} was settled before, by event {id}")))
         }
-        if earlier.state == state {
-            return Ok(Decision::done_by(fact.id));
-        }
-        if !matches!(earlier.state, DeliveryState::Ambiguous { .. }) {
-            return Err(Error::conflict(format!(
-                "delivery {delivery} was settled before, by event {}",
-                fact.id
-            )));
-        }
+        Some((_, Adds::News)) | None => Ok(Decision::write([Draft::from(next)])),
     }
-    Ok(Decision::write([Draft::from(RuntimeDelivery {
-        delivery_id: Some(delivery),
-        actor_id: claim.actor_id.clone(),
-        generation: claim.generation,
-        event_ids: claim.event_ids.clone(),
-        state,
-        transport: claim.transport,
-    })]))
 }
 
-fn checked_reason(reason: &str) -> Result<String> {
-    bounded("the reason", reason, MAX_REASON_BYTES)?;
-    Ok(reason.to_owned())
+/// What a deliverer says, as it is written.
+fn checked(outcome: &Outcome) -> Result<DeliveryState> {
+    let reason = |reason: &String| {
+        bounded("the reason", reason, MAX_REASON_BYTES)?;
+        Ok::<_, Error>(reason.clone())
+    };
+    let evidence = |evidence: &Value| {
+        bounded("the evidence", &evidence.to_string(), MAX_EVIDENCE_BYTES)?;
+        Ok::<_, Error>(evidence.clone())
+    };
+    let by = |by: &Option<Witness>, evidence: &Value| match by {
+        Some(witness) if witness.is_proof() && evidence.is_null() => {
+            Err(Error::invalid(format!("accepted by {witness} needs evidence of it"))
+                .hint("say where it was seen, for example the transcript's entry"))
+        }
+        by => Ok(by.clone()),
+    };
+    Ok(match outcome {
+        Outcome::Handed(seen) => DeliveryState::Handed { evidence: evidence(seen)? },
+        Outcome::Queued(seen) => DeliveryState::Queued { evidence: evidence(seen)? },
+        Outcome::Accepted { by: who, evidence: seen } => {
+            DeliveryState::Accepted { by: by(who, seen)?, evidence: evidence(seen)? }
+        }
+        Outcome::Answered { by: who, evidence: seen } => {
+            DeliveryState::Answered { by: by(who, seen)?, evidence: evidence(seen)? }
+        }
+        Outcome::Held(why) => DeliveryState::Held { reason: reason(why)? },
+        Outcome::Refused(why) => DeliveryState::Refused { reason: reason(why)? },
+        Outcome::Withdrawn(why) => DeliveryState::Withdrawn { reason: reason(why)? },
+        Outcome::Failed(why) => DeliveryState::Failed { reason: reason(why)? },
+        Outcome::Ambiguous(why) => DeliveryState::Ambiguous { reason: reason(why)? },
+        Outcome::Bounced(why) => DeliveryState::Bounced { reason: reason(why)? },
+    })
 }
 
 /// Allows another try at what may have been handed over.
@@ -426,12 +487,18 @@ pub(super) fn retry(
     }
     let mailbox = reader(state, recipient)?;
     let flight = mailbox.flights.get(&id.seq);
-    if let Some(flight) = flight.filter(|flight| flight.state == FlightState::Ambiguous) {
+    // A door that holds a message may still go on.
+    let again = |flight: &&Flight| {
+        use FlightState::{Ambiguous, Handed, Queued, Refused};
+        matches!(flight.state, Ambiguous | Handed | Queued | Refused)
+    };
+    if let Some(flight) = flight.filter(again) {
         return Ok(Decision::write([Draft::from(RuntimeDelivery {
             delivery_id: Some(flight.delivery),
             actor_id: recipient.clone(),
             generation: flight.generation,
             event_ids: vec![id],
+            again: Vec::new(),
             state: DeliveryState::Retried,
             transport: flight.transport,
         })]));
@@ -444,7 +511,7 @@ pub(super) fn retry(
         Some(fact) if matches!(&fact.body, Body::RuntimeDelivery(d) if d.state == DeliveryState::Retried) => {
             Ok(Decision::done_by(fact.id))
         }
-        _ => Err(Error::refused(format!("delivery of {id} to {recipient} is not ambiguous"))
+        _ => Err(Error::refused(format!("delivery of {id} to {recipient} is not in doubt"))
             .hint(format!("`cccc receipts {}` shows how it stands", id.seq))),
     }
 }

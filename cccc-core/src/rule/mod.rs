@@ -20,6 +20,7 @@ pub mod glob;
 pub mod group;
 pub mod join;
 pub mod label;
+pub mod ladder;
 pub mod message;
 pub mod notice;
 pub mod obligation;

@@ -19,7 +19,7 @@ use crate::rule::actor::departure;
 use crate::rule::delivery::DELIVERER_DIED;
 use crate::rule::permission::owner;
 use crate::rule::{Call, Decision, Resolved, approval, question, vote};
-use crate::state::{Actor, FlightState, GroupState};
+use crate::state::{Actor, GroupState};
 use crate::time::Timestamp;
 
 /// An ephemeral actor that was not seen for so long is retired.
@@ -157,7 +157,7 @@ pub fn due(state: &GroupState, facts: &Facts, now: Timestamp) -> Vec<Upkeep> {
         .mailboxes()
         .values()
         .flat_map(|mailbox| mailbox.flights.values())
-        .filter(|flight| flight.state == FlightState::Claimed)
+        .filter(|flight| flight.state.is_open())
         .filter(|flight| {
             let session = flight.session.as_deref();
             session.is_some_and(|session| facts.condition(session) == Condition::Absent)

@@ -13,8 +13,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::event::{Body, ChatMessage, DeliveryState, Event, RuntimeDelivery, Transport, WithholdReason};
+use crate::event::{
+    Body, ChatMessage, DeliveryState, Event, RuntimeDelivery, Transport, WithholdReason, Witness,
+};
 use crate::id::{ActorId, Principal, Seq};
+use crate::rule::ladder;
 use crate::state::{FlightState, GroupState, ObligationKind, Tombstone, asked_by, met_by_reply};
 use crate::time::Timestamp;
 
@@ -27,8 +30,20 @@ pub enum DeliveryWord {
     Pending,
     /// A deliverer is at it.
     Claimed,
-    /// It was handed over, as far as the evidence goes.
+    /// The transport took it; nobody has seen it arrive.
+    Handed,
+    /// The agent's program holds it for a later turn.
+    Queued,
+    /// It stands in a turn of the agent, as far as the witness and the evidence go.
     Accepted,
+    /// The model went on from it.
+    Answered,
+    /// The door has it and cannot go on by itself.
+    Held,
+    /// The last door did not take it; another may.
+    Refused,
+    /// It was taken back before the model saw it.
+    Withdrawn,
     /// The last try certainly did not succeed.
     Failed,
     /// The last try may have succeeded.
@@ -75,8 +90,25 @@ macro_rules! words {
 }
 
 words!(DeliveryWord:
-    Pending => "pending", Claimed => "claimed", Accepted => "accepted", Failed => "failed",
-    Ambiguous => "ambiguous", Withheld => "withheld", Bounced => "bounced");
+    Pending => "pending", Claimed => "claimed", Handed => "handed", Queued => "queued",
+    Accepted => "accepted", Answered => "answered", Held => "held", Refused => "refused",
+    Withdrawn => "withdrawn", Failed => "failed", Ambiguous => "ambiguous", Withheld => "withheld",
+    Bounced => "bounced");
+
+impl DeliveryWord {
+    /// Whether it stands in a turn of the agent, as far as the witness goes.
+    #[must_use]
+    pub fn is_delivered(self) -> bool {
+        matches!(self, Self::Accepted | Self::Answered)
+    }
+
+    /// Whether it may have reached the agent, although nobody has seen that.
+    #[must_use]
+    pub fn is_in_doubt(self) -> bool {
+        matches!(self, Self::Claimed | Self::Handed | Self::Queued | Self::Held | Self::Ambiguous)
+    }
+}
+
 words!(ObligationWord:
     None => "none", Open => "open", Met => "met", Cancelled => "cancelled", Returned => "returned");
 
@@ -93,12 +125,36 @@ pub struct Delivery {
     /// The door.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transport: Option<Transport>,
+    /// Who vouches for it that the message stands in a turn. Only of some it is a proof: see [`Witness::is_proof`].
+    #[serde(rename = "accepted_by", default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Witness>,
     /// What was seen of it; `read` where all that is known is that the recipient has read it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Value>,
     /// When it got there; absent before anybody took it.
     #[serde(rename = "delivery_at", default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
+    /// What was seen before that of the same try, oldest first, after the claim.
+    #[serde(rename = "delivery_steps", default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<DeliveryStep>,
+}
+
+/// A step of a delivery that was seen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
+pub struct DeliveryStep {
+    /// How far it got by that.
+    #[serde(rename = "delivery")]
+    pub state: DeliveryWord,
+    /// Who vouches for it, if it stands in a turn.
+    #[serde(rename = "accepted_by", default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Witness>,
+    /// What was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Value>,
+    /// When that was written.
+    #[serde(rename = "delivery_at")]
+    pub at: Timestamp,
 }
 
 /// What became of a message for one recipient.
@@ -172,8 +228,13 @@ impl fmt::Display for Receipt {
             write!(f, "moved to {holder}, ")?;
         }
         write!(f, "{}", self.delivery.state)?;
-        if let Some(transport) = self.delivery.transport {
-            write!(f, " by {}", transport_name(transport))?;
+        match (&self.delivery.by, self.delivery.transport) {
+            (Some(by), Some(transport)) if by.as_str() != transport.as_str() => {
+                write!(f, " by {by}, through {}", transport.as_str())?;
+            }
+            (Some(by), _) => write!(f, " by {by}")?,
+            (None, Some(transport)) => write!(f, " through {}", transport.as_str())?,
+            (None, None) => {}
         }
         because(f, &self.delivery.reason)?;
         write!(f, ", {}, ack {}", if self.read { "read" } else { "unread" }, self.ack)?;
@@ -184,16 +245,6 @@ impl fmt::Display for Receipt {
             write!(f, ", owed by {debtor}")?;
         }
         f.write_str(if self.overdue { ", overdue" } else { "" })
-    }
-}
-
-fn transport_name(transport: Transport) -> &'static str {
-    match transport {
-        Transport::Pull => "pull",
-        Transport::Push => "push",
-        Transport::Hook => "hook",
-        Transport::Channel => "channel",
-        Transport::Relay => "relay",
     }
 }
 
@@ -380,16 +431,16 @@ impl<'a> History<'a> {
         let mut delivery = Delivery::default();
         let mut doubt = None;
         for holder in holders {
-            if delivery.state == DeliveryWord::Accepted {
+            if delivery.state.is_delivered() {
                 break;
             }
-            if matches!(delivery.state, DeliveryWord::Claimed | DeliveryWord::Ambiguous) {
+            if delivery.state.is_in_doubt() {
                 doubt = Some(format!("somebody who left may have got it before {}", holder.who));
             }
             delivery = self.delivery_to(holder);
         }
         let Some(Holder { who: recipient, removal, .. }) = holders.last() else { return delivery };
-        if delivery.state == DeliveryWord::Accepted {
+        if delivery.state.is_delivered() {
             // It came, and nobody is there any more to read it.
             delivery.reason = removal.filter(|_| !read).map(removed);
             return delivery;
@@ -401,15 +452,22 @@ impl<'a> History<'a> {
         let flight = self.state.mailbox(recipient).and_then(|mailbox| mailbox.flights.get(&self.event.seq));
         let lapsed = flight.is_some_and(|flight| flight.state == FlightState::Ambiguous);
         match (delivery.state, *removal) {
-            (DeliveryWord::Pending | DeliveryWord::Failed, Some(tombstone)) => {
+            (
+                DeliveryWord::Pending
+                | DeliveryWord::Failed
+                | DeliveryWord::Refused
+                | DeliveryWord::Withdrawn,
+                Some(tombstone),
+            ) => {
                 delivery.state = DeliveryWord::Bounced;
                 delivery.reason = Some(removed(tombstone));
             }
-            (DeliveryWord::Claimed, Some(tombstone)) => {
+            (DeliveryWord::Ambiguous, _) => {}
+            (word, Some(tombstone)) if word.is_in_doubt() => {
                 delivery.state = DeliveryWord::Ambiguous;
                 delivery.reason = Some(removed(tombstone));
             }
-            (DeliveryWord::Claimed, None) if lapsed => {
+            (word, None) if lapsed && word.is_in_doubt() => {
                 delivery.state = DeliveryWord::Ambiguous;
                 delivery.reason = Some("a new session began before the outcome was known".into());
             }
@@ -438,7 +496,7 @@ impl<'a> History<'a> {
                 Body::ChatRetract(retract)
                     if retract.event_id.seq == self.event.seq
                         && retract.recipients.contains(recipient)
-                        && delivery.state != DeliveryWord::Accepted =>
+                        && !delivery.state.is_delivered() =>
                 {
                     let reason = match retract.superseded_by {
                         Some(_) => WithholdReason::Superseded,
@@ -602,41 +660,70 @@ fn meet_by_reply(ends: &mut [End; 2], progress: bool) {
 /// Follows one delivery event. `accepted` is the best that can be said and stays; the end of a claim
 /// that another has followed is of no interest unless it succeeded.
 fn follow(delivery: &mut Delivery, claim: &mut Option<Seq>, fact: &Event, of: &RuntimeDelivery) {
-    if delivery.state == DeliveryWord::Accepted {
-        return;
-    }
     let current = of.delivery_id.is_none_or(|id| Some(id.seq) == *claim);
-    let (word, reason) = match &of.state {
-        DeliveryState::Accepted { evidence } => {
-            *delivery = Delivery {
-                state: DeliveryWord::Accepted,
-                reason: None,
-                transport: Some(of.transport),
-                evidence: Some(evidence.clone()),
-                at: Some(fact.ts),
+    let delivered = delivery.state.is_delivered();
+    let (state, reason, evidence) = match &of.state {
+        DeliveryState::Accepted { evidence, .. } | DeliveryState::Answered { evidence, .. } => {
+            if delivered && !ladder::says_more((delivery.state, delivery.by.as_ref()), of) {
+                return;
+            }
+            if !current || of.delivery_id.is_none() {
+                // What befalls a try that was overtaken says nothing of what came.
+                *claim = None;
+            }
+            let word = match &of.state {
+                DeliveryState::Answered { .. } => DeliveryWord::Answered,
+                _ => DeliveryWord::Accepted,
             };
-            return;
+            (word, None, Some(evidence))
         }
+        DeliveryState::Withdrawn { reason } if current && delivery.state != DeliveryWord::Answered => {
+            (DeliveryWord::Withdrawn, Some(reason), None)
+        }
+        // That it came is not taken back by another try.
+        _ if delivered => return,
         DeliveryState::Claimed => {
             *claim = Some(fact.seq);
-            (DeliveryWord::Claimed, None)
+            (DeliveryWord::Claimed, None, None)
         }
         _ if !current || delivery.state == DeliveryWord::Withheld => return,
         DeliveryState::Withheld { reason } => {
             *delivery = withheld(*reason, fact.ts);
             return;
         }
-        DeliveryState::Failed { reason } => (DeliveryWord::Failed, Some(reason.clone())),
-        DeliveryState::Ambiguous { reason } => (DeliveryWord::Ambiguous, Some(reason.clone())),
-        DeliveryState::Bounced { reason } => (DeliveryWord::Bounced, Some(reason.clone())),
         DeliveryState::Retried => {
             *delivery = Delivery::default();
             *claim = None;
             return;
         }
+        DeliveryState::Handed { evidence } => (DeliveryWord::Handed, None, Some(evidence)),
+        DeliveryState::Queued { evidence } => (DeliveryWord::Queued, None, Some(evidence)),
+        DeliveryState::Held { reason } => (DeliveryWord::Held, Some(reason), None),
+        DeliveryState::Refused { reason } => (DeliveryWord::Refused, Some(reason), None),
+        DeliveryState::Withdrawn { reason } => (DeliveryWord::Withdrawn, Some(reason), None),
+        DeliveryState::Failed { reason } => (DeliveryWord::Failed, Some(reason), None),
+        DeliveryState::Ambiguous { reason } => (DeliveryWord::Ambiguous, Some(reason), None),
+        DeliveryState::Bounced { reason } => (DeliveryWord::Bounced, Some(reason), None),
+        DeliveryState::Unknown(_) => (DeliveryWord::Ambiguous, None, None),
     };
-    *delivery =
-        Delivery { state: word, reason, transport: Some(of.transport), evidence: None, at: Some(fact.ts) };
+    let mut steps = std::mem::take(&mut delivery.steps);
+    match (state, delivery.at) {
+        (DeliveryWord::Claimed, _) => steps.clear(),
+        (_, Some(at)) if current && delivery.state != DeliveryWord::Claimed => {
+            let Delivery { state, by, evidence, .. } = std::mem::take(delivery);
+            steps.push(DeliveryStep { state, by, evidence, at });
+        }
+        _ => {}
+    }
+    *delivery = Delivery {
+        state,
+        reason: reason.cloned(),
+        transport: Some(of.transport),
+        by: of.witness(),
+        evidence: evidence.cloned(),
+        at: Some(fact.ts),
+        steps,
+    };
 }
 
 fn withheld(reason: WithholdReason, at: Timestamp) -> Delivery {
@@ -689,7 +776,8 @@ mod tests {
         assert_eq!(
             json,
             serde_json::json!({
-                "recipient": "alice", "delivery": "accepted", "transport": "pull", "evidence": "inbox",
+                "recipient": "alice", "delivery": "accepted", "transport": "pull", "accepted_by": "pull",
+                "evidence": "inbox",
                 "delivery_at": at, "read": false, "ack": "none", "reply": "open",
                 "due_at": at.after(std::time::Duration::from_secs(60)), "overdue": true,
             })

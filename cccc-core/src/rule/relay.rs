@@ -314,9 +314,10 @@ pub(super) fn settle(
             RelayOutcome::Copied { missed, .. } if missed.contains(recipient) => {
                 DeliveryState::Bounced { reason: "left the group before it came".into() }
             }
-            RelayOutcome::Copied { event_id, .. } => {
-                DeliveryState::Accepted { evidence: json!({ "group_id": group, "event_id": event_id }) }
-            }
+            RelayOutcome::Copied { event_id, .. } => DeliveryState::Accepted {
+                by: None,
+                evidence: json!({ "group_id": group, "event_id": event_id }),
+            },
             RelayOutcome::Failed(reason) => DeliveryState::Failed { reason: short(reason) },
             RelayOutcome::Withheld(reason) => DeliveryState::Withheld { reason: *reason },
             RelayOutcome::Bounced(reason) => DeliveryState::Bounced { reason: short(reason) },
@@ -326,6 +327,7 @@ pub(super) fn settle(
             actor_id: recipient.clone(),
             generation: 0,
             event_ids: vec![id],
+            again: Vec::new(),
             state,
             transport: Transport::Relay,
         })
@@ -381,7 +383,7 @@ pub fn copied_to(facts: &[Event], message: Seq, group: &GroupId) -> Option<Event
         Body::RuntimeDelivery(RuntimeDelivery {
             actor_id: Principal::Remote(remote),
             event_ids,
-            state: DeliveryState::Accepted { evidence },
+            state: DeliveryState::Accepted { evidence, .. },
             transport: Transport::Relay,
             ..
         }) if remote.group() == group && event_ids.iter().any(|id| id.seq == message) => {

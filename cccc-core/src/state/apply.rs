@@ -9,6 +9,7 @@
 use crate::event::{
     ActorAdd, ActorRemove, ActorUpdate, Body, ChatMessage, ChatMove, ChatRedact, DeliveryState, Event,
     GroupMode, GroupSetState, GroupUpdate, NotIf, Priority, Role, RuntimeDelivery, SessionClose, SessionOpen,
+    Transport,
 };
 use crate::id::{ActorId, Principal, Seq, TaskId};
 use crate::ledger::Position;
@@ -86,7 +87,7 @@ impl GroupState {
                 self.pins.remove(&unpin.event_id.seq);
             }
             Body::ChatRedact(redact) => {
-                self.rates.redacted(redact.event_id.seq, event.ts);
+                self.rates.redacted();
                 self.redact(redact);
             }
             Body::RuntimeDelivery(delivery) => self.delivery(event, delivery),
@@ -329,8 +330,9 @@ impl GroupState {
         }
         mailbox.generation = open.generation;
         mailbox.handed.clear();
+        mailbox.no_more.clear();
         for flight in mailbox.flights.values_mut() {
-            if flight.state == FlightState::Claimed {
+            if flight.state.is_in_doubt() {
                 flight.state = FlightState::Ambiguous;
             }
         }
@@ -495,46 +497,69 @@ fn deliver(mailbox: &mut Mailbox, event: &Event, delivery: &RuntimeDelivery, seq
         Some(id) => mailbox.flights.get(&seq).is_some_and(|flight| flight.delivery == id),
         None => true,
     };
-    let mut fly = |state| {
-        if current {
-            let flight = Flight {
-                state,
-                delivery: delivery.delivery_id.unwrap_or(event.id),
-                generation: delivery.generation,
-                transport: delivery.transport,
-                by: event.by.clone(),
-                session: event.via.as_ref().and_then(|via| via.session.clone()),
-            };
-            mailbox.flights.insert(seq, flight);
-        }
-    };
+    let of_this_session = delivery.generation == mailbox.generation;
     match &delivery.state {
-        DeliveryState::Claimed => fly(FlightState::Claimed),
-        DeliveryState::Failed { .. } => fly(FlightState::Failed),
-        DeliveryState::Ambiguous { .. } => fly(FlightState::Ambiguous),
-        DeliveryState::Bounced { .. } => fly(FlightState::Bounced),
-        DeliveryState::Accepted { .. } => {
-            if current {
-                mailbox.flights.remove(&seq);
-            }
-            if delivery.generation == mailbox.generation {
-                mailbox.handed.insert(seq.0);
-            }
-            // Conditions are of the first handoff.
-            mailbox.waiting.remove(&seq);
-        }
-        DeliveryState::Retried => {
-            if current {
-                mailbox.flights.remove(&seq);
-            }
-        }
         DeliveryState::Withheld { .. } => {
             mailbox.leave(seq);
             for kind in ObligationKind::OF_MESSAGE {
                 // What a removed recipient left to this one is owed all the same.
                 mailbox.prune(seq, kind, |lineage| lineage.len() == 1);
             }
+            return;
         }
+        DeliveryState::Accepted { .. } | DeliveryState::Answered { .. } if of_this_session => {
+            mailbox.handed.insert(seq.0);
+        }
+        _ => {}
+    }
+    // It stood in a turn, so no flight tells of it any more.
+    let taken_back = matches!(delivery.state, DeliveryState::Withdrawn { .. })
+        && of_this_session
+        && !mailbox.flights.contains_key(&seq)
+        && !mailbox.no_more.contains(seq.0)
+        && mailbox.handed.remove(seq.0);
+    let before = mailbox.flights.get(&seq);
+    let told_again = delivery.state == DeliveryState::Claimed
+        && before.is_some_and(|flight| {
+            flight.state == FlightState::Withdrawn && flight.generation == mailbox.generation
+        });
+    let pulled = delivery.transport == Transport::Pull && before.is_some();
+    if told_again || pulled {
+        mailbox.no_more.insert(seq.0);
+    }
+    match FlightState::after(&delivery.state) {
+        Some(state) if current || taken_back => {
+            // Who claimed it is at it, whoever says how far it got.
+            let claimed = before.filter(|_| delivery.delivery_id.is_some());
+            let (by, session) = match claimed {
+                Some(flight) => (flight.by.clone(), flight.session.clone()),
+                None => (event.by.clone(), event.via.as_ref().and_then(|via| via.session.clone())),
+            };
+            let flight = Flight {
+                state,
+                delivery: delivery.delivery_id.unwrap_or(event.id),
+                generation: delivery.generation,
+                transport: delivery.transport,
+                by,
+                session,
+            };
+            mailbox.flights.insert(seq, flight);
+        }
+        None if current => {
+            mailbox.flights.remove(&seq);
+        }
+        _ => {}
+    }
+    let is_handed = matches!(
+        delivery.state,
+        DeliveryState::Handed { .. }
+            | DeliveryState::Queued { .. }
+            | DeliveryState::Accepted { .. }
+            | DeliveryState::Answered { .. }
+    );
+    if is_handed {
+        // Conditions are of the first handoff.
+        mailbox.waiting.remove(&seq);
     }
 }
 

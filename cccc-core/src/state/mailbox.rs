@@ -6,11 +6,11 @@ use roaring::RoaringTreemap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::event::Transport;
+use crate::event::{DeliveryState, Transport};
 use crate::id::{EventId, Principal, Seq, TaskId};
 use crate::time::Timestamp;
 
-/// A principal's mail. `handed`, `flights`, `waiting` and `quiet` speak of unread messages only.
+/// A principal's mail. `handed`, `flights`, `no_more`, `waiting` and `quiet` speak of unread messages only.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Mailbox {
@@ -20,6 +20,9 @@ pub struct Mailbox {
     pub handed: RoaringTreemap,
     /// Those that a deliverer has taken, and how that went so far.
     pub flights: BTreeMap<Seq, Flight>,
+    /// Those that are not told again in the current generation if they are taken back: they were told again once, or
+    /// pulled while they were on their way.
+    pub no_more: RoaringTreemap,
     /// Those that were never handed over and only may be under conditions.
     pub waiting: BTreeMap<Seq, Conditions>,
     /// Those that are not pushed, and about which nobody is reminded: of low priority, or beyond a limit.
@@ -55,15 +58,61 @@ pub struct Flight {
 
 /// How far a delivery got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum FlightState {
     /// A deliverer is at it.
     Claimed,
+    /// The transport took it; nobody tries again in this generation.
+    Handed,
+    /// The agent's program holds it; nobody tries again in this generation.
+    Queued,
+    /// A deliverer is at it and cannot go on.
+    Held,
     /// Certainly not handed over; may be tried again.
     Failed,
+    /// This door did not take it; another may be tried.
+    Refused,
+    /// Taken back before the model saw it; may be tried again once in a generation.
+    Withdrawn,
     /// Perhaps handed over; tried again in this generation only if somebody asks for it.
     Ambiguous,
+    /// Perhaps handed over, and somebody asked for another try.
+    Retried,
     /// There was nobody to hand it to; waits for the next generation or for a pull.
     Bounced,
+}
+
+impl FlightState {
+    /// What a step of a try makes of it; `None` where the try is over and leaves nothing to remember.
+    pub(super) fn after(step: &DeliveryState) -> Option<Self> {
+        Some(match step {
+            DeliveryState::Claimed => Self::Claimed,
+            DeliveryState::Handed { .. } => Self::Handed,
+            DeliveryState::Queued { .. } => Self::Queued,
+            DeliveryState::Held { .. } => Self::Held,
+            DeliveryState::Refused { .. } => Self::Refused,
+            DeliveryState::Withdrawn { .. } => Self::Withdrawn,
+            DeliveryState::Failed { .. } => Self::Failed,
+            DeliveryState::Ambiguous { .. } | DeliveryState::Unknown(_) => Self::Ambiguous,
+            DeliveryState::Retried => Self::Retried,
+            DeliveryState::Bounced { .. } => Self::Bounced,
+            DeliveryState::Accepted { .. }
+            | DeliveryState::Answered { .. }
+            | DeliveryState::Withheld { .. } => return None,
+        })
+    }
+
+    /// Whether a deliverer still has to say something, so that its death matters.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Claimed | Self::Held)
+    }
+
+    /// Whether it may have reached the agent, although nobody has seen that.
+    #[must_use]
+    pub fn is_in_doubt(self) -> bool {
+        matches!(self, Self::Claimed | Self::Handed | Self::Queued | Self::Held | Self::Ambiguous)
+    }
 }
 
 /// Under what conditions a message may be handed over for the first time.
@@ -177,6 +226,7 @@ impl Mailbox {
     pub(super) fn leave(&mut self, seq: Seq) {
         if self.unread.remove(seq.0) {
             self.handed.remove(seq.0);
+            self.no_more.remove(seq.0);
             self.flights.remove(&seq);
             self.waiting.remove(&seq);
             self.quiet.remove(seq.0);
@@ -208,6 +258,7 @@ impl Mailbox {
         let past = seq.0.saturating_add(1);
         self.unread.remove_range(..past);
         self.handed.remove_range(..past);
+        self.no_more.remove_range(..past);
         self.quiet.remove_range(..past);
         self.flights = self.flights.split_off(&Seq(past));
         self.waiting = self.waiting.split_off(&Seq(past));

@@ -116,7 +116,7 @@ pub struct GroupState {
 
 impl GroupState {
     /// Version of the saved form; checkpoints of another version are left alone.
-    pub const SCHEMA: u32 = 4;
+    pub const SCHEMA: u32 = 5;
 
     /// Before the first event.
     #[must_use]

@@ -83,7 +83,8 @@ impl GroupState {
                         groups.remove(recipient.group());
                     }
                 }
-                DeliveryState::Claimed | DeliveryState::Ambiguous { .. } | DeliveryState::Retried => {}
+                // A copy is made or not; no other step is one of a relay.
+                _ => {}
             }
             if groups.is_empty() {
                 self.relays.remove(&seq);

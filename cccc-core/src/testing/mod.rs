@@ -12,6 +12,7 @@ mod layer;
 mod pipe;
 mod random;
 mod restore;
+pub mod runtime;
 pub mod scenario;
 pub mod sim;
 

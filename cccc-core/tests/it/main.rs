@@ -27,6 +27,7 @@ mod processes;
 mod read_only;
 mod readme;
 mod relay;
+mod runtimes;
 mod scenario;
 mod sessions;
 mod simulation;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use cccc_core::command::{AddActor, Command, OpenSession, Outcome, SendMessage};
 use cccc_core::event::{
     ActorRemove, ActorUpdate, Body, DeliveryState, Event, GroupMode, GroupSetState, NotIf, Priority, Role,
-    Transport,
+    RuntimeDelivery, Transport, Witness,
 };
 use cccc_core::rule::desk::{Desk, event, message, who};
 use cccc_core::rule::receipt::{DeliveryWord, ObligationWord};
@@ -47,6 +47,9 @@ struct Row {
     handed: Option<u64>,
     word: DeliveryWord,
     claim: Option<EventId>,
+    /// It was taken back in this session, and then told again.
+    back: bool,
+    no_more: bool,
     debtor: Option<Principal>,
     /// Acknowledgement and reply.
     owed: [ObligationWord; 2],
@@ -126,8 +129,11 @@ impl Model {
                     if row.holder == gone && row.alive {
                         row.alive = false;
                         row.word = match row.word {
-                            DeliveryWord::Pending | DeliveryWord::Failed => DeliveryWord::Bounced,
-                            DeliveryWord::Claimed => DeliveryWord::Ambiguous,
+                            DeliveryWord::Pending
+                            | DeliveryWord::Failed
+                            | DeliveryWord::Refused
+                            | DeliveryWord::Withdrawn => DeliveryWord::Bounced,
+                            word if on_its_way(word) => DeliveryWord::Ambiguous,
                             word => word,
                         };
                     }
@@ -136,9 +142,10 @@ impl Model {
             Body::SessionOpen(open) => {
                 let who: Principal = open.actor_id.clone().into();
                 for row in self.rows.iter_mut().filter(|row| row.alive && row.holder == who) {
-                    if row.word == DeliveryWord::Claimed && row.unread {
+                    if on_its_way(row.word) && row.unread {
                         row.word = DeliveryWord::Ambiguous;
                     }
+                    (row.back, row.no_more) = (false, false);
                 }
                 self.generations.push((who, open.generation));
             }
@@ -172,6 +179,8 @@ impl Model {
                         handed: None,
                         word: DeliveryWord::Pending,
                         claim: None,
+                        back: false,
+                        no_more: false,
                         debtor: Some(recipient.clone()),
                         owed: [asked(sent.priority == Priority::Attention), asked(sent.reply_required)],
                     });
@@ -191,7 +200,8 @@ impl Model {
                 {
                     row.holder = moved.to.clone();
                     (row.handed, row.moved) = (None, true);
-                    if row.word != DeliveryWord::Accepted {
+                    (row.back, row.no_more) = (false, false);
+                    if !came(row.word) {
                         (row.word, row.claim) = (DeliveryWord::Pending, None);
                     }
                 }
@@ -218,12 +228,14 @@ impl Model {
                     row.alive && row.holder == delivery.actor_id && delivery.event_ids.contains(&row.id)
                 };
                 for row in self.rows.iter_mut().filter(meant) {
-                    deliver(row, event.id, delivery.delivery_id, &delivery.state);
-                    if matches!(delivery.state, DeliveryState::Accepted { .. }) && row.unread {
-                        row.handed_ever = true;
-                        if delivery.generation == generation {
-                            row.handed = Some(generation);
-                        }
+                    let of_this_session = delivery.generation == generation;
+                    deliver(row, event.id, delivery, of_this_session);
+                    use DeliveryState::{Accepted, Answered, Handed, Queued};
+                    let in_a_turn = matches!(delivery.state, Accepted { .. } | Answered { .. });
+                    row.handed_ever |=
+                        row.unread && (in_a_turn || matches!(delivery.state, Handed { .. } | Queued { .. }));
+                    if in_a_turn && row.unread && of_this_session {
+                        row.handed = Some(generation);
                     }
                 }
             }
@@ -250,7 +262,7 @@ impl Model {
             if row.id == id {
                 if row.unread && row.alive {
                     row.unread = false;
-                    if row.word != DeliveryWord::Accepted {
+                    if !came(row.word) {
                         row.word = DeliveryWord::Withheld;
                     }
                 }
@@ -280,14 +292,43 @@ impl Model {
     }
 }
 
-fn deliver(row: &mut Row, fact: EventId, delivery_id: Option<EventId>, state: &DeliveryState) {
+/// Whether a message stands in a turn.
+fn came(word: DeliveryWord) -> bool {
+    matches!(word, DeliveryWord::Accepted | DeliveryWord::Answered)
+}
+
+/// Whether a message may be on its way.
+fn on_its_way(word: DeliveryWord) -> bool {
+    use DeliveryWord::{Claimed, Handed, Held, Queued};
+    matches!(word, Claimed | Handed | Queued | Held)
+}
+
+fn deliver(row: &mut Row, fact: EventId, delivery: &RuntimeDelivery, of_this_session: bool) {
+    let (delivery_id, state) = (delivery.delivery_id, &delivery.state);
     let current = delivery_id.is_none() || row.claim == delivery_id;
-    if row.word == DeliveryWord::Accepted {
-        return;
-    }
     match state {
-        DeliveryState::Accepted { .. } => row.word = DeliveryWord::Accepted,
-        DeliveryState::Claimed => (row.word, row.claim) = (DeliveryWord::Claimed, Some(fact)),
+        DeliveryState::Accepted { .. } | DeliveryState::Answered { .. } => {
+            if delivery_id.is_none() || !current {
+                row.claim = None;
+            }
+            if matches!(state, DeliveryState::Answered { .. }) {
+                row.word = DeliveryWord::Answered;
+            } else if row.word != DeliveryWord::Answered {
+                row.word = DeliveryWord::Accepted;
+            }
+        }
+        DeliveryState::Withdrawn { .. } if current && row.word != DeliveryWord::Answered => {
+            if came(row.word) && of_this_session && !row.no_more {
+                row.handed = None;
+            }
+            row.word = DeliveryWord::Withdrawn;
+            row.back = of_this_session;
+        }
+        _ if came(row.word) => {}
+        DeliveryState::Claimed => {
+            row.no_more |= std::mem::take(&mut row.back);
+            (row.word, row.claim) = (DeliveryWord::Claimed, Some(fact));
+        }
         DeliveryState::Withheld { .. } => {
             (row.word, row.unread) = (DeliveryWord::Withheld, false);
             if row.debtor.as_ref() == Some(&row.recipient) {
@@ -295,10 +336,15 @@ fn deliver(row: &mut Row, fact: EventId, delivery_id: Option<EventId>, state: &D
             }
         }
         _ if !current || row.word == DeliveryWord::Withheld => {}
+        DeliveryState::Handed { .. } => row.word = DeliveryWord::Handed,
+        DeliveryState::Queued { .. } => row.word = DeliveryWord::Queued,
+        DeliveryState::Held { .. } => row.word = DeliveryWord::Held,
+        DeliveryState::Refused { .. } => row.word = DeliveryWord::Refused,
         DeliveryState::Failed { .. } => row.word = DeliveryWord::Failed,
         DeliveryState::Ambiguous { .. } => row.word = DeliveryWord::Ambiguous,
         DeliveryState::Bounced { .. } => row.word = DeliveryWord::Bounced,
         DeliveryState::Retried => (row.word, row.claim) = (DeliveryWord::Pending, None),
+        other => panic!("nobody writes {other:?} here"),
     }
 }
 
@@ -344,7 +390,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => any().prop_map(|message| Op::Redact { message }),
         3 => (who(), proptest::bool::ANY).prop_map(|(by, mark_read)| Op::Pull { by, mark_read }),
         4 => (who(), [any(), any(), any()]).prop_map(|(recipient, messages)| Op::Claim { recipient, messages }),
-        4 => (any(), 0..4_u8).prop_map(|(claim, outcome)| Op::Settle { claim, outcome }),
+        4 => (any(), 0..11_u8).prop_map(|(claim, outcome)| Op::Settle { claim, outcome }),
         1 => (any(), who()).prop_map(|(message, recipient)| Op::Retry { message, recipient }),
         3 => actor().prop_map(|actor| Op::Add { actor }),
         2 => (actor(), 0..=ACTORS.len()).prop_map(|(actor, successor)| Op::Remove { actor, successor }),
@@ -457,9 +503,16 @@ impl World {
                 })?;
                 let delivery = self.events[usize::try_from(claim.0 - 1).ok()?].id;
                 let outcome = match outcome {
-                    0 => Outcome::Accepted("turn 1".into()),
+                    0 => Outcome::accepted("turn 1"),
                     1 => Outcome::Failed("no".into()),
                     2 => Outcome::Ambiguous("perhaps".into()),
+                    3 => Outcome::Handed("m1".into()),
+                    4 => Outcome::Queued("q1".into()),
+                    5 => Outcome::Accepted { by: Some(Witness::Transcript), evidence: "entry 1".into() },
+                    6 => Outcome::Answered { by: None, evidence: "turn 2".into() },
+                    7 => Outcome::Held("a dialog".into()),
+                    8 => Outcome::Refused("too long".into()),
+                    9 => Outcome::Withdrawn("cleared".into()),
                     _ => Outcome::Bounced("nobody".into()),
                 };
                 ("svc:host", Command::Settle { delivery, outcome })
@@ -584,7 +637,10 @@ impl World {
                 // What somebody who left had not read is with a successor, has bounced, or was withdrawn.
                 assert!(row.alive || receipt.delivery.state != DeliveryWord::Pending, "{receipt}");
                 // Reading implies delivery.
-                let word = if row.read { DeliveryWord::Accepted } else { row.word };
+                let word = match row.read && !came(row.word) {
+                    true => DeliveryWord::Accepted,
+                    false => row.word,
+                };
                 assert_eq!(receipt.recipient, row.recipient);
                 let moved_to = row.moved.then_some(&row.holder);
                 assert_eq!(receipt.moved_to.as_ref(), moved_to, "{receipt} of {}: {row:?}", event.seq);

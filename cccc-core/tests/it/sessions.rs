@@ -132,12 +132,12 @@ fn the_claims_of_a_dead_deliverer_become_ambiguous() {
         assert!(user.upkeep().await.unwrap().is_empty());
         let words = async |at: usize| user.receipts(&sent[at]).await.unwrap()[0].to_string();
         assert!(
-            words(0).await.starts_with("lead: ambiguous by push (the deliverer ended"),
+            words(0).await.starts_with("lead: ambiguous through push (the deliverer ended"),
             "{}",
             words(0).await
         );
         assert!(words(2).await.starts_with("lead: claimed"), "of whom nothing is known, nothing follows");
-        let settle = Command::Settle { delivery: claimed, outcome: Outcome::Accepted("seen".into()) };
+        let settle = Command::Settle { delivery: claimed, outcome: Outcome::accepted("seen") };
         alive.group().execute(settle).await.unwrap();
         alive.close("").await.unwrap();
         assert_eq!(

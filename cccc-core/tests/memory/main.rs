@@ -110,6 +110,7 @@ impl Feed {
             actor_id: to.clone(),
             generation: 0,
             event_ids: vec![id],
+            again: Vec::new(),
             state,
             transport: Transport::Push,
         };
@@ -155,7 +156,7 @@ fn a_million_messages_that_are_dealt_with_leave_nothing_to_speak_of() {
                 ChatMessage { priority: Priority::Attention, reply_required: true, ..feed.message(to) };
             let sent = feed.say(asker, asking);
             feed.delivered(asked, sent, DeliveryState::Claimed);
-            feed.delivered(asked, sent, DeliveryState::Accepted { evidence: "turn".into() });
+            feed.delivered(asked, sent, DeliveryState::Accepted { by: None, evidence: "turn".into() });
             if n % 2 == 0 {
                 feed.read(asked, sent);
             }

@@ -76,7 +76,7 @@ fn what_was_handed_over_is_not_handed_over_again_and_what_may_have_been_is_named
     assert!(told(&desk, Moment::Prompt, &Said::default()).is_silent(), "somebody is at it");
     settle(&mut desk, claims[0], Outcome::Failed("x".into()));
     settle(&mut desk, claims[2], Outcome::Ambiguous("x".into()));
-    settle(&mut desk, claims[3], Outcome::Accepted("x".into()));
+    settle(&mut desk, claims[3], Outcome::accepted("x"));
     let chosen = told(&desk, Moment::Prompt, &Said::default());
     assert_eq!((chosen.hand, chosen.again), (vec![failed], vec![]));
     let chosen = told(&desk, Moment::Start, &Said::default());
@@ -93,7 +93,7 @@ fn a_debt_is_named_once() {
     let mut desk = desk();
     let asked = send(&mut desk, within(60));
     let claim = hand(&mut desk, asked);
-    settle(&mut desk, claim, Outcome::Accepted("x".into()));
+    settle(&mut desk, claim, Outcome::accepted("x"));
     let mut said = Said::default();
     for moment in [Moment::Tool, Moment::Stop] {
         assert_eq!(told(&desk, moment, &said).owed.len(), 1, "{moment:?}");

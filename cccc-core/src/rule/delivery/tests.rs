@@ -21,7 +21,7 @@ fn session(desk: &mut Desk, actor: &str, name: &str) {
 }
 
 fn accepted() -> Outcome {
-    Outcome::Accepted(serde_json::json!({"turn": 7}))
+    Outcome::accepted(serde_json::json!({"turn": 7}))
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn one_door_at_a_time() {
     let sent = desk.send("lead", message("x", &["alice"]));
     let claimed = claim(&mut desk, "svc:host", "alice", &[sent]).unwrap();
     assert_eq!(claimed.kinds(), ["runtime.delivery"]);
-    assert!(desk.receipt(sent, "alice").starts_with("alice: claimed by push, unread"));
+    assert!(desk.receipt(sent, "alice").starts_with("alice: claimed through push, unread"));
     let error = claim(&mut desk, "svc:hook", "alice", &[sent]).unwrap_err();
     assert!(error.kind() == ErrorKind::Conflict && error.to_string().contains("svc:host"), "{error}");
     assert!(desk.pull("alice", true).unwrap().events.is_empty(), "passed over, and not read by that");
@@ -38,7 +38,7 @@ fn one_door_at_a_time() {
     let delivery = claimed.events[0].id;
     assert_eq!(settle(&mut desk, "svc:hook", delivery, accepted()).unwrap_err().kind(), ErrorKind::Refused);
     let done = settle(&mut desk, "svc:host", delivery, accepted()).unwrap();
-    assert!(desk.receipt(sent, "alice").starts_with("alice: accepted by push, unread"));
+    assert!(desk.receipt(sent, "alice").starts_with("alice: accepted by runtime, through push, unread"));
     // The same outcome again is the same; another is a contradiction.
     assert_eq!(
         settle(&mut desk, "svc:host", delivery, accepted()).unwrap().duplicate,
@@ -66,7 +66,9 @@ fn after_each_outcome() {
         let sent = desk.send("lead", message("x", &["alice"]));
         let delivery = claim(&mut desk, "system", "alice", &[sent]).unwrap().events[0].id;
         settle(&mut desk, "system", delivery, make("why".into())).unwrap();
-        assert!(desk.receipt(sent, "alice").starts_with(&format!("alice: {word} by push (why), unread")));
+        assert!(
+            desk.receipt(sent, "alice").starts_with(&format!("alice: {word} through push (why), unread"))
+        );
         let mut other = desk.clone();
         assert_eq!(claim(&mut other, "system", "alice", &[sent]).is_ok(), again, "{word}");
         let mut other = desk.clone();
@@ -109,7 +111,7 @@ fn a_new_session_is_handed_everything_unread_again() {
     session(&mut desk, "alice", "s2");
     assert!(desk.receipt(sent[0], "alice").starts_with("alice: accepted"), "that it was is not taken back");
     let lapsed = desk.receipt(sent[1], "alice");
-    assert!(lapsed.starts_with("alice: ambiguous by push (a new session began"), "{lapsed}");
+    assert!(lapsed.starts_with("alice: ambiguous through push (a new session began"), "{lapsed}");
     assert_eq!(claim(&mut desk, "system", "alice", &sent).unwrap().events.len(), 1);
     let Body::RuntimeDelivery(claimed) = &desk.events().last().unwrap().body else { panic!() };
     assert_eq!((claimed.event_ids.len(), claimed.generation), (3, 2));
@@ -242,4 +244,142 @@ fn what_may_not_be_handed_over_is_withheld_at_every_door() {
     desk.wait(11);
     assert_eq!(desk.unread("alice"), [sent.0]);
     assert!(desk.pull("alice", false).unwrap().events.is_empty());
+}
+
+/// A push to alice of one message, which has got so far.
+fn tried(steps: &[Outcome]) -> (Desk, Seq, EventId) {
+    let mut desk = Desk::with(&["lead", "alice"]);
+    session(&mut desk, "alice", "s1");
+    let sent = desk.send("lead", message("x", &["alice"]));
+    let delivery = claim(&mut desk, "svc:host", "alice", &[sent]).unwrap().events[0].id;
+    for step in steps {
+        settle(&mut desk, "svc:host", delivery, step.clone()).unwrap();
+    }
+    (desk, sent, delivery)
+}
+
+fn seen(by: Witness) -> Outcome {
+    Outcome::Accepted { by: Some(by), evidence: "entry 9".into() }
+}
+
+#[test]
+fn each_step_says_what_was_seen_and_later_evidence_is_added() {
+    let (mut desk, sent, delivery) = tried(&[]);
+    let steps = [
+        (Outcome::Handed("m1".into()), "alice: handed through push, unread"),
+        (Outcome::Queued("q1".into()), "alice: queued through push, unread"),
+        (Outcome::accepted("turn 7"), "alice: accepted by runtime, through push, unread"),
+        (seen(Witness::Transcript), "alice: accepted by transcript, through push, unread"),
+        (
+            Outcome::Answered { by: Some(Witness::Transcript), evidence: "entry 10".into() },
+            "alice: answered by transcript, through push, unread",
+        ),
+    ];
+    for (at, (step, line)) in steps.iter().enumerate() {
+        settle(&mut desk, "svc:host", delivery, step.clone()).unwrap();
+        let receipt = desk.receipt(sent, "alice");
+        assert!(receipt.starts_with(line), "{receipt}");
+        assert_eq!(claim(&mut desk, "svc:b", "alice", &[sent]).unwrap_err().kind(), ErrorKind::Conflict);
+        // What says less adds nothing.
+        for (earlier, _) in &steps[..at] {
+            assert!(settle(&mut desk, "svc:host", delivery, earlier.clone()).unwrap().duplicate.is_some());
+        }
+    }
+    let receipt = desk.receipts(sent).remove(0);
+    let words: Vec<_> = receipt.delivery.steps.iter().map(|step| step.state.as_str()).collect();
+    assert_eq!(words, ["handed", "queued", "accepted", "accepted"]);
+    assert_eq!(receipt.delivery.steps[3].evidence, Some("entry 9".into()));
+    assert!(desk.pull("alice", false).unwrap().events.is_empty(), "it has it");
+}
+
+#[test]
+fn a_proof_names_what_was_seen() {
+    let (mut desk, _, delivery) = tried(&[]);
+    let bare = Outcome::Accepted { by: Some(Witness::Replay), evidence: Value::Null };
+    assert_eq!(settle(&mut desk, "svc:host", delivery, bare).unwrap_err().kind(), ErrorKind::Invalid);
+    settle(&mut desk, "svc:host", delivery, Outcome::accepted(Value::Null)).unwrap();
+}
+
+#[test]
+fn a_pull_shows_what_is_on_its_way_and_settles_it() {
+    for step in [
+        Outcome::Handed("m1".into()),
+        Outcome::Queued("q1".into()),
+        Outcome::Held("its user has to answer a question".into()),
+    ] {
+        let (mut desk, sent, delivery) = tried(&[step.clone()]);
+        let pulled = desk.pull("alice", false).unwrap();
+        assert_eq!(pulled.kinds(), ["runtime.delivery"], "{step:?}");
+        let receipt = desk.receipt(sent, "alice");
+        assert!(receipt.starts_with("alice: accepted by pull, unread"), "{receipt}");
+        // The evidence of the push comes late, and makes no second copy.
+        settle(&mut desk, "svc:host", delivery, seen(Witness::NativeEvent)).unwrap();
+        assert_eq!(claim(&mut desk, "svc:host", "alice", &[sent]).unwrap_err().kind(), ErrorKind::Conflict);
+    }
+}
+
+#[test]
+fn what_was_taken_back_is_told_once_more() {
+    let back = || Outcome::Withdrawn("its user cleared the queue".into());
+    for steps in
+        [vec![], vec![Outcome::Handed("m".into())], vec![Outcome::Queued("q".into())], vec![accepted()]]
+    {
+        let (mut desk, sent, first) = tried(&steps);
+        settle(&mut desk, "svc:host", first, back()).unwrap();
+        let receipt = desk.receipt(sent, "alice");
+        assert!(receipt.starts_with("alice: withdrawn through push (its user cleared the queue), unread"));
+        let second = claim(&mut desk, "svc:host", "alice", &[sent]).unwrap().events[0].clone();
+        let Body::RuntimeDelivery(claimed) = &second.body else { panic!() };
+        assert_eq!(claimed.again, claimed.event_ids, "it is marked as told before");
+        assert_ne!(second.id, first, "a try of its own");
+        settle(&mut desk, "svc:host", second.id, back()).unwrap();
+        let error = claim(&mut desk, "svc:host", "alice", &[sent]).unwrap_err();
+        assert!(error.to_string().contains("taken back twice"), "{error}");
+        assert_eq!(desk.clone().pull("alice", false).unwrap().events.len(), 1, "who asks gets it");
+        session(&mut desk, "alice", "s2");
+        claim(&mut desk, "svc:host", "alice", &[sent]).unwrap();
+    }
+    let (mut desk, _, answered) = tried(&[Outcome::Answered { by: None, evidence: "turn 8".into() }]);
+    assert_eq!(settle(&mut desk, "svc:host", answered, back()).unwrap_err().kind(), ErrorKind::Conflict);
+}
+
+#[test]
+fn another_door_may_try_what_one_refused() {
+    let (mut desk, sent, _) = tried(&[Outcome::Refused("too long for it".into())]);
+    assert_eq!(claim(&mut desk, "svc:host", "alice", &[sent]).unwrap_err().kind(), ErrorKind::Conflict);
+    let hook =
+        Command::Claim { recipient: who("alice"), events: vec![event(sent)], transport: Transport::Hook };
+    let claimed = desk.run("svc:hook", hook).unwrap().events.remove(0);
+    let Body::RuntimeDelivery(claimed) = &claimed.body else { panic!() };
+    assert!(claimed.again.is_empty(), "the first door has not told it");
+}
+
+#[test]
+fn what_a_door_holds_goes_on_or_is_in_doubt_when_it_dies() {
+    let (mut desk, sent, delivery) = tried(&[Outcome::Held("a dialog is open".into())]);
+    let receipt = desk.receipt(sent, "alice");
+    assert!(receipt.starts_with("alice: held through push (a dialog is open), unread"), "{receipt}");
+    let retry = Command::Retry { event: event(sent), recipient: who("alice") };
+    assert_eq!(desk.run("lead", retry.clone()).unwrap_err().kind(), ErrorKind::Refused, "it may still go on");
+    settle(&mut desk, "svc:host", delivery, Outcome::Handed("m1".into())).unwrap();
+    // Nobody sees it arrive, and somebody asks for another try.
+    desk.run("lead", retry).unwrap();
+    let second = claim(&mut desk, "svc:host", "alice", &[sent]).unwrap().events.remove(0);
+    let Body::RuntimeDelivery(claimed) = &second.body else { panic!() };
+    assert_eq!(claimed.again.len(), 1);
+}
+
+#[test]
+fn in_a_new_session_what_was_on_its_way_is_in_doubt_and_told_again() {
+    for step in
+        [Outcome::Handed("m1".into()), Outcome::Queued("q1".into()), Outcome::Held("a dialog is open".into())]
+    {
+        let (mut desk, sent, _) = tried(&[step]);
+        session(&mut desk, "alice", "s2");
+        let receipt = desk.receipt(sent, "alice");
+        assert!(receipt.starts_with("alice: ambiguous through push (a new session began"), "{receipt}");
+        let claimed = claim(&mut desk, "svc:host", "alice", &[sent]).unwrap().events.remove(0);
+        let Body::RuntimeDelivery(claimed) = &claimed.body else { panic!() };
+        assert_eq!(claimed.again.len(), 1);
+    }
 }

@@ -55,19 +55,19 @@ fn each_way_a_passage_ends() {
     };
     let open = "unread, ack open, reply open";
     for (outcome, alice, bob, left) in [
-        (copied(&[]), format!("accepted by relay, {open}"), format!("accepted by relay, {open}"), 0),
+        (copied(&[]), format!("accepted by ledger, through relay, {open}"), format!("accepted by ledger, through relay, {open}"), 0),
         (
             copied(&["bob@other"]),
-            format!("accepted by relay, {open}"),
-            "bounced by relay (left the group before it came), unread, ack returned (left the group before it \
+            format!("accepted by ledger, through relay, {open}"),
+            "bounced through relay (left the group before it came), unread, ack returned (left the group before it \
              came), reply returned (left the group before it came)"
                 .into(),
             0,
         ),
         (
             RelayOutcome::Failed("no".into()),
-            format!("failed by relay (no), {open}"),
-            format!("failed by relay (no), {open}"),
+            format!("failed through relay (no), {open}"),
+            format!("failed through relay (no), {open}"),
             1,
         ),
         (
@@ -83,7 +83,7 @@ fn each_way_a_passage_ends() {
         assert_eq!(desk.receipt(sent, "alice@other"), format!("alice@other: pending, {open}"));
         let said = settle(&mut desk, sent, outcome.clone());
         assert_eq!(said, ["runtime.delivery"; 2]);
-        let clean = |text: String| text.replace("withheld by relay", "withheld");
+        let clean = |text: String| text.replace("withheld through relay", "withheld");
         assert_eq!(clean(desk.receipt(sent, "alice@other")), format!("alice@other: {alice}"));
         assert_eq!(clean(desk.receipt(sent, "bob@other")), format!("bob@other: {bob}"));
         assert_eq!(list(desk.state()).len(), left);

@@ -34,8 +34,15 @@ pub async fn perform(group: &Group, call: &Call<'_>) -> Result<Value> {
         }
         "host settle" => {
             let reason = text("reason").to_owned();
+            let by = Some(text("by")).filter(|by| !by.is_empty()).map(|by| by.to_owned().into());
             let outcome = match text("outcome") {
-                "accepted" => Outcome::Accepted(json!(reason)),
+                "handed" => Outcome::Handed(json!(reason)),
+                "queued" => Outcome::Queued(json!(reason)),
+                "accepted" => Outcome::Accepted { by, evidence: json!(reason) },
+                "answered" => Outcome::Answered { by, evidence: json!(reason) },
+                "held" => Outcome::Held(reason),
+                "refused" => Outcome::Refused(reason),
+                "withdrawn" => Outcome::Withdrawn(reason),
                 "failed" => Outcome::Failed(reason),
                 "ambiguous" => Outcome::Ambiguous(reason),
                 "bounced" => Outcome::Bounced(reason),

@@ -442,7 +442,11 @@ pub const VERBS: &[Verb] = &[
     host("host due", List, &[]),
     host("host upkeep", List, &[]),
     host("host claim", One, &[at("recipient", Text), at("events", Texts), flag("transport", Text)]),
-    host("host settle", One, &[at("delivery", Text), at("outcome", Text), flag("reason", Text)]),
+    host(
+        "host settle",
+        One,
+        &[at("delivery", Text), at("outcome", Text), flag("reason", Text), flag("by", Text)],
+    ),
 ];
 
 #[cfg(test)]

@@ -135,7 +135,7 @@ fn talk(scene: &mut Scene) {
     scene.send("lead", back);
     let claim = Command::Claim { recipient: who("carol"), events: Vec::new(), transport: Transport::Push };
     for (n, outcome) in [
-        Outcome::Accepted("turn 1".into()),
+        Outcome::accepted("turn 1"),
         Outcome::Failed("no terminal".into()),
         Outcome::Ambiguous("it went away".into()),
         Outcome::Bounced("nobody".into()),

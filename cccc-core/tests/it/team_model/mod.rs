@@ -123,13 +123,19 @@ impl World {
                 self.desk.session = None;
                 let Ok(done) = done else { return };
                 if let Some(claim) = done.events.first() {
-                    let outcome = match y % 4 {
-                        0 => Outcome::Failed("no".into()),
-                        1 => Outcome::Ambiguous("perhaps".into()),
-                        2 => Outcome::Accepted("seen".into()),
+                    let steps = match y % 8 {
+                        0 => vec![Outcome::Failed("no".into())],
+                        1 => vec![Outcome::Ambiguous("perhaps".into())],
+                        2 => vec![Outcome::accepted("seen")],
+                        3 => vec![Outcome::Handed("m1".into())],
+                        4 => vec![Outcome::Handed("m1".into()), Outcome::Queued("q1".into())],
+                        5 => vec![Outcome::Held("a dialog".into())],
+                        6 => vec![Outcome::accepted("seen"), Outcome::Withdrawn("cleared".into())],
                         _ => return,
                     };
-                    drop(self.run(&by, Command::Settle { delivery: claim.id, outcome }));
+                    for outcome in steps {
+                        drop(self.run(&by, Command::Settle { delivery: claim.id, outcome }));
+                    }
                 }
             }
             What::Take => self.take(op),
@@ -157,8 +163,9 @@ impl World {
         let [x, y, z] = op.n;
         let Some((by, command)) = self.command(op) else { return };
         let me: Principal = by.parse().unwrap();
-        let rows =
-            |world: &Self| world.model.unread_of(&me).map(|row| (row.seq, row.claim.is_some())).collect();
+        let rows = |world: &Self| {
+            world.model.unread_of(&me).map(|row| (row.seq, row.claim.is_some() && !row.held)).collect()
+        };
         let before: Vec<(Seq, bool)> = rows(self);
         self.desk.session = x.is_multiple_of(2).then(|| format!("reader-{}", z % 3));
         let done = self.run(&by, command);

@@ -57,7 +57,15 @@ impl Model {
             let from = |row: &&mut Mail| row.alive && row.unread && row.to == moved.from && row.seq == id.seq;
             let Some(row) = self.mail.iter_mut().find(from) else { continue };
             row.alive = false;
-            let new = Mail { to: moved.to.clone(), alive: true, handed: None, claim: None, ..row.clone() };
+            let new = Mail {
+                to: moved.to.clone(),
+                alive: true,
+                handed: None,
+                claim: None,
+                back: None,
+                no_more: None,
+                ..row.clone()
+            };
             if !self.unread_of(&moved.to).any(|row| row.seq == id.seq) {
                 self.mail.push(new);
             }

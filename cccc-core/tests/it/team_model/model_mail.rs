@@ -18,6 +18,11 @@ pub(super) struct Mail {
     pub(super) unread: bool,
     pub(super) handed_ever: bool,
     pub(super) handed: Option<u64>,
+    /// That deliverer cannot go on, and whoever asks gets it.
+    pub(super) held: bool,
+    /// In which generation it was taken back, and in which it was told again after that.
+    pub(super) back: Option<u64>,
+    pub(super) no_more: Option<u64>,
     /// The claim of a deliverer that is still at it, and the session in whose name it is.
     pub(super) claim: Option<(EventId, Option<String>)>,
 }
@@ -92,12 +97,25 @@ impl Model {
                 for row in self.mail.iter_mut().filter(meant) {
                     // How a claim ended says nothing of a newer one.
                     let ends = |(id, _): &(EventId, _)| delivery.delivery_id.is_none_or(|ended| ended == *id);
-                    row.claim = row.claim.take().filter(|claim| !ends(claim));
+                    row.held = matches!(delivery.state, DeliveryState::Held { .. });
+                    if !row.held {
+                        row.claim = row.claim.take().filter(|claim| !ends(claim));
+                    }
                     match &delivery.state {
-                        DeliveryState::Claimed => row.claim = Some((event.id, session.clone())),
+                        DeliveryState::Claimed => {
+                            row.claim = Some((event.id, session.clone()));
+                            if row.back.take() == Some(generation) {
+                                row.no_more = Some(generation);
+                            }
+                        }
+                        DeliveryState::Handed { .. } | DeliveryState::Queued { .. } => row.handed_ever = true,
                         DeliveryState::Accepted { .. } => {
                             row.handed_ever = true;
                             row.handed = Some(generation).filter(|now| *now == delivery.generation);
+                        }
+                        DeliveryState::Withdrawn { .. } => {
+                            row.back = Some(delivery.generation);
+                            row.handed = row.handed.filter(|of| row.no_more == Some(*of));
                         }
                         DeliveryState::Withheld { .. } => {
                             row.unread = false;
@@ -133,6 +151,9 @@ impl Model {
                 handed_ever: false,
                 handed: None,
                 claim: None,
+                held: false,
+                back: None,
+                no_more: None,
             });
             let asks = [
                 (message.priority == Priority::Attention, ObligationKind::Ack),

@@ -44,7 +44,9 @@ impl Model {
 
     /// How many messages of one to another were pushed, or may be, in the window before `now`.
     fn pushed(&self, by: &Principal, to: &Principal, at: &Event) -> usize {
+        let redacted = self.log.iter().rev().find(|event| matches!(event.body, Body::ChatRedact(_)));
         let since = self.counts_since(by).max(self.counts_since(to));
+        let since = since.max(redacted.map_or(Seq(0), |event| event.seq));
         let counts = |event: &&Event| match &event.body {
             Body::ChatMessage(message) => {
                 event.by == *by
@@ -55,7 +57,6 @@ impl Model {
                     && at.ts.since(event.ts) < WINDOW
                     && self.same_since(by, event.seq)
                     && self.same_since(to, event.seq)
-                    && !self.redacted(event.seq)
             }
             _ => false,
         };

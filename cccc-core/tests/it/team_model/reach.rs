@@ -34,6 +34,11 @@ fn examples(event: &Event) -> Vec<String> {
         },
         Body::RuntimeDelivery(delivery) => match &delivery.state {
             DeliveryState::Withheld { .. } => "withheld".into(),
+            DeliveryState::Claimed if !delivery.again.is_empty() => "again".into(),
+            DeliveryState::Handed { .. } => "handed".into(),
+            DeliveryState::Queued { .. } => "queued".into(),
+            DeliveryState::Held { .. } => "held".into(),
+            DeliveryState::Withdrawn { .. } => "withdrawn".into(),
             DeliveryState::Ambiguous { .. } if event.by == Principal::System => "lost".into(),
             _ => return vec![kind],
         },
@@ -117,7 +122,11 @@ fn the_histories_reach_everything() {
         )
         .chain(["done", "missed"].iter().map(|result| format!("schedule.fired: {result}")))
         .chain(["with a successor", "released", "retired"].iter().map(|how| format!("actor.remove: {how}")))
-        .chain(["withheld", "lost"].iter().map(|how| format!("runtime.delivery: {how}")))
+        .chain(
+            ["withheld", "lost", "again", "handed", "queued", "held", "withdrawn"]
+                .iter()
+                .map(|how| format!("runtime.delivery: {how}")),
+        )
         .chain(["reservation.take: after lapsed ones".to_owned()])
         .chain([2, 3].iter().map(|size| format!("circle of {size}")));
     let missing: Vec<String> = wanted.filter(|what| !seen.contains_key(what)).collect();

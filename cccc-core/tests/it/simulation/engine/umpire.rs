@@ -78,7 +78,7 @@ fn settle(scene: &Scene, disk: &SimDisk) -> Result<()> {
         let events = [sent.event_id];
         let hand = own.hand_over("svc:hook", &session, &events, Transport::Hook);
         if let Some(handing) = here(hand).ok_or_else(hangs)?? {
-            let outcome = Outcome::Accepted(serde_json::json!({"hook": "umpire"}));
+            let outcome = Outcome::accepted(serde_json::json!({"hook": "umpire"}));
             here(handing.settle(outcome)).ok_or_else(hangs)??;
         }
         here(joined.session.close("")).ok_or_else(hangs)??;

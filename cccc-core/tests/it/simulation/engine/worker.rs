@@ -237,7 +237,7 @@ impl Worker<'_> {
             self.scene.notes().counts.abandoned += 1;
             return;
         }
-        let outcome = Outcome::Accepted(serde_json::json!({"hook": "simulated"}));
+        let outcome = Outcome::accepted(serde_json::json!({"hook": "simulated"}));
         self.attempt("settle", handing.settle(outcome));
     }
 

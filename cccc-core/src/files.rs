@@ -71,6 +71,15 @@ pub(crate) fn explained(error: io::Error, path: &Path, wanted: Wanted) -> io::Er
     }
 }
 
+/// Fails if a link is there that leads nowhere: to whoever opens a file of this library it is as good as none, and to
+/// whoever then makes the file something else is in its place.
+pub(crate) fn no_dead_link(path: &Path) -> io::Result<()> {
+    let is_dead = is_link(path) && std::fs::metadata(path).is_err_and(|e| e.kind() == Io::NotFound);
+    let what = "a link that leads nowhere";
+    let misplaced = || Misplaced { at: None, what, wanted: Wanted::File };
+    if is_dead { Err(io::Error::new(Io::InvalidInput, misplaced())) } else { Ok(()) }
+}
+
 fn is_link(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink())
 }

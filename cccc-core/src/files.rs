@@ -71,13 +71,23 @@ pub(crate) fn explained(error: io::Error, path: &Path, wanted: Wanted) -> io::Er
     }
 }
 
-/// Fails if a link is there that leads nowhere: to whoever opens a file of this library it is as good as none, and to
-/// whoever then makes the file something else is in its place.
-pub(crate) fn no_dead_link(path: &Path) -> io::Result<()> {
-    let is_dead = is_link(path) && std::fs::metadata(path).is_err_and(|e| e.kind() == Io::NotFound);
-    let what = "a link that leads nowhere";
-    let misplaced = || Misplaced { at: None, what, wanted: Wanted::File };
-    if is_dead { Err(io::Error::new(Io::InvalidInput, misplaced())) } else { Ok(()) }
+/// Fails if what is not there is so because of a link that leads nowhere, at the path or above it. That is no sign that
+/// it never was: a disk may not be mounted. And what is made through the link would be wherever it leads.
+pub(crate) fn no_dead_link(path: &Path, wanted: Wanted) -> io::Result<()> {
+    for (at, depth) in path.ancestors().zip(0..) {
+        if is_link(at) && std::fs::metadata(at).is_err_and(|e| e.kind() == Io::NotFound) {
+            let (at, wanted) = match depth {
+                0 => (None, wanted),
+                _ => (Some(at.to_owned()), Wanted::Directory),
+            };
+            let misplaced = Misplaced { at, what: "a link that leads nowhere", wanted };
+            return Err(io::Error::new(Io::InvalidInput, misplaced));
+        }
+        if std::fs::symlink_metadata(at).is_ok() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 fn is_link(path: &Path) -> bool {
@@ -86,7 +96,10 @@ fn is_link(path: &Path) -> bool {
 
 /// What is in a directory.
 pub(crate) fn entries(dir: &Path) -> io::Result<std::fs::ReadDir> {
-    std::fs::read_dir(dir).map_err(|e| explained(e, dir, Wanted::Directory))
+    std::fs::read_dir(dir).map_err(|e| match e.kind() {
+        Io::NotFound => no_dead_link(dir, Wanted::Directory).err().unwrap_or(e),
+        _ => explained(e, dir, Wanted::Directory),
+    })
 }
 
 /// Removes a file.

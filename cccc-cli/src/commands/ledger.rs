@@ -426,8 +426,8 @@ fn what_to_do(answer: &RepairAnswer) -> String {
     }
     match all.saturating_sub(lost) {
         _ if lost == 0 => "nothing is lost by a repair: cccc ledger repair".into(),
-        0 => "restore the files from a copy; no event is left that a repair could keep, and what there is to be done \
-              without a copy is to begin anew: cccc ledger repair --cut"
+        0 => "restore the files from a copy; no event is left that a repair could keep, so all that can be \
+              done without one is to begin anew: cccc ledger repair --cut"
             .into(),
         kept => format!(
             "restore the files from a copy; or keep the other {kept}, with a gap in the place of each that is lost: \

@@ -217,7 +217,8 @@ fn without_a_head_what_the_tip_knows_is_missed() {
         edit(world, &path(last), |lines| lines[..lines.len() - 1].iter().map(|line| line.to_vec()).collect());
     };
     let spoilt = |world: &World, last| spoil(world, last, "word9");
-    let ways: [(&str, &dyn Fn(&World, u64)); 3] = [
+    type Way<'a> = (&'a str, &'a dyn Fn(&World, u64));
+    let ways: [Way<'_>; 3] = [
         ("the segment file is missing", &removed),
         ("what is sound ends here", &cut),
         ("ends here", &spoilt),

@@ -68,10 +68,7 @@ impl Locked {
         let since = since.into_iter().chain(failed).min_by_key(|since| since.at.seq);
         let base = since.filter(|since| since.at.seq < base.at.seq).unwrap_or(base);
         self.check_joint(&base)?;
-        let mut scan = self
-            .scan(base, durable, last_told)
-            .map_err(|error| self.shared.reader.missing_before(base.segment, error))?;
-        self.check_written(&scan, written)?;
+        let mut scan = self.scan_for(base, durable, last_told, written)?;
         self.writer.epoch = epoch;
         if let Some(head) = head {
             self.write_page(Role::Head, &State { boot, epoch, flags: FENCED, mark: head.mark })?;
@@ -85,7 +82,7 @@ impl Locked {
                 return Err(Error::unavailable("the disk keeps losing what was written and not synced")
                     .hint("the disk fails to sync; see `cccc doctor`"));
             }
-            scan = self.scan(base, durable, last_told)?;
+            scan = self.scan_for(base, durable, last_told, written)?;
         }
         let is_whole = |page: Option<State>| page.is_some_and(|page| page.flags == 0);
         self.left.is_unfinished |= !is_whole(head) || !is_whole(tip) || scan.end.at != base.at || scan.torn;
@@ -200,6 +197,22 @@ impl Locked {
         let mut lines = LineReader::new(&*file, 0, u64::MAX);
         let line = lines.next_line().map_err(|e| Error::io("read", &path, e))?;
         Ok(line.is_none_or(|line| Suspect::of(line).at.is_none() || follow(line, scan.end.at).is_ok()))
+    }
+
+    /// As [`scan`](Self::scan), where all must be there that is told of without a head page; and a file that is missing
+    /// is named, not what follows it.
+    fn scan_for(
+        &self,
+        base: Mark,
+        durable: Seq,
+        last_told: Option<u64>,
+        written: Option<Mark>,
+    ) -> Result<Scan> {
+        let scan = self
+            .scan(base, durable, last_told)
+            .map_err(|error| self.shared.reader.missing_before(base.segment, error))?;
+        self.check_written(&scan, written)?;
+        Ok(scan)
     }
 
     /// Reads everything after `base`. Events up to `durable` must be sound. Segments after the last one that is told

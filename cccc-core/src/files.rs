@@ -71,13 +71,35 @@ pub(crate) fn explained(error: io::Error, path: &Path, wanted: Wanted) -> io::Er
     }
 }
 
+/// Fails if what is not there is so because of a link that leads nowhere, at the path or above it. That is no sign that
+/// it never was: a disk may not be mounted. And what is made through the link would be wherever it leads.
+pub(crate) fn no_dead_link(path: &Path, wanted: Wanted) -> io::Result<()> {
+    for (at, depth) in path.ancestors().zip(0..) {
+        if is_link(at) && std::fs::metadata(at).is_err_and(|e| e.kind() == Io::NotFound) {
+            let (at, wanted) = match depth {
+                0 => (None, wanted),
+                _ => (Some(at.to_owned()), Wanted::Directory),
+            };
+            let misplaced = Misplaced { at, what: "a link that leads nowhere", wanted };
+            return Err(io::Error::new(Io::InvalidInput, misplaced));
+        }
+        if std::fs::symlink_metadata(at).is_ok() {
+            break;
+        }
+    }
+    Ok(())
+}
+
 fn is_link(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink())
 }
 
 /// What is in a directory.
 pub(crate) fn entries(dir: &Path) -> io::Result<std::fs::ReadDir> {
-    std::fs::read_dir(dir).map_err(|e| explained(e, dir, Wanted::Directory))
+    std::fs::read_dir(dir).map_err(|e| match e.kind() {
+        Io::NotFound => no_dead_link(dir, Wanted::Directory).err().unwrap_or(e),
+        _ => explained(e, dir, Wanted::Directory),
+    })
 }
 
 /// Removes a file.

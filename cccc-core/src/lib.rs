@@ -108,6 +108,7 @@ pub use error::{Damage, Error, ErrorKind, Result};
 pub use event::{Body, Event};
 pub use files::read_file;
 pub use group::Collected;
+pub use group::ForgottenActor;
 pub use group::Roster;
 pub use group::{
     ActorView, AddActorRequest, Group, GroupSummary, History, HistoryRequest, Inbox, InboxRequest,

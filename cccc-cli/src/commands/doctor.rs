@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use cccc_core::disk::{Disk, OpenMode, RealDisk};
-use cccc_core::{AttachmentReport, Error, GroupEntry, GroupId, Home, Result};
+use cccc_core::{AttachmentReport, Error, Group, GroupEntry, GroupId, GroupSummary, Home, Result};
 use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -261,13 +261,10 @@ async fn group(home: &Home, entry: GroupEntry, quick: bool) -> GroupCheck {
     let (segments, torn) = (count("ledger", ".jsonl"), count("torn", ".bin"));
     let look = async {
         let group = home.group(&entry.group_id).await?;
-        // Somebody's lock or an odd file would be met by the next send only. What nobody may write to is no fault.
-        match group.ledger().turn().await {
-            Err(error) if home.read_only().is_none() && !error.is_read_only() => return Err(error),
-            turn => drop(turn),
+        match look_at(home, &group, quick).await {
+            Err(error) => Err(group.first_damage(error).await),
+            looked => looked,
         }
-        let attachments = if quick { None } else { Some(group.check_attachments().await?) };
-        Ok::<_, Error>((group.summary().await?, group.blobs().broken_off().await?, attachments))
     };
     let (ok, counts, broken_off, attachments, detail) = match look.await {
         Ok((summary, broken_off, attachments)) => {
@@ -296,6 +293,21 @@ async fn group(home: &Home, entry: GroupEntry, quick: bool) -> GroupCheck {
     };
     let (events, gaps) = counts.unzip();
     GroupCheck { group_id: entry.group_id, ok, events, gaps, segments, torn, broken_off, attachments, detail }
+}
+
+/// What a group is, how many copies of attachments were broken off, and what was found of its attachments.
+async fn look_at(
+    home: &Home,
+    group: &Group,
+    quick: bool,
+) -> Result<(GroupSummary, usize, Option<AttachmentReport>)> {
+    // Somebody's lock or an odd file would be met by the next send only. What nobody may write to is no fault.
+    match group.ledger().turn().await {
+        Err(error) if home.read_only().is_none() && !error.is_read_only() => return Err(error),
+        turn => drop(turn),
+    }
+    let attachments = if quick { None } else { Some(group.check_attachments().await?) };
+    Ok((group.summary().await?, group.blobs().broken_off().await?, attachments))
 }
 
 fn text(context: &Context, answer: &DoctorAnswer) -> String {

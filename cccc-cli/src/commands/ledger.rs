@@ -6,13 +6,15 @@ use std::path::PathBuf;
 use cccc_core::ledger::file::{Broken, Cut, RepairOptions};
 use cccc_core::ledger::{FileLedger, Verdict};
 use cccc_core::{
-    AttachmentReport, Damage, Error, ErrorKind, Group, GroupId, Position, Principal, Result, Seq,
+    AttachmentReport, Damage, Error, ErrorKind, ForgottenActor, Group, GroupId, Position, Principal, Result,
+    Seq,
 };
 use clap::{Args, Subcommand};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::attach::only_the_user;
+use super::status::BEGIN_AGAIN;
 use crate::context::Context;
 use crate::input::is_standard;
 use crate::new_file::NewFile;
@@ -53,8 +55,9 @@ enum LedgerCommand {
     /// Otherwise its bytes are copied to the directory `torn`, and an event of the kind ledger.gap stands in its
     /// place. All others keep their numbers and ids. With --cut the ledger ends before the first damaged event
     /// instead, and what follows is copied to `torn`. Programs that have the group open notice and go on.
-    /// Exits with 1 if events are damaged afterwards. Attachments that are lost are named, as a repair cannot restore
-    /// them.
+    /// Exits with 1 if events are damaged afterwards. If every event is lost, only --cut is left to be done, and
+    /// nothing happens without it. Attachments that are lost are named, as a repair cannot restore them; and so are
+    /// actors whose adding is lost.
     #[command(after_help = "Examples:
   cccc ledger repair --dry-run         what is damaged, and what would be lost
   cccc ledger repair
@@ -104,8 +107,13 @@ pub(crate) struct VerifyAnswer {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct DamageAnswer {
     ok: bool,
+    /// The first damage.
     #[serde(flatten)]
     damage: Damage,
+    /// In how many places lines are damaged or missing; absent if that cannot be told.
+    places: Option<usize>,
+    /// How many events are lost, unless their files are put back; absent if that cannot be told.
+    lost: Option<u64>,
 }
 
 /// What `cccc ledger export --output` prints.
@@ -128,10 +136,14 @@ pub(crate) struct RepairAnswer {
     damage: Option<Damage>,
     /// All that is, or was, damaged.
     broken: Vec<Broken>,
+    /// How many gaps there are, those of earlier repairs too, if the events are sound.
+    gaps: u64,
     /// The last event that stands, or should stand, if there is damage.
     last: Option<Seq>,
     /// What was cut off; in a dry run, what would be.
     cut: Option<Cut>,
+    /// Whether something was finished that a process had left half done: a write, a redaction, or a repair.
+    finished: bool,
     /// Copies of what was taken out.
     set_aside: Vec<PathBuf>,
     /// Derived files that were removed, to be made anew.
@@ -139,6 +151,8 @@ pub(crate) struct RepairAnswer {
     /// What was found of its attachments, which a repair cannot restore; absent if the ledger is damaged or they cannot
     /// be looked at.
     attachments: Option<AttachmentReport>,
+    /// Actors that are not in the group any more because the events that added them are lost.
+    forgotten: Vec<ForgottenActor>,
 }
 
 /// What `cccc ledger path` prints.
@@ -175,11 +189,7 @@ async fn verify(context: &Context, expect: Option<String>) -> Outcome {
         Ok(answer) => {
             context.out.answer(&answer, || {
                 let sound = sound(context, Some(&answer.attachments));
-                let gaps = match answer.gaps {
-                    0 => String::new(),
-                    1 => ", with 1 gap".into(),
-                    gaps => format!(", with {gaps} gaps"),
-                };
+                let gaps = with_gaps(answer.gaps);
                 let mut lines =
                     vec![format!("{sound}{gaps}: {} events, head {}", answer.events, answer.head)];
                 let faults = attachment_faults(&answer.attachments);
@@ -190,10 +200,23 @@ async fn verify(context: &Context, expect: Option<String>) -> Outcome {
         }
         Err(error) => match error.damage() {
             Some(damage) => {
-                let answer = DamageAnswer { ok: false, damage: damage.clone() };
+                let (places, lost) = extent(context).await.unzip();
+                let answer = DamageAnswer { ok: false, damage: damage.clone(), places, lost };
                 context.out.answer(&answer, || {
                     let bad = context.out.style(Style::Red, "damaged");
-                    format!("{bad}: {}", clean(&error.to_string()))
+                    let first = format!("{bad}: {}", clean(&error.to_string()));
+                    match places.zip(lost).filter(|(places, _)| *places > 1) {
+                        Some((places, lost)) => format!(
+                            "{first}\nin all {places} places are damaged, and {}: `cccc ledger repair --dry-run` \
+                             names them",
+                            match lost {
+                                0 => "no event is lost".into(),
+                                1 => "1 event is lost".into(),
+                                lost => format!("{lost} events are lost"),
+                            }
+                        ),
+                        None => first,
+                    }
                 })?;
                 Err(Failure::Answered)
             }
@@ -202,10 +225,26 @@ async fn verify(context: &Context, expect: Option<String>) -> Outcome {
     }
 }
 
+/// In how many places a ledger is damaged, and how many events that has cost, as far as it can be told.
+async fn extent(context: &Context) -> Option<(usize, u64)> {
+    let group = context.group_to_look().await.ok()?;
+    let look = RepairOptions { cut: false, dry_run: true };
+    let broken = files(&group).ok()?.repair(look).await.ok()?.broken;
+    Some((broken.len(), broken.iter().map(|one| one.lost).sum()))
+}
+
 /// What is said of a ledger without damage.
 fn sound(context: &Context, attachments: Option<&AttachmentReport>) -> String {
     let is_all = attachments.is_none_or(|report| report.faults.is_empty());
     context.out.style(Style::Green, if is_all { "sound" } else { "events sound" })
+}
+
+fn with_gaps(gaps: u64) -> String {
+    match gaps {
+        0 => String::new(),
+        1 => ", with 1 gap".into(),
+        gaps => format!(", with {gaps} gaps"),
+    }
 }
 
 async fn check(context: &Context, expect: Option<Position>) -> Result<VerifyAnswer> {
@@ -282,9 +321,9 @@ async fn repair(context: &Context, cut: bool, dry_run: bool) -> Outcome {
     let progress = Progress::start("repairing");
     let report = files(&group)?.repair(RepairOptions { cut, dry_run }).await?;
     // The repair is done, whether or not its events can be read by this version.
-    let attachments = match report.head {
-        Some(_) => group.check_attachments().await.ok(),
-        None => None,
+    let (attachments, forgotten) = match report.head {
+        Some(_) => (group.check_attachments().await.ok(), group.forgotten_actors().await.unwrap_or_default()),
+        None => (None, Vec::new()),
     };
     drop(progress);
     let answer = RepairAnswer {
@@ -293,11 +332,14 @@ async fn repair(context: &Context, cut: bool, dry_run: bool) -> Outcome {
         head: report.head,
         damage: report.damage,
         broken: report.broken,
+        gaps: report.gaps,
         last: report.last,
         cut: report.cut,
+        finished: report.finished,
         set_aside: report.set_aside,
         removed: report.removed,
         attachments,
+        forgotten,
     };
     context.out.answer(&answer, || repair_text(context, &answer))?;
     if answer.ok { Ok(()) } else { Err(Failure::Answered) }
@@ -322,6 +364,9 @@ fn repair_text(context: &Context, answer: &RepairAnswer) -> String {
         let done = if answer.dry_run { "would be cut off" } else { "cut off" };
         lines.push(format!("{done}: events {} to {}, {} bytes", cut.first, cut.last, cut.bytes));
     }
+    if answer.finished {
+        lines.push("finished what a process had left half done".into());
+    }
     lines.extend(answer.set_aside.iter().map(|path| format!("set aside: {}", path.display())));
     if !answer.removed.is_empty() {
         lines.push(format!("{} derived files removed; they are made anew", answer.removed.len()));
@@ -329,8 +374,8 @@ fn repair_text(context: &Context, answer: &RepairAnswer) -> String {
     lines.push(match answer.head {
         Some(head) => {
             let lost = match answer.broken.iter().map(|one| one.lost).sum() {
-                _ if answer.cut.is_some() => String::new(),
-                0 => String::new(),
+                _ if answer.cut.is_some() => with_gaps(answer.gaps),
+                0 => with_gaps(answer.gaps),
                 1 => ", but for 1 event that is lost".into(),
                 lost => format!(", but for {lost} events that are lost"),
             };
@@ -338,12 +383,30 @@ fn repair_text(context: &Context, answer: &RepairAnswer) -> String {
         }
         None => what_to_do(answer),
     });
+    if answer.cut.is_some() && answer.head.is_some_and(|head| head.seq == Seq(0)) {
+        lines.push(format!("the group has no beginning now: {BEGIN_AGAIN}"));
+    }
+    lines.extend(answer.forgotten.iter().map(forgotten));
     let faults = answer.attachments.as_ref().map(attachment_faults).unwrap_or_default();
     if !faults.is_empty() {
         lines.extend(faults.into_iter().map(|fault| context.out.style(Style::Red, clean(&fault))));
         lines.push("a repair cannot restore attachments: put their files back from a copy".into());
     }
     lines.join("\n")
+}
+
+/// How an actor that is lost comes back.
+fn forgotten(one: &ForgottenActor) -> String {
+    let id = &one.actor_id;
+    let messages = match one.messages {
+        0 => String::new(),
+        1 => "; 1 message to it is in no inbox, but in `cccc tail`".into(),
+        many => format!("; {many} messages to it are in no inbox, but in `cccc tail`"),
+    };
+    format!(
+        "{id} is not in the group any more, as the event that added it is lost: `cccc actor add {id}` brings it \
+         back{messages}"
+    )
 }
 
 /// What there is to be done about damage that is not repaired, and what a repair would leave.
@@ -363,7 +426,9 @@ fn what_to_do(answer: &RepairAnswer) -> String {
     }
     match all.saturating_sub(lost) {
         _ if lost == 0 => "nothing is lost by a repair: cccc ledger repair".into(),
-        0 => "restore the files from a copy; no event is left that a repair could keep".into(),
+        0 => "restore the files from a copy; no event is left that a repair could keep, so all that can be \
+              done without one is to begin anew: cccc ledger repair --cut"
+            .into(),
         kept => format!(
             "restore the files from a copy; or keep the other {kept}, with a gap in the place of each that is lost: \
              cccc ledger repair"

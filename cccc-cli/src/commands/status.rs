@@ -16,9 +16,16 @@ use crate::render::{gaps_of_them, names, word};
 pub(crate) struct StatusArgs {}
 
 pub(crate) async fn cmd_status(context: &Context, _: StatusArgs) -> Outcome {
-    let summary = context.group_to_look().await?.summary().await?;
+    let group = context.group_to_look().await?;
+    let summary = match group.summary().await {
+        Err(error) => return Err(group.first_damage(error).await.into()),
+        Ok(summary) => summary,
+    };
     context.out.answer(&summary, || text(context, &summary))
 }
+
+/// What there is to be done for a group whose ledger was cut at its beginning.
+pub(crate) const BEGIN_AGAIN: &str = "`cccc attach` sets it up again, or `cccc group update --title TITLE`";
 
 /// A group for people.
 pub(crate) fn text(context: &Context, group: &GroupSummary) -> String {
@@ -42,6 +49,7 @@ pub(crate) fn text(context: &Context, group: &GroupSummary) -> String {
     ];
     let actors = actor_table(&context.out, &group.actors);
     lines.push(match actors.is_empty() {
+        true if group.events == 0 => format!("the group has no beginning: {BEGIN_AGAIN}"),
         true => "no actors yet: `cccc actor add lead` adds the first, which becomes the foreman".into(),
         false => format!("\n{}", actors.text()),
     });

@@ -25,6 +25,7 @@ mod message;
 mod outside;
 mod read_only;
 mod relay;
+mod repair;
 #[cfg(unix)]
 mod setup;
 #[cfg(unix)]

@@ -15,7 +15,7 @@ use super::lock::{self, LockFile};
 use super::notifier::Notifier;
 use super::{Descriptors, Disk, DiskFile, Holder, OpenMode, Stat, WatchGuard, process};
 use crate::clock::{Clock, SystemClock};
-use crate::files::{self, Links};
+use crate::files::{self, Links, Wanted};
 
 /// The operating system.
 ///
@@ -73,8 +73,15 @@ impl Disk for RealDisk {
             }
         }
         platform::owner_only_file(&mut options);
+        // What is made through a link that leads nowhere would be wherever it leads.
+        if mode == OpenMode::Create {
+            files::no_dead_link(path, Wanted::File)?;
+        }
         // A named pipe, a device or a directory in a file's place would wait, or do something, at every call.
-        let file = files::open_with(path, Links::Followed, options)?;
+        let file = files::open_with(path, Links::Followed, options).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => files::no_dead_link(path, Wanted::File).err().unwrap_or(e),
+            _ => e,
+        })?;
         Ok(Box::new(RealFile(LockFile::new(file, None))))
     }
 

@@ -1,9 +1,23 @@
 //! Looking back over a ledger that is damaged in places.
 
 use super::Group;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::Seq;
-use crate::ledger::{Page, ReadLimit};
+use crate::ledger::{Page, ReadLimit, Verdict};
+
+impl Group {
+    /// An error, or if it tells of damage, the same of the first damage that there is: what is met first depends on where
+    /// one begins, as at a checkpoint. Reads the whole ledger then.
+    pub async fn first_damage(&self, error: Error) -> Error {
+        if error.damage().is_none() {
+            return error;
+        }
+        match self.ledger().verify().await {
+            Ok(Verdict::Damaged(damage)) => Error::corrupt(damage),
+            _ => error,
+        }
+    }
+}
 
 /// Durable events from `from` on. Each that is damaged is a `ledger.gap`, which says where its bytes lie; what
 /// can be read is read around it.

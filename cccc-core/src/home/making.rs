@@ -10,10 +10,10 @@ use crate::blobs::Blobs;
 use crate::blocking::{block_on, off_thread};
 use crate::command::Command;
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::event::{GroupAttach, GroupCreate};
 use crate::group::{Group, Shared};
-use crate::id::GroupId;
+use crate::id::{GroupId, Seq};
 use crate::ledger::FileLedger;
 use crate::presence::Presence;
 
@@ -27,7 +27,8 @@ impl Home {
     }
 
     /// The group of a directory or of the nearest directory above that has one; if there is none, it is
-    /// made, with this title or else the directory's name. A git worktree belongs to its main repository.
+    /// made, with this title or else the directory's name. A git worktree belongs to its main repository. A group
+    /// that has lost its beginning, because a repair cut the ledger there, begins again.
     ///
     /// Of several that make it at once, in whatever processes, one does and the others find its group.
     ///
@@ -41,14 +42,19 @@ impl Home {
     ) -> Result<Attached> {
         let scope = Scope::of(dir.as_ref())?;
         let found = self.there(&self.registry()?, &scope).map(|place| (place, false));
-        let ((path, id), created) = match found {
+        let ((path, id), mut created) = match found {
             Some(found) => found,
             None => {
-                let home = self.clone();
+                let (home, title) = (self.clone(), title.clone());
                 off_thread("attaching", move || home.make_for(&scope, title)).await?
             }
         };
         let group = self.group(&id).await?.in_scope(Scope::key_of(&path));
+        // What is damaged is told by whatever meets it.
+        let is_empty = group.position().await.is_ok_and(|at| at.seq == Seq(0));
+        if is_empty && self.read_only().is_none() {
+            created = begin_again(&group, &Scope::of(&path)?, title).await?;
+        }
         Ok(Attached { group, created })
     }
 
@@ -61,7 +67,7 @@ impl Home {
         let made = off_thread("making a group", move || {
             let aside = Aside::new(home.path(), NEW)?;
             let create = GroupCreate { title, ..GroupCreate::default() };
-            let id = home.make(&aside, vec![Command::CreateGroup(create)])?;
+            let id = home.make(&aside, [Command::CreateGroup(create)])?;
             aside.take_place(&home.group_path(&id))?;
             Ok(id)
         });
@@ -76,10 +82,8 @@ impl Home {
 
     /// The group of a scope, and whether it was made.
     fn make_for(&self, scope: &Scope, title: Option<String>) -> Result<((PathBuf, GroupId), bool)> {
-        let create = GroupCreate { title: title.unwrap_or_else(|| scope.title()), ..GroupCreate::default() };
-        let attach = GroupAttach { scope_key: scope.key(), path: scope.path_text()? };
         let aside = Aside::new(self.path(), NEW)?;
-        let id = self.make(&aside, vec![Command::CreateGroup(create), Command::AttachScope(attach)])?;
+        let id = self.make(&aside, beginning(scope, title)?)?;
         registry::change_here(self, |registry| {
             // A group that the registry names and that is not there belongs to nothing any more.
             while let Some((_, stale)) = registry.find(scope) {
@@ -102,7 +106,7 @@ impl Home {
     }
 
     /// Makes a group aside of its first commands, and closes it again.
-    fn make(&self, aside: &Aside, commands: Vec<Command>) -> Result<GroupId> {
+    fn make(&self, aside: &Aside, commands: impl IntoIterator<Item = Command>) -> Result<GroupId> {
         let id = random_group_id()?;
         let options = self.options();
         let ledger = FileLedger::create(options.disk.clone(), aside.dir(), id.clone(), options.ledger)?;
@@ -123,4 +127,22 @@ impl Home {
             home: None,
         }))
     }
+}
+
+/// The first commands of a scope's group.
+fn beginning(scope: &Scope, title: Option<String>) -> Result<[Command; 2]> {
+    let create = GroupCreate { title: title.unwrap_or_else(|| scope.title()), ..GroupCreate::default() };
+    let attach = GroupAttach { scope_key: scope.key(), path: scope.path_text()? };
+    Ok([Command::CreateGroup(create), Command::AttachScope(attach)])
+}
+
+/// Gives a group without events the beginning that it had; `false` if somebody else does at the same time.
+async fn begin_again(group: &Group, scope: &Scope, title: Option<String>) -> Result<bool> {
+    let [create, attach] = beginning(scope, title)?;
+    let created = match group.execute(create).await {
+        Err(error) if error.kind() == ErrorKind::Conflict => false,
+        done => done.map(|_| true)?,
+    };
+    group.execute(attach).await?;
+    Ok(created)
 }

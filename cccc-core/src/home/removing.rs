@@ -1,5 +1,6 @@
 //! Removing groups: out of their place first, so that a process that dies leaves a group or none, then for good.
 
+use std::io;
 use std::path::PathBuf;
 
 use super::Home;
@@ -8,6 +9,7 @@ use super::registry;
 use crate::blocking::off_thread;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::GroupMode;
+use crate::files;
 use crate::id::{GroupId, Seq};
 
 impl Home {
@@ -15,11 +17,14 @@ impl Home {
     /// or one without events: older versions left such when they died while they made one.
     ///
     /// # Errors
-    /// `Refused` unless the group is archived; `NotFound`; `Unavailable` if the disk refuses, or if another process
+    /// `Refused` unless the group is archived, and for one without events if a repair has set bytes aside there: they
+    /// may be all that is left of it. `NotFound`; `Unavailable` if the disk refuses, or if another process
     /// holds the registry. Where the message says that files are left, the group is gone, and they are removed by
     /// whoever makes, imports or deletes a group next.
     pub async fn delete_group(&self, id: &GroupId) -> Result<()> {
-        if !self.is_hollow(id).await? {
+        if self.is_hollow(id).await? {
+            self.check_nothing_aside(id)?;
+        } else {
             let group = self.group(id).await?;
             if group.summary().await?.state != GroupMode::Archived {
                 return Err(Error::refused(format!("group {id} is not archived, so it is not deleted"))
@@ -28,6 +33,27 @@ impl Home {
         }
         let (home, id) = (self.clone(), id.clone());
         off_thread("deleting a group", move || home.remove(&id)).await
+    }
+
+    /// Refuses to delete a group without events of which there are bytes that were set aside.
+    fn check_nothing_aside(&self, id: &GroupId) -> Result<()> {
+        let torn = self.group_path(id).join("torn");
+        let files = match files::entries(&torn) {
+            Ok(entries) => entries.count(),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => 0,
+            Err(e) => return Err(Error::io("list", &torn, e)),
+        };
+        if files == 0 {
+            return Ok(());
+        }
+        let (files, verb) =
+            if files == 1 { ("1 file".into(), "was") } else { (format!("{files} files"), "were") };
+        let text =
+            format!("group {id} has no events, but {files} in {} that {verb} set aside", torn.display());
+        Err(Error::refused(text).hint(format!(
+            "move that directory away, then repeat; or `cccc --group {id} group update --title TITLE`, `cccc --group \
+             {id} group archive`, then repeat"
+        )))
     }
 
     /// What processes that died have left aside: groups half made, imported or removed. Nobody sees them, and

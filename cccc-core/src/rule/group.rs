@@ -38,7 +38,14 @@ pub(super) fn create(state: &GroupState, call: &Call, create: &GroupCreate) -> R
     Ok(Decision::write([Draft::from(create.clone())]))
 }
 
+/// In a group whose beginning was cut off by a repair, the first change is its new beginning.
 pub(super) fn update(state: &GroupState, call: &Call, update: &GroupUpdate) -> Result<Decision> {
+    if !state.is_created() {
+        let GroupUpdate { title, default_to, join, settings } = update.clone();
+        let title = title.unwrap_or_default();
+        let join = join.unwrap_or_default();
+        return create(state, call, &GroupCreate { title, default_to, join, settings });
+    }
     lead(state, call, "change the group")?;
     check_title(update.title.as_deref().unwrap_or_default())?;
     check_default_to(update.default_to.as_deref())?;
@@ -155,6 +162,19 @@ mod tests {
         desk.run("user", create()).unwrap();
         assert_eq!(desk.state().title(), "T");
         assert_eq!(desk.run("user", create()).unwrap_err().kind(), ErrorKind::Conflict);
+    }
+
+    #[test]
+    fn a_group_that_has_lost_its_beginning_begins_again_by_a_change() {
+        let mut desk = Desk::new();
+        let update =
+            || Command::UpdateGroup(GroupUpdate { title: Some("T".into()), ..GroupUpdate::default() });
+        assert_eq!(desk.run("alice", update()).unwrap_err().kind(), ErrorKind::Refused);
+        let error = desk.run("user", Command::Send(message("x", &[]))).unwrap_err();
+        assert!(error.hint_text().unwrap().contains("`cccc group update --title TITLE`"), "{error}");
+        assert_eq!(desk.run("user", update()).unwrap().kinds(), ["group.create"]);
+        assert_eq!(desk.state().title(), "T");
+        assert!(desk.run("user", update()).unwrap().events.is_empty());
     }
 
     #[test]

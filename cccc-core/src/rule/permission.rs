@@ -57,9 +57,12 @@ pub(super) fn admit(state: &GroupState, call: &Call, command: &Command) -> Resul
         .hint("upgrade cccc, then try again"));
     }
     if !state.is_created() {
+        // A repair may have cut its beginning off; then whoever owns it gives it another.
         return match command {
-            Command::CreateGroup(_) => Ok(()),
-            _ => Err(Error::refused("the group has not been created").hint("run `cccc attach`")),
+            Command::CreateGroup(_) | Command::UpdateGroup(_) => Ok(()),
+            _ => Err(Error::refused("the group has not been created").hint(
+                "the user sets it up again with `cccc attach`, or with `cccc group update --title TITLE`",
+            )),
         };
     }
     if let Principal::Remote(remote) = &call.by
@@ -148,6 +151,9 @@ pub(super) fn unknown_actor(state: &GroupState, id: &ActorId) -> Error {
     match suggest::did_you_mean(id.as_str(), state.actors().keys().map(ActorId::as_str)) {
         Some(question) => error.hint(question),
         None if state.actors().is_empty() => error.hint(format!("add it with `cccc actor add {id}`")),
+        None if state.gaps() > 0 => error.hint(format!(
+            "events of this group are lost; if it was in the group, `cccc actor add {id}` brings it back"
+        )),
         None => error.hint("`cccc actor list` shows who is there"),
     }
 }

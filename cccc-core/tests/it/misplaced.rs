@@ -60,7 +60,7 @@ const IN_HOME: [&str; 9] = [
     "presence/GROUP/alice",
 ];
 
-const WHAT: [&str; 5] = ["pipe", "directory", "device", "loop", "socket"];
+const WHAT: [&str; 6] = ["pipe", "directory", "device", "loop", "dead link", "socket"];
 
 /// Puts something there, in the place of what there is.
 fn put(what: &str, path: &Path) {
@@ -74,6 +74,7 @@ fn put(what: &str, path: &Path) {
         "directory" => fs::create_dir(path).unwrap(),
         "device" => symlink("/dev/zero", path).unwrap(),
         "loop" => symlink(path, path).unwrap(),
+        "dead link" => symlink(path.with_file_name("nowhere"), path).unwrap(),
         "socket" => drop(std::os::unix::net::UnixListener::bind(path).unwrap()),
         other => panic!("{other}"),
     }

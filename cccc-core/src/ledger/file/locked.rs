@@ -75,6 +75,17 @@ pub(super) struct Locked {
     pub(super) writer: OwnedMutexGuard<Writer>,
     /// The lock file, while its lock is held.
     held: Option<Arc<dyn DiskFile>>,
+    /// What its recoveries have come upon.
+    pub(super) left: Left,
+}
+
+/// What others have left that a recovery has put in order.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    /// Whether it was more than pages from before a reboot: a write or a repair that was not finished.
+    pub(super) is_unfinished: bool,
+    /// Copies of what it took out.
+    pub(super) set_aside: Vec<PathBuf>,
 }
 
 impl Drop for Locked {
@@ -98,7 +109,7 @@ impl Locked {
         let since = shared.disk.monotonic();
         let writer = shared.wait_here(shared.writer.clone().lock_owned()).await?;
         let waited = shared.disk.monotonic().saturating_sub(since);
-        let mut locked = Self { shared: shared.clone(), writer, held: None };
+        let mut locked = Self { shared: shared.clone(), writer, held: None, left: Left::default() };
         // Those who wait in line here wait for the same holder, so they do not wait one after the other.
         let limit = match locked.writer.waits_for_lock {
             true => patience.saturating_sub(waited).max(LAST_TRY),

@@ -9,7 +9,7 @@
 //! bring back, would name what is not there any more.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Shared;
 use super::files::Access;
@@ -54,8 +54,7 @@ impl Locked {
         drop(overwriting);
         let pages = self.recover(None)?;
         self.end_at(&pages.head)?;
-        report.head = Some(pages.head.mark.at);
-        Ok(())
+        report.ends_at(&shared, &pages.head.mark)
     }
 
     /// Has both pages say durably that the ledger ends as `state` says.
@@ -102,15 +101,26 @@ impl Shared {
         self.set_aside(&*file, &path, lost.map(|run| run.from..run.to), seq).map(Some)
     }
 
-    /// Writes one segment anew.
+    /// Writes one segment anew; on a failure the draft does not stay, as the disk may be full.
     fn rewrite(&self, runs: &[Run], aside: Option<&PathBuf>) -> Result<()> {
         let Some(Run { segment, .. }) = runs.first() else { return Ok(()) };
         let (layout, path) = (&self.layout, self.layout.segment(*segment));
         let draft = layout.segment_draft(*segment);
-        let file = self.disk.open(&path, OpenMode::Read).map_err(|e| Error::io("open", &path, e))?;
-        let len = file.stat().map_err(|e| Error::io("look at", &path, e))?.len;
-        let io = |what, e| Error::io(what, &draft, e);
-        let new = self.disk.open(&draft, OpenMode::CreateNew).map_err(|e| io("make", e))?;
+        self.draft(runs, aside, &path, &draft).inspect_err(|_| {
+            let _ = self.disk.remove(&draft);
+        })?;
+        // Hints of the old file must not outlive it.
+        self.remove_hints(*segment)?;
+        self.disk.rename(&draft, &path).map_err(|e| Error::io("rename to", &path, e))?;
+        self.disk.sync_dir(&layout.ledger).map_err(|e| Error::io("sync", &layout.ledger, e))
+    }
+
+    /// Writes what a segment is to be to a file beside it, durably.
+    fn draft(&self, runs: &[Run], aside: Option<&PathBuf>, path: &Path, draft: &Path) -> Result<()> {
+        let file = self.disk.open(path, OpenMode::Read).map_err(|e| Error::io("open", path, e))?;
+        let len = file.stat().map_err(|e| Error::io("look at", path, e))?.len;
+        let io = |what, e| Error::io(what, draft, e);
+        let new = self.disk.open(draft, OpenMode::CreateNew).map_err(|e| io("make", e))?;
         let name = aside.and_then(|path| path.file_name()).map(|name| name.to_string_lossy().into_owned());
         let name = name.map(|name| format!("torn/{name}")).unwrap_or_default();
         let (mut from, mut at, mut aside_at) = (0, 0, 0);
@@ -126,11 +136,7 @@ impl Shared {
             }
         }
         copy_range(&*file, from..len, &*new, at).map_err(|e| io("write to", e))?;
-        new.sync().map_err(|e| io("sync", e))?;
-        // Hints of the old file must not outlive it.
-        self.remove_hints(*segment)?;
-        self.disk.rename(&draft, &path).map_err(|e| Error::io("rename to", &path, e))?;
-        self.disk.sync_dir(&layout.ledger).map_err(|e| Error::io("sync", &layout.ledger, e))
+        new.sync().map_err(|e| io("sync", e))
     }
 
     /// Where that lies now which the head said to be durable. All lines up to there are sound, or it fails.

@@ -21,6 +21,7 @@
 //! Everything here reaches the operating system through [`Disk`]. Nothing here knows what events mean,
 //! except that index entries are made from them.
 
+mod aside;
 mod away;
 mod checkpoint;
 mod files;

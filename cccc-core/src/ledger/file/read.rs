@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::layout::{Layout, segment_name, shown};
 use super::lines::read_range;
+use super::locked::missing;
 use super::page::Mark;
 use super::segment::{Fetched, Segment};
 use crate::disk::{Disk, OpenMode};
@@ -72,7 +73,7 @@ impl Reader {
         // A segment after the last one may be gone again: whoever began it could not write to it.
         let upper = names.partition_point(|first| *first <= seq.0.min(last));
         let Some(first) = upper.checked_sub(1).and_then(|i| names.get(i)).copied() else {
-            return Err(self.missing(seq, 1));
+            return Err(self.missing(1));
         };
         // If the last one is missing it is still known where it should begin.
         let next = names.get(upper).copied().filter(|next| *next <= last);
@@ -92,7 +93,7 @@ impl Reader {
         }
         let path = self.layout.segment(first);
         let file = self.disk.open(&path, OpenMode::Read).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => self.missing(Seq(first), first),
+            std::io::ErrorKind::NotFound => self.missing(first),
             _ => Error::io("open", &path, e),
         })?;
         let before = self.chain_before(names, first)?;
@@ -113,7 +114,7 @@ impl Reader {
         }
         let at = names.partition_point(|name| *name < first);
         let Some(earlier) = at.checked_sub(1).and_then(|i| names.get(i)).copied() else {
-            return Err(self.missing(Seq(1), 1));
+            return Err(self.missing(1));
         };
         let path = self.layout.segment(earlier);
         let file = self.disk.open(&path, OpenMode::Read).map_err(|e| Error::io("open", &path, e))?;
@@ -130,13 +131,30 @@ impl Reader {
         })
     }
 
-    fn missing(&self, seq: Seq, first: u64) -> Error {
-        Error::corrupt(Damage {
-            file: shown(&self.layout.segment(first)),
-            offset: 0,
-            seq,
-            reason: "the segment file is missing".into(),
-        })
+    /// The error for a segment that is not there: whichever of its events was wanted, the first one is named.
+    fn missing(&self, first: u64) -> Error {
+        missing(&self.layout.segment(first), Seq(first))
+    }
+
+    /// The error for a segment whose first line does not follow: perhaps the file before it is not the segment before,
+    /// and that is missing. Nothing can be said of the line itself then.
+    pub(super) fn missing_before(&self, first: u64, error: Error) -> Error {
+        if error.damage().is_none_or(|damage| damage.seq.0 != first) {
+            return error;
+        }
+        match self.end_before(first) {
+            Ok(Some(end)) if end + 1 < first => self.missing(end + 1),
+            _ => error,
+        }
+    }
+
+    /// The last event of the file before a segment, if there is one and it can be read whole.
+    fn end_before(&self, first: u64) -> Result<Option<u64>> {
+        let names = self.list()?;
+        let Some(earlier) = names.iter().copied().rfind(|name| *name < first) else { return Ok(None) };
+        let segment = self.segment(&names, earlier)?;
+        let lines = segment.rebuild(&*self.disk, segment.sealed_len()?)?;
+        Ok(Some(earlier - 1 + lines.len() as u64))
     }
 
     /// Lines from `from` on, up to `end`, with their chain checked.
@@ -150,7 +168,7 @@ impl Reader {
             let last =
                 if segment.first == end.segment { end.at.seq.0 } else { next.map_or(0, |next| next - 1) };
             if seq.0 > last {
-                return Err(self.missing(seq, next.unwrap_or(seq.0)));
+                return Err(self.missing(next.unwrap_or(seq.0)));
             }
             let (fetched, checked) = self.checked(&segment, seq, len, rest)?;
             let count = checked.len();
@@ -215,11 +233,12 @@ impl Reader {
         if let Some(found) = check(segment.fetch(&*self.disk, seq, len, limit, None)?) {
             return Ok(found);
         }
-        let offsets = segment.rebuild(&*self.disk, len)?;
+        let offsets =
+            segment.rebuild(&*self.disk, len).map_err(|error| self.missing_before(segment.first, error))?;
         // What follows it would have the name of its first event.
         let after = segment.first + offsets.len() as u64;
         if seq.0 >= after {
-            return Err(self.missing(seq, after));
+            return Err(self.missing(after));
         }
         let fetched = segment.fetch(&*self.disk, seq, len, limit, Some(&offsets))?;
         check(fetched).ok_or_else(|| {

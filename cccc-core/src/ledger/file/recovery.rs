@@ -6,14 +6,11 @@
 //! that no page of the operating system's cache that only seems to be on disk is relied upon.
 
 use std::iter::once;
-use std::ops::Range;
-use std::path::{Path, PathBuf};
 
 use super::Shared;
 use super::layout::shown;
 use super::lines::{LineReader, ends_at, follow};
 use super::locked::{Locked, Pages, missing};
-use super::mend::copy_range;
 use super::page::{FENCED, Mark, Role, SEALING, State};
 use super::redaction::Overwriting;
 use crate::disk::{DiskFile, OpenMode};
@@ -66,11 +63,12 @@ impl Locked {
             Some(head) => (head.mark, head.mark.at.seq),
             None => (self.last_segment_start()?, Seq(0)),
         };
+        let written = self.shared.written_without_head()?;
         let failed = *self.shared.failed();
         let since = since.into_iter().chain(failed).min_by_key(|since| since.at.seq);
         let base = since.filter(|since| since.at.seq < base.at.seq).unwrap_or(base);
         self.check_joint(&base)?;
-        let mut scan = self.scan(base, durable, last_told)?;
+        let mut scan = self.scan_for(base, durable, last_told, written)?;
         self.writer.epoch = epoch;
         if let Some(head) = head {
             self.write_page(Role::Head, &State { boot, epoch, flags: FENCED, mark: head.mark })?;
@@ -84,18 +82,17 @@ impl Locked {
                 return Err(Error::unavailable("the disk keeps losing what was written and not synced")
                     .hint("the disk fails to sync; see `cccc doctor`"));
             }
-            scan = self.scan(base, durable, last_told)?;
+            scan = self.scan_for(base, durable, last_told, written)?;
         }
+        let is_whole = |page: Option<State>| page.is_some_and(|page| page.flags == 0);
+        self.left.is_unfinished |= !is_whole(head) || !is_whole(tip) || scan.end.at != base.at || scan.torn;
         let path = self.shared.layout.segment(scan.end.segment);
         let file = self.open_segment(scan.end.segment)?;
         if scan.torn {
             let len = file.stat().map_err(|e| Error::io("look at", &path, e))?.len;
-            self.shared.set_aside(
-                &*file,
-                &path,
-                once(scan.end.len..len.max(scan.end.len)),
-                scan.end.at.seq.next(),
-            )?;
+            let rest = once(scan.end.len..len.max(scan.end.len));
+            let copy = self.shared.set_aside(&*file, &path, rest, scan.end.at.seq.next())?;
+            self.left.set_aside.push(copy);
             file.truncate(scan.end.len).map_err(|e| Error::io("cut", &path, e))?;
         }
         file.sync().map_err(|e| Error::io("sync", &path, e))?;
@@ -155,16 +152,35 @@ impl Locked {
         }
         // Name the first line that is wrong, not just where it was noticed.
         let (segment, _) = self.shared.reader.locate(Seq(base.segment), base.segment)?;
-        segment.rebuild(&*self.shared.disk, base.len)?;
+        segment
+            .rebuild(&*self.shared.disk, base.len)
+            .map_err(|error| self.shared.reader.missing_before(base.segment, error))?;
         damage(base.len.min(len), base.at.seq, "the file is not the one that was written to")
     }
 
+    /// Without a head page nobody knows what was acknowledged. Then nothing is taken for torn that the tip page says
+    /// was written: in one boot lines are there before it says so.
+    fn check_written(&self, scan: &Scan, written: Option<Mark>) -> Result<()> {
+        let Some(written) = written.filter(|written| written.at.seq > scan.end.at.seq) else { return Ok(()) };
+        let seq = scan.end.at.seq.next();
+        let (segment, offset, what) = match written.segment > scan.end.segment && !scan.torn {
+            true => (seq.0, 0, "the segment file is missing"),
+            false => (scan.end.segment, scan.end.len, "what is sound ends here"),
+        };
+        let file = shown(&self.shared.layout.segment(segment));
+        let last = written.at.seq;
+        let reason =
+            format!("{what}; the file `head` is missing, and `tip` says that event {last} was written");
+        Err(Error::corrupt(Damage { file, offset, seq, reason }))
+    }
+
     /// Takes a segment out that belongs to another history: it was left when a copy was put over the files.
-    fn set_segment_aside(&self, first: u64) -> Result<()> {
+    fn set_segment_aside(&mut self, first: u64) -> Result<()> {
         let path = self.shared.layout.segment(first);
         let file = self.open_segment(first)?;
         let len = file.stat().map_err(|e| Error::io("look at", &path, e))?.len;
-        self.shared.set_aside(&*file, &path, once(0..len), Seq(first))?;
+        let copy = self.shared.set_aside(&*file, &path, once(0..len), Seq(first))?;
+        self.left.set_aside.push(copy);
         drop(file);
         self.shared.remove_hints(first)?;
         self.shared.disk.remove(&path).map_err(|e| Error::io("remove", &path, e))
@@ -181,6 +197,22 @@ impl Locked {
         let mut lines = LineReader::new(&*file, 0, u64::MAX);
         let line = lines.next_line().map_err(|e| Error::io("read", &path, e))?;
         Ok(line.is_none_or(|line| Suspect::of(line).at.is_none() || follow(line, scan.end.at).is_ok()))
+    }
+
+    /// As [`scan`](Self::scan), where all must be there that is told of without a head page; and a file that is missing
+    /// is named, not what follows it.
+    fn scan_for(
+        &self,
+        base: Mark,
+        durable: Seq,
+        last_told: Option<u64>,
+        written: Option<Mark>,
+    ) -> Result<Scan> {
+        let scan = self
+            .scan(base, durable, last_told)
+            .map_err(|error| self.shared.reader.missing_before(base.segment, error))?;
+        self.check_written(&scan, written)?;
+        Ok(scan)
     }
 
     /// Reads everything after `base`. Events up to `durable` must be sound. Segments after the last one that is told
@@ -311,45 +343,6 @@ impl Locked {
 }
 
 impl Shared {
-    /// Copies what lies in these ranges of a segment to a file of its own, one after the other, durably. They begin
-    /// where event `seq` should stand. Returns the copy's path.
-    pub(super) fn set_aside(
-        &self,
-        file: &dyn DiskFile,
-        path: &Path,
-        ranges: impl IntoIterator<Item = Range<u64>>,
-        seq: Seq,
-    ) -> Result<PathBuf> {
-        let layout = &self.layout;
-        let (copy, target) = self.torn_file(seq)?;
-        let mut at = 0;
-        for range in ranges {
-            let len = range.end - range.start;
-            copy_range(file, range, &*copy, at).map_err(|e| Error::io("copy", path, e))?;
-            at += len;
-        }
-        copy.sync().map_err(|e| Error::io("sync", &target, e))?;
-        for dir in [&layout.torn, &layout.dir] {
-            self.disk.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
-        }
-        Ok(target)
-    }
-
-    /// A new file for bytes that are set aside and begin where event `seq` should stand.
-    fn torn_file(&self, seq: Seq) -> Result<(Box<dyn DiskFile>, PathBuf)> {
-        let (disk, layout) = (&*self.disk, &self.layout);
-        disk.create_dir(&layout.torn).map_err(|e| Error::io("make", &layout.torn, e))?;
-        let mut time = disk.monotonic().as_nanos();
-        loop {
-            let target = layout.torn_file(seq, time);
-            match disk.open(&target, OpenMode::CreateNew) {
-                Ok(copy) => return Ok((copy, target)),
-                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => time += 1,
-                Err(e) => return Err(Error::io("make", &target, e)),
-            }
-        }
-    }
-
     /// Removes what was derived from a segment's lines and leads to them.
     pub(super) fn remove_hints(&self, first: u64) -> Result<()> {
         for path in [self.layout.offsets(first), self.layout.index(first)] {

@@ -94,6 +94,10 @@ pub struct RepairReport {
     pub cut: Option<Cut>,
     /// Files that bytes were copied to before they were taken out, and notes that led nowhere.
     pub set_aside: Vec<PathBuf>,
+    /// Whether something was finished that a process had left half done: a write, a redaction, or a repair.
+    pub finished: bool,
+    /// How many gaps there are afterwards, those of earlier repairs too, if the ledger is sound then.
+    pub gaps: u64,
     /// Derived files that were removed. They are made again when they are needed.
     pub removed: Vec<PathBuf>,
 }
@@ -154,8 +158,9 @@ impl FileLedger {
     /// A dry run takes no lock.
     ///
     /// # Errors
-    /// `Unavailable` if the disk does not do its part. Damage is no error, it is in the report; but `Corrupt` if more
-    /// than a million events are missing in one place.
+    /// `Unavailable` if the disk does not do its part. Damage is no error, it is in the report; but `Refused` if every
+    /// event is lost, so that only a cut is left to be done, and `Corrupt` if more than a million events are missing in
+    /// one place. After either nothing has changed.
     pub async fn repair(&self, options: RepairOptions) -> Result<RepairReport> {
         let repair = |files: Arc<Shared>| async move {
             if options.dry_run {
@@ -171,19 +176,25 @@ impl Shared {
     async fn repair(self: &Arc<Self>, cut: bool) -> Result<RepairReport> {
         let mut report = RepairReport::default();
         let mut locked = Locked::take(self).await?;
-        if let Finished::SetAside(note) = Overwriting::take(self)?.finish()? {
-            report.set_aside.push(note);
+        match Overwriting::take(self)?.finish()? {
+            Finished::Nothing => {}
+            Finished::Done => report.finished = true,
+            Finished::SetAside(note) => report.set_aside.push(note),
         }
         let head = match locked.settle() {
             Err(error) if is_replaced(&error) => return Err(error),
             settled => settled.map(|pages| pages.head.mark),
         };
+        report.finished |= locked.left.is_unfinished;
         match self.verify(&head)? {
-            Verdict::Sound { head, .. } => report.head = Some(head),
+            Verdict::Sound { head, gaps, .. } => (report.head, report.gaps) = (Some(head), gaps),
             Verdict::Damaged(damage) => {
-                report.damage = Some(damage);
                 let head = head.ok().or_else(|| self.glance().ok());
                 let (runs, last) = self.broken(head)?;
+                if !cut && last.0 > 0 && runs.iter().map(Run::lost).sum::<u64>() >= last.0 {
+                    return Err(self.nothing_is_left(last));
+                }
+                report.damage = Some(damage);
                 self.begin_anew()?;
                 report.broken = runs.iter().map(|run| Broken::of(self, run)).collect();
                 report.last = Some(last);
@@ -198,10 +209,35 @@ impl Shared {
                 }
             }
         }
+        report.set_aside.append(&mut locked.left.set_aside);
         self.remove_derived(&mut report)?;
         report.removed.sort();
         report.removed.dedup();
         Ok(report)
+    }
+
+    /// The error where a repair would put a gap in the place of every event.
+    fn nothing_is_left(&self, last: Seq) -> Error {
+        let dir = self.layout.dir.display();
+        let text = match last.0 {
+            1 => format!("the only event of the ledger in {dir} is lost, and a repair has nothing to keep"),
+            all => {
+                format!("all {all} events of the ledger in {dir} are lost, and a repair has nothing to keep")
+            }
+        };
+        Error::refused(text).hint(
+            "restore the files from a copy; or begin the ledger anew with `cccc ledger repair --cut`, which sets \
+             aside what is there",
+        )
+    }
+}
+
+impl RepairReport {
+    /// Notes where the ledger ends now, which is looked at once more from its beginning.
+    pub(super) fn ends_at(&mut self, shared: &Shared, end: &Mark) -> Result<()> {
+        let (head, _, gaps) = shared.walk(Some(end))?;
+        (self.head, self.gaps) = (Some(head), gaps);
+        Ok(())
     }
 }
 
@@ -237,7 +273,7 @@ impl Shared {
             verdict = self.verify(&head)?;
         }
         match verdict {
-            Verdict::Sound { head, .. } => report.head = Some(head),
+            Verdict::Sound { head, gaps, .. } => (report.head, report.gaps) = (Some(head), gaps),
             Verdict::Damaged(damage) => {
                 report.damage = Some(damage);
                 let (runs, last) = self.broken(head.ok())?;
@@ -322,8 +358,7 @@ impl Locked {
         self.forget_active();
         shared.reader.forget();
         self.end_at(&State { boot: shared.disk.boot_id(), epoch, flags: 0, mark: *end })?;
-        report.head = Some(end.at);
-        Ok(())
+        report.ends_at(&shared, end)
     }
 }
 

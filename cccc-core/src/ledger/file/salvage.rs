@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use super::files::{Access, Slot};
 use super::layout::shown;
-use super::page::Mark;
+use super::lines::read_range;
+use super::page::{FENCED, Mark, PAGE_BYTES, Role, State};
 use super::survey::{Part, Survey};
 use super::{FileLedger, Shared};
 use crate::blocking::off_thread;
@@ -39,12 +41,16 @@ impl Shared {
         }
     }
 
-    /// The head as its page says, without the lock and without recovering anything.
+    /// The head as its page says, without the lock and without recovering anything. If there is no page, it is what
+    /// the tip page says was written.
     pub(super) fn glance(&self) -> Result<Mark> {
         let path = &self.layout.head;
         self.head.check(&*self.disk)?;
         if let Some(head) = self.head_page()? {
             return Ok(head.mark);
+        }
+        if let Some(written) = self.written_without_head()? {
+            return Ok(written);
         }
         Err(Error::corrupt(Damage {
             file: shown(path),
@@ -52,6 +58,22 @@ impl Shared {
             seq: Seq(0),
             reason: "the page is not whole; a repair that is no dry run makes it anew".into(),
         }))
+    }
+
+    /// What the tip page says was written in this boot, if there is no head page or less than one. No writer leaves it
+    /// so, wherever it dies: somebody else took it away.
+    pub(super) fn written_without_head(&self) -> Result<Option<Mark>> {
+        let page = |slot: &Slot, path| match slot.get(&*self.disk, Access::Read) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            file => read_range(&*file?, 0, PAGE_BYTES).map_err(|e| Error::io("read", path, e)),
+        };
+        if page(&self.head, &self.layout.head)?.len() >= PAGE_BYTES {
+            return Ok(None);
+        }
+        let tip = State::decode(Role::Tip, &page(&self.tip, &self.layout.tip)?);
+        let boot = self.disk.boot_id();
+        let told = tip.filter(|tip| boot != [0; 16] && tip.boot == boot && tip.flags & FENCED == 0);
+        Ok(told.map(|tip| tip.mark))
     }
 
     fn salvage(&self, from: Seq, limit: ReadLimit) -> Result<Page> {

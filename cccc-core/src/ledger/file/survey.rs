@@ -5,6 +5,7 @@
 //! that the damaged line has once a small fault in it is undone. Eighty bits of hash agree with that, so
 //! neither a line of another history nor garbage is taken for one.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use super::Shared;
@@ -243,7 +244,7 @@ impl<'a> Survey<'a> {
         visit: &mut impl FnMut(Part<'_>) -> Result<bool>,
     ) -> Result<bool> {
         let Some((file, len)) = self.open(name)? else { return self.missing(name, (name, 0), place, visit) };
-        let mut offset = 0;
+        let (mut offset, mut strays) = (0, None);
         loop {
             let mut lines = LineReader::new(&*file, offset, len);
             let bad = loop {
@@ -264,15 +265,22 @@ impl<'a> Survey<'a> {
                 }
             };
             let whole = self.last_of(name).is_none_or(|last| place.position.seq.0 >= last);
-            let (at, reason) = match bad {
-                Some(bad) => bad,
-                None if whole => return Ok(true),
-                None if self.ends_at(name, place) => {
-                    return self.missing(place.position.seq.next().0, (name, len), place, visit);
-                }
-                None => (len, "the file ends before its last event"),
+            if bad.is_none() && whole {
+                return Ok(true);
+            }
+            let (at, reason) = bad.unwrap_or((len, "the file ends before its last event"));
+            let found = self.damaged(name, &*file, len, at, *place, reason)?;
+            let run = match found {
+                None => return Ok(true),
+                Some(run) if run.lost() == 0 => run,
+                Some(run) => match self.stray(&mut strays, name, (&*file, len), at, *place)? {
+                    Some(stray) => stray,
+                    None if bad.is_none() && self.ends_at(name, place) => {
+                        return self.missing(place.position.seq.next().0, (name, len), place, visit);
+                    }
+                    None => run,
+                },
             };
-            let Some(run) = self.damaged(name, &*file, len, at, *place, reason)? else { return Ok(true) };
             let beyond = run.to;
             *place = run.replacement(&self.shared.group_id, "", 0).1;
             if !visit(Part::Damaged(run))? {
@@ -317,6 +325,43 @@ impl<'a> Survey<'a> {
         }
         run.last = Seq(last);
         Ok(())
+    }
+
+    /// The line of the next event, which belongs at byte `at`, if it stands elsewhere in the segment: lines that have
+    /// changed places are what they were. `strays` are the places of all lines by seq, once they were wanted.
+    fn stray(
+        &self,
+        strays: &mut Option<BTreeMap<u64, Vec<(u64, usize)>>>,
+        name: u64,
+        (file, len): (&dyn DiskFile, u64),
+        at: u64,
+        before: Place,
+    ) -> Result<Option<Run>> {
+        if !before.is_known {
+            return Ok(None);
+        }
+        if strays.is_none() {
+            let mut places = BTreeMap::<u64, Vec<_>>::new();
+            let mut lines = LineReader::new(file, 0, len);
+            loop {
+                let offset = lines.offset();
+                let Some(line) = lines.next_line().map_err(|e| self.failed(name, e))? else { break };
+                if let Some(seq) = RawLine::split(line).ok().and_then(|raw| raw.seq()) {
+                    places.entry(seq.0).or_default().push((offset, line.len()));
+                }
+            }
+            *strays = Some(places);
+        }
+        let bad = before.position.seq.next();
+        for (offset, size) in strays.iter().filter_map(|places| places.get(&bad.0)).flatten() {
+            let line = read_range(file, *offset, *size).map_err(|e| self.failed(name, e))?;
+            if follow(&line, before.position).is_ok() {
+                let mut run = Run::at(name, (at, at), before, "it stands elsewhere in this file");
+                (run.last, run.restored) = (bad, Some(line));
+                return Ok(Some(run));
+            }
+        }
+        Ok(None)
     }
 
     /// How far the damage at byte `at` reaches; `None` if nothing says that this is no unfinished write.

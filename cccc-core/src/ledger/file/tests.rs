@@ -19,6 +19,7 @@ mod layer;
 mod moved;
 mod recovery;
 mod redaction;
+mod repair;
 
 fn group() -> GroupId {
     GroupId::new("g-test").unwrap()

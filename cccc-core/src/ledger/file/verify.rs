@@ -53,7 +53,7 @@ impl Shared {
 
     /// Reads all segments up to `end`, or up to what cannot be read any more; returns position, bytes, and
     /// how many of the lines are gaps.
-    fn walk(&self, end: Option<&Mark>) -> Result<(Position, u64, u64)> {
+    pub(super) fn walk(&self, end: Option<&Mark>) -> Result<(Position, u64, u64)> {
         let mut position = Position::start(&self.group_id);
         let (mut bytes, mut gaps) = (0, 0);
         let last = match end {

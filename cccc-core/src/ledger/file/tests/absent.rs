@@ -43,8 +43,7 @@ fn what_is_there_is_read_and_what_is_missing_has_the_name_it_should_have() {
                 Err(error) => {
                     assert!(is_lost || follows, "{seq} without {gone:?}: {error}");
                     let file = error.damage().unwrap().file.clone();
-                    let named = std::path::Path::new(&file).file_name();
-                    assert!(follows || named == gone.file_name(), "{seq}: {error}");
+                    assert_eq!(std::path::Path::new(&file).file_name(), gone.file_name(), "{seq}: {error}");
                 }
             }
         }

@@ -114,7 +114,7 @@ pub use group::{
     SendRequest, Sent, SessionView, UpdateActorRequest, Watch,
 };
 pub use group::{AddTaskRequest, IntoTaskId, TasksRequest, Tracked, TrackedSendRequest, UpdateTaskRequest};
-pub use group::{Agent, Briefing, Handing, Running, Taken};
+pub use group::{Agent, Briefing, ExportedLedger, Handing, Running, Taken};
 pub use group::{
     AgentStateRequest, DEFAULT_LEASE, DEFAULT_VOTE, IntoReservationId, IntoVoteId, LabelsRequest,
     OpenVoteRequest, ReserveRequest, SetContextRequest,

@@ -1,6 +1,6 @@
 //! `cccc show`
 
-use cccc_core::event::Body;
+use cccc_core::event::{Body, LedgerGap};
 use cccc_core::{AttachmentState, Event, Voices};
 use clap::Args;
 
@@ -32,6 +32,7 @@ pub(crate) async fn cmd_show(context: &Context, args: ShowArgs) -> Outcome {
     let mut text = match &event.body {
         // Whoever runs `show` may be an agent: the words must hold for it, too.
         Body::ChatMessage(_) => message_text(context, &event, &group.bind("system").await?.voices().await?),
+        Body::LedgerGap(gap) => lost_text(&event, gap),
         _ => format!("{}  {}  {}", event.id, event.by, event_text(&context.out, &event)),
     };
     let attachments = event.message().map(|message| message.attachments.as_slice()).unwrap_or_default();
@@ -47,6 +48,13 @@ pub(crate) async fn cmd_show(context: &Context, args: ShowArgs) -> Outcome {
             &format!("\n    {name} ({}, {}): {place}", size(attachment.bytes), clean(&attachment.media_type));
     }
     context.out.line(text)
+}
+
+/// What is said of an event that was lost.
+fn lost_text(event: &Event, gap: &LedgerGap) -> String {
+    let Some(lost) = event.lost() else { return String::new() };
+    let hint = lost.hint_text().map(|hint| format!("\n    {}", clean(hint))).unwrap_or_default();
+    format!("{}: {}{hint}", clean(lost.message_text()), clean(&gap.reason))
 }
 
 fn message_text(context: &Context, event: &Event, voices: &Voices) -> String {

@@ -41,6 +41,7 @@ pub use attachments::{AttachmentFault, AttachmentReport, AttachmentState};
 pub use briefing::Briefing;
 pub use collect::Collected;
 pub use context::{AgentStateRequest, SetContextRequest};
+pub use export::ExportedLedger;
 pub use handing::Handing;
 pub use history::{History, HistoryRequest, Watch};
 pub use inbox::{Inbox, InboxRequest, Message, Taken};

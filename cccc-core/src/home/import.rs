@@ -38,6 +38,8 @@ pub struct Imported {
     pub head: Position,
     /// How many events that are.
     pub events: u64,
+    /// How many of them are gaps: lost, and marked as such by a repair.
+    pub gaps: u64,
     /// How many attachments came along.
     pub blobs: u64,
     /// How many attachments messages name that did not because they had been redacted.
@@ -126,6 +128,7 @@ impl<'a> Import<'a> {
                     title,
                     head: whole.head,
                     events: whole.head.seq.0,
+                    gaps: whole.gaps,
                     blobs: whole.blobs,
                     missing_blobs: whole.missing_blobs,
                     lost_blobs: whole.lost_blobs,

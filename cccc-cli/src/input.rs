@@ -1,5 +1,6 @@
 //! What comes in from the outside besides arguments: text on standard input.
 
+use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -11,6 +12,22 @@ const BOUND_BYTES: u64 = (1 << 20) + 1;
 /// Whether a path stands for standard input or output.
 pub(crate) fn is_standard(path: &Path) -> bool {
     path.as_os_str() == "-"
+}
+
+/// Opens a file that is imported. To open a pipe waits for whoever writes to it, perhaps for ever, so nothing but a file
+/// is opened; `piped` is the command that reads anything else.
+///
+/// # Errors
+/// `NotFound`; `Invalid` for what is no file; `Unavailable` if the disk refuses.
+pub(crate) fn file_to_import(path: &Path, piped: &str) -> Result<File> {
+    let failed = |e| Error::io("open", path, e);
+    let kind = std::fs::metadata(path).map_err(failed)?.file_type();
+    if kind.is_file() {
+        return File::open(path).map_err(failed);
+    }
+    let what = if kind.is_dir() { "a directory" } else { "a pipe, a socket or a device" };
+    Err(Error::invalid(format!("{} is {what}, not a file", path.display()))
+        .hint(format!("`{piped}` reads what is piped into it")))
 }
 
 /// The text of a message: as given, or standard input for `-`, without its last newline.

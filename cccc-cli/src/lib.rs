@@ -15,6 +15,7 @@ mod commands;
 mod context;
 mod demo;
 mod duration;
+mod export;
 mod hook;
 mod input;
 mod new_file;

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use cccc_core::{Error, Result};
 use tempfile::{Builder, NamedTempFile};
 
+use crate::output::in_words;
+
 /// What the names of unfinished files begin and end with.
 const PREFIX: &str = ".cccc-";
 const SUFFIX: &str = ".part";
@@ -31,14 +33,14 @@ impl NewFile {
     /// # Errors
     /// `Unavailable` if something is there, or the disk refuses; `NotFound` if the directory is not there.
     pub(crate) fn create(target: &Path) -> Result<Self> {
-        let failed = |e| Error::io("create", target, e);
         if fs::symlink_metadata(target).is_ok() {
             return Err(exists(target, Io::AlreadyExists.into()));
         }
         let dir = directory(target);
         remove_abandoned(dir);
         for _ in 0..TRIES {
-            let draft = Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(dir).map_err(failed)?;
+            let draft = Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(dir);
+            let draft = draft.map_err(|e| refused("create", target, e))?;
             let is_ours = draft.as_file().try_lock().is_ok() && draft.path().exists();
             if is_ours {
                 return Ok(Self { target: target.to_owned(), draft });
@@ -49,7 +51,7 @@ impl NewFile {
 
     /// The file, to be written to.
     pub(crate) fn writer(&self) -> Result<File> {
-        self.draft.as_file().try_clone().map_err(|e| Error::io("write", &self.target, e))
+        self.draft.as_file().try_clone().map_err(|e| refused("write", &self.target, e))
     }
 
     /// Puts what was written on disk, and then in its place.
@@ -58,17 +60,27 @@ impl NewFile {
     /// As for [`create`](Self::create).
     pub(crate) fn finish(self) -> Result<()> {
         let Self { target, draft } = self;
-        draft.as_file().sync_all().map_err(|e| Error::io("write", &target, e))?;
+        draft.as_file().sync_all().map_err(|e| refused("write", &target, e))?;
         draft.persist_noclobber(&target).map_err(|e| match e.error.kind() {
             Io::AlreadyExists => exists(&target, e.error),
-            _ => Error::io("create", &target, e.error),
+            _ => refused("create", &target, e.error),
         })?;
         sync_directory(directory(&target)).map_err(|e| {
             // Nobody is told of a file that a power cut may take away.
             let _ = fs::remove_file(&target);
-            Error::io("write", &target, e)
+            refused("write", &target, e)
         })
     }
+}
+
+/// The error for a file that could not be made whole. What there was of it is removed.
+pub(crate) fn refused(operation: &str, target: &Path, cause: io::Error) -> Error {
+    if !matches!(cause.kind(), Io::StorageFull | Io::QuotaExceeded) {
+        return Error::io(operation, target, cause);
+    }
+    Error::unavailable(format!("cannot {operation} {}: {}", target.display(), in_words(&cause)))
+        .hint("free space there, then repeat; nothing was left behind")
+        .source(cause)
 }
 
 fn exists(target: &Path, cause: io::Error) -> Error {

@@ -20,18 +20,7 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// A failure of core while it wrote to standard output: the pipe may have been closed.
-    pub(crate) fn of_writing(error: Error) -> Self {
-        let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<io::Error>());
-        match source.map(io::Error::kind) {
-            Some(io::ErrorKind::BrokenPipe) => Self::ClosedPipe,
-            _ => Self::Error(error),
-        }
-    }
-}
-
-impl Failure {
-    /// The same for a command whose output is not printed again by itself: that its reader went away early is no
+    /// The failure of a command whose output is not printed again by itself: that its reader went away early is no
     /// good end.
     pub(crate) fn of_what_is_shown_once(self, hint: &str) -> Self {
         let why = match self {
@@ -58,8 +47,20 @@ impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self::ClosedPipe,
-            _ => Self::Error(Error::unavailable(format!("cannot write to standard output: {error}"))),
+            _ => Self::Error(Error::unavailable(format!(
+                "cannot write to standard output: {}",
+                in_words(&error)
+            ))),
         }
+    }
+}
+
+/// Why something could not be written.
+pub(crate) fn in_words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::StorageFull => format!("the disk is full ({error})"),
+        io::ErrorKind::QuotaExceeded => format!("the quota of the disk is used up ({error})"),
+        _ => error.to_string(),
     }
 }
 

@@ -207,10 +207,18 @@ fn detail(body: &Body) -> String {
         Body::ActorStart(start) => start.actor_id.to_string(),
         Body::ActorStop(stop) => stop.actor_id.to_string(),
         Body::ActorRestart(restart) => restart.actor_id.to_string(),
-        Body::LedgerGap(gap) if gap.bytes == 0 => format!("lost: {}", clean(&gap.reason)),
         Body::LedgerGap(gap) => {
-            let (file, reason) = (clean(&gap.file), clean(&gap.reason));
-            format!("damaged: {reason} ({} bytes of {file} at byte {})", gap.bytes, gap.offset)
+            let place = match gap.bytes {
+                0 => String::new(),
+                bytes => format!(" ({bytes} bytes of {} at byte {})", clean(&gap.file), gap.offset),
+            };
+            let reason = clean(&gap.reason);
+            match gap.is_repaired() {
+                true => format!("lost and repaired away: {reason}{place}"),
+                false => {
+                    format!("lost; not repaired yet: {reason}{place}; `cccc ledger repair` keeps the others")
+                }
+            }
         }
         _ => String::new(),
     }

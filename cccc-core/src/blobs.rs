@@ -225,17 +225,13 @@ impl Blobs {
         parse_digest(sha256)?;
         match &self.0 {
             Store::Directory(dir) => {
-                let path = dir.join(sha256);
-                match files::remove(&path) {
-                    Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", &path, e)),
-                    _ => Ok(()),
-                }
+                files::remove_if_there(&dir.join(sha256))?;
             }
             Store::Memory(map) => {
                 map.lock().unwrap_or_else(PoisonError::into_inner).remove(sha256);
-                Ok(())
             }
         }
+        Ok(())
     }
 }
 

@@ -225,7 +225,7 @@ impl Error {
 
     /// What went wrong, without what to do next.
     #[must_use]
-    pub(crate) fn message_text(&self) -> &str {
+    pub fn message_text(&self) -> &str {
         &self.0.message
     }
 

@@ -4,6 +4,8 @@
 //! So files that others can replace are opened here: nothing is waited for, and nothing but a regular file is
 //! read. What stands in the place of a file or a directory of this library is named, so that it can be moved away.
 
+pub(crate) mod draft;
+
 use std::fs::{File, FileType, OpenOptions};
 use std::io::{self, ErrorKind as Io, Read};
 use std::path::{Path, PathBuf};
@@ -105,6 +107,15 @@ pub(crate) fn entries(dir: &Path) -> io::Result<std::fs::ReadDir> {
 /// Removes a file.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     std::fs::remove_file(path).map_err(|e| explained(e, path, Wanted::File))
+}
+
+/// Removes a file; whether there was one.
+pub(crate) fn remove_if_there(path: &Path) -> Result<bool> {
+    match remove(path) {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == Io::NotFound => Ok(false),
+        Err(e) => Err(Error::io("remove", path, e)),
+    }
 }
 
 /// Gives a file another name, over a file that has it.

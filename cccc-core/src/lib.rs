@@ -116,7 +116,7 @@ pub use group::{
     SendRequest, Sent, SessionView, UpdateActorRequest, Watch,
 };
 pub use group::{AddTaskRequest, IntoTaskId, TasksRequest, Tracked, TrackedSendRequest, UpdateTaskRequest};
-pub use group::{Agent, Briefing, Handing, Pushed, Running, Taken};
+pub use group::{Agent, Briefing, ExportedLedger, Handing, Pushed, Running, Taken};
 pub use group::{
     AgentStateRequest, DEFAULT_LEASE, DEFAULT_VOTE, IntoReservationId, IntoVoteId, LabelsRequest,
     OpenVoteRequest, ReserveRequest, SetContextRequest,

@@ -108,7 +108,8 @@ impl<'de> Deserialize<'de> for Timestamp {
 
 /// The IANA name of the machine's time zone, else `UTC`: what a person at it means by `17:00`.
 ///
-/// No rule asks for it; frontends name it in what they ask for.
+/// No rule asks for it; frontends name it in what they ask for. Not for a child that was forked while another thread asked
+/// for it: jiff keeps the zone behind a lock of the process, and writes it down there every few minutes.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "it is for the edge, where people say a time of day")]
 pub fn local_zone() -> String {

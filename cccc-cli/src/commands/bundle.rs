@@ -1,21 +1,20 @@
 //! `cccc group export|import|gc`
 
-use std::fs::File;
-use std::io::{self, BufReader, BufWriter};
-use std::path::{Path, PathBuf};
+use std::io::{self, BufReader};
+use std::path::PathBuf;
 
-use cccc_core::{Collected, Error, Exported, Imported, Principal, Result};
+use cccc_core::{Collected, Error, Exported, Imported, Principal};
 use schemars::{JsonSchema, schema_for};
 use serde::Serialize;
 
 use super::attach::only_the_user;
 use super::schema::{Answers, one};
 use crate::context::Context;
-use crate::input::is_standard;
-use crate::new_file::NewFile;
-use crate::output::{Failure, Outcome, Style, clean};
+use crate::export;
+use crate::input::{file_to_import, is_standard};
+use crate::output::{Failure, Outcome, Style, clean, report_line};
 use crate::progress::Progress;
-use crate::render::size;
+use crate::render::{gaps_of_them, size};
 
 /// What `cccc group export` prints, unless it writes standard output.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -35,8 +34,9 @@ pub(crate) struct GcAnswer {
 
 pub(super) async fn export(context: &Context, file: PathBuf) -> Outcome {
     let group = context.group_to_look().await?;
+    let exported = export::export(Some(&file), async |target| group.export(target).await).await?;
     if is_standard(&file) {
-        let exported = group.export(BufWriter::new(io::stdout())).await.map_err(Failure::of_writing)?;
+        report_gaps(context, exported.events, exported.gaps);
         return match exported.lost_blobs.as_slice() {
             [] => Ok(()),
             blobs => Err(Error::not_found(format!(
@@ -48,7 +48,6 @@ pub(super) async fn export(context: &Context, file: PathBuf) -> Outcome {
             .into()),
         };
     }
-    let exported = whole(&file, async |target| group.export(target).await).await?;
     let answer = ExportedAnswer { file, exported };
     context.out.answer(&answer, || {
         let ExportedAnswer { file, exported } = &answer;
@@ -57,8 +56,9 @@ pub(super) async fn export(context: &Context, file: PathBuf) -> Outcome {
             missing => format!(" ({missing} had been redacted)"),
         };
         let mut lines = vec![format!(
-            "{} events and {} attachments{missing} to {}",
+            "{} events{} and {} attachments{missing} to {}",
             exported.events,
+            gaps_of_them(exported.gaps),
             exported.blobs,
             file.display()
         )];
@@ -68,22 +68,16 @@ pub(super) async fn export(context: &Context, file: PathBuf) -> Outcome {
     if answer.exported.lost_blobs.is_empty() { Ok(()) } else { Err(Failure::Answered) }
 }
 
+/// Says beside a copy that goes to standard output how many of its events are lost, if some are.
+pub(super) fn report_gaps(context: &Context, events: u64, gaps: u64) {
+    if gaps > 0 && !context.out.is_json() {
+        report_line(&format!("{events} events{}", gaps_of_them(gaps)));
+    }
+}
+
 /// What is said of an attachment that is not there although nobody redacted it.
 fn lost(blob: &str) -> String {
     format!("LOST: there is no attachment {blob}; `cccc ledger verify` says of which message")
-}
-
-/// Writes a new file whole, or leaves none.
-pub(super) async fn whole<T>(
-    file: &Path,
-    write: impl AsyncFnOnce(BufWriter<File>) -> Result<T>,
-) -> Result<T> {
-    let target = NewFile::create(file)?;
-    let progress = Progress::start("exporting");
-    let exported = write(BufWriter::new(target.writer()?)).await?;
-    target.finish()?;
-    drop(progress);
-    Ok(exported)
 }
 
 pub(super) async fn import(context: &Context, file: PathBuf) -> Outcome {
@@ -96,7 +90,7 @@ pub(super) async fn import(context: &Context, file: PathBuf) -> Outcome {
     let imported = if is_standard(&file) {
         home.import_group(io::stdin(), "standard input").await?
     } else {
-        let source = File::open(&file).map_err(|e| Error::io("open", &file, e))?;
+        let source = file_to_import(&file, "cccc group import -")?;
         home.import_group(BufReader::new(source), file.display().to_string()).await?
     };
     drop(progress);
@@ -105,8 +99,8 @@ pub(super) async fn import(context: &Context, file: PathBuf) -> Outcome {
 
 fn text(imported: &Imported) -> String {
     let Imported { group_id, events, blobs, .. } = imported;
-    let mut lines =
-        vec![format!("{group_id}  {}: {events} events and {blobs} attachments", clean(&imported.title))];
+    let (title, gaps) = (clean(&imported.title), gaps_of_them(imported.gaps));
+    let mut lines = vec![format!("{group_id}  {title}: {events} events{gaps} and {blobs} attachments")];
     lines.extend(
         imported.lost_blobs.iter().map(|blob| format!("attachment {blob} was lost before it was exported")),
     );

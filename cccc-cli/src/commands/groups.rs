@@ -24,11 +24,12 @@ pub(crate) struct GroupsArgs {}
 /// This is for people only: agents never use the active group.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  cccc use gh4c1f9k2x")]
+  cccc use gh4c1f9k2x
+  cccc use Shop")]
 pub(crate) struct UseArgs {
-    /// The group's id
+    /// The group: its id, the start of its id, or its title
     #[arg(value_name = "GROUP")]
-    id: String,
+    named: String,
 }
 
 /// A line of `cccc groups`.
@@ -115,7 +116,8 @@ pub(crate) async fn cmd_use(context: &Context, args: UseArgs) -> Outcome {
         Principal::User => {}
         other => return Err(only_the_user(&other, "chooses the active group").into()),
     }
-    let answer = UseAnswer { active: args.id.parse()? };
-    context.home().await?.set_active(&answer.active).await?;
+    let home = context.home().await?;
+    let answer = UseAnswer { active: home.group_named(&args.named).await?.id().clone() };
+    home.set_active(&answer.active).await?;
     context.out.answer(&answer, || format!("{} is the active group", answer.active))
 }

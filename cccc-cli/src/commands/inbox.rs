@@ -49,7 +49,10 @@ pub(crate) async fn cmd_inbox(context: &Context, args: InboxArgs) -> Outcome {
         request = request.without_notices();
     }
     let voices = group.voices().await?;
-    let taken = request.take().await?;
+    let taken = request.take().await.map_err(|error| match error.is_read_only() {
+        true => error.hint("nothing can be handed over there; `cccc inbox --peek` only looks"),
+        false => error,
+    })?;
     let inbox = taken.inbox();
     let printed = context
         .out

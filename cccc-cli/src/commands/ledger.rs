@@ -1,26 +1,26 @@
 //! `cccc ledger ...`
 
-use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
 use cccc_core::ledger::file::{Broken, Cut, RepairOptions};
 use cccc_core::ledger::{FileLedger, Verdict};
 use cccc_core::{
-    AttachmentReport, Damage, Error, ErrorKind, ForgottenActor, Group, GroupId, Position, Principal, Result,
-    Seq,
+    AttachmentReport, Damage, Error, ErrorKind, ExportedLedger, ForgottenActor, Group, GroupId, Position,
+    Principal, Result, Seq,
 };
 use clap::{Args, Subcommand};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::attach::only_the_user;
+use super::bundle::report_gaps;
 use super::status::BEGIN_AGAIN;
 use crate::context::Context;
+use crate::export;
 use crate::input::is_standard;
-use crate::new_file::NewFile;
 use crate::output::{Failure, Outcome, Style, clean};
 use crate::progress::Progress;
-use crate::render::{attachment_faults, size};
+use crate::render::{attachment_faults, gaps_of_them, size};
 
 /// Check, repair, measure, export or find the ledger of the group
 #[derive(Args, Debug)]
@@ -120,8 +120,8 @@ pub(crate) struct DamageAnswer {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct ExportAnswer {
     file: PathBuf,
-    events: u64,
-    head: Position,
+    #[serde(flatten)]
+    exported: ExportedLedger,
 }
 
 /// What `cccc ledger repair` prints, with exit code 1 unless `ok`.
@@ -167,7 +167,7 @@ pub(crate) async fn cmd_ledger(context: &Context, args: LedgerArgs) -> Outcome {
         LedgerCommand::Verify { expect } => verify(context, expect).await,
         LedgerCommand::Repair { cut, dry_run } => repair(context, cut, dry_run).await,
         LedgerCommand::Stats => stats(context).await,
-        LedgerCommand::Export { output } => export(context, output).await,
+        LedgerCommand::Export { output } => export_lines(context, output).await,
         LedgerCommand::Path => {
             let group = context.group_to_look().await?;
             let path = files(&group)?.path().to_owned();
@@ -271,23 +271,19 @@ fn unexpected(error: Error, expected: Position) -> Error {
         .hint("what stands there may be sound and older: put the newest copy back, as a repair finds nothing to mend")
 }
 
-async fn export(context: &Context, output: Option<PathBuf>) -> Outcome {
+async fn export_lines(context: &Context, output: Option<PathBuf>) -> Outcome {
     let group = context.group_to_look().await?;
-    let Some(path) = output.filter(|path| !is_standard(path)) else {
-        let mut stdout = BufWriter::new(std::io::stdout());
-        files(&group)?.export(&mut stdout).await.map_err(Failure::of_writing)?;
-        return Ok(stdout.flush()?);
+    let exported =
+        export::export(output.as_deref(), async |target| group.export_ledger(target).await).await?;
+    let Some(file) = output.filter(|file| !is_standard(file)) else {
+        report_gaps(context, exported.events, exported.gaps);
+        return Ok(());
     };
-    let failed = |e: std::io::Error| Error::io("write", &path, e);
-    let target = NewFile::create(&path)?;
-    let mut file = BufWriter::new(target.writer()?);
-    let progress = Progress::start("exporting");
-    let head = files(&group)?.export(&mut file).await?;
-    file.flush().map_err(failed)?;
-    target.finish()?;
-    drop(progress);
-    let answer = ExportAnswer { file: path.clone(), events: head.seq.0, head };
-    context.out.answer(&answer, || format!("{} events to {}", answer.events, path.display()))
+    let answer = ExportAnswer { file, exported };
+    context.out.answer(&answer, || {
+        let ExportAnswer { file, exported } = &answer;
+        format!("{} events{} to {}", exported.events, gaps_of_them(exported.gaps), file.display())
+    })
 }
 
 async fn stats(context: &Context) -> Outcome {

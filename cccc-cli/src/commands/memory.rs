@@ -1,7 +1,6 @@
 //! `cccc memory ...`
 
-use std::fs::File;
-use std::io::{self, BufReader, BufWriter};
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,11 +13,11 @@ use clap::{Args, Subcommand, ValueEnum};
 use schemars::{JsonSchema, schema_for};
 use serde::Serialize;
 
-use super::bundle::whole;
 use super::schema::{Answers, lines, one};
 use crate::context::Context;
 use crate::duration;
-use crate::input::{self, is_standard};
+use crate::export;
+use crate::input::{self, file_to_import, is_standard};
 use crate::output::{Failure, Outcome, Style, clean, first_line};
 use crate::progress::Progress;
 use crate::render::{ago, indented, names, size};
@@ -396,11 +395,8 @@ async fn verify(context: &Context, memory: &Memory) -> Outcome {
 }
 
 async fn export(context: &Context, memory: &Memory, output: Option<PathBuf>) -> Outcome {
-    let Some(file) = output.filter(|file| !is_standard(file)) else {
-        memory.export(BufWriter::new(io::stdout())).await.map_err(Failure::of_writing)?;
-        return Ok(());
-    };
-    let exported = whole(&file, async |target| memory.export(target).await).await?;
+    let exported = export::export(output.as_deref(), async |target| memory.export(target).await).await?;
+    let Some(file) = output.filter(|file| !is_standard(file)) else { return Ok(()) };
     let answer = ExportedAnswer { file, exported };
     context.out.answer(&answer, || format!("{} notes to {}", answer.exported.notes, answer.file.display()))
 }
@@ -410,7 +406,7 @@ async fn import(context: &Context, memory: &Memory, file: &Path, without_sources
     let imported = if is_standard(file) {
         memory.import(io::stdin().lock(), without_sources).await?
     } else {
-        let source = File::open(file).map_err(|error| Error::io("open", file, error))?;
+        let source = file_to_import(file, "cccc memory import -")?;
         memory.import(BufReader::new(source), without_sources).await?
     };
     drop(progress);

@@ -11,9 +11,11 @@ use crate::render::{event_line, event_text};
 
 /// Show the latest events, and with -f what comes
 ///
-/// With --json each event is printed as it is stored, one a line. Following ends with an error if the ledger is cut by
+/// With --json each event is printed as it is stored, one a line; in the place of one that is damaged stands a ledger.gap
+/// that names the file of the ledger, or after a repair one under `torn`. Following ends with an error if the ledger is cut by
 /// a repair or replaced by an older copy meanwhile. If a repair finds an event lost that was shown before, that is said,
-/// whatever kinds are wanted; with --json by the ledger.gap that has its number now.
+/// whatever kinds are wanted; with --json by the ledger.gap that has its number now. It ends at once if the group is
+/// deleted.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cccc tail -n 5

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use cccc_core::ledger::Verdict;
-use cccc_core::{DeliveryWord, Error, EventId, ObligationWord, Receipt, Result};
+use cccc_core::{Error, EventId, ObligationWord, Receipt, Result};
 use schemars::JsonSchema;
 use serde::Serialize;
 

@@ -171,6 +171,11 @@ pub(crate) fn is_asked_wrongly(error: &clap::Error) -> bool {
     let said = error.to_string();
     let first = said.lines().next().unwrap_or_default();
     eprintln!("{first}");
+    // The program that runs a hook shows this to a person, if to anybody.
+    if let Some(choice) = said.lines().find(|line| line.contains("possible values: ")) {
+        eprintln!("{choice}");
+    }
+    eprintln!("  hint: `cccc hook --help` shows how it is called");
     if let Ok(home) = Home::default_path() {
         let at = cccc_core::Clock::now(&cccc_core::SystemClock);
         trouble::record(&home, &Trouble::of(at, "", "", &Error::invalid(first)));

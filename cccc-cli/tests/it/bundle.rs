@@ -137,3 +137,86 @@ fn a_copy_that_was_broken_off_is_told_of_and_collected() {
     assert_eq!(copies(), 0);
     assert_eq!(place.json(&["group", "gc"])["broken_off"], 0);
 }
+
+#[test]
+fn an_export_is_whole_although_an_old_head_was_put_back() {
+    let place = Place::with_actors();
+    let head = PathBuf::from(place.json(&["ledger", "path"])["path"].as_str().unwrap()).join("head");
+    let old = fs::read(&head).unwrap();
+    for text in ["one", "two", "three"] {
+        place.ok(&["send", text, "--to", "bob"]);
+    }
+    let put_back = || fs::write(&head, &old).unwrap();
+    put_back();
+    assert_eq!(place.ok(&["ledger", "export"]).lines().count(), 8);
+    put_back();
+    assert_eq!(place.json(&["ledger", "export", "--output", "team.jsonl"])["events"], 8);
+    put_back();
+    assert_eq!(place.json(&["group", "export", "team.tar"])["events"], 8);
+    assert_eq!(place.json(&["group", "import", "team.tar"])["events"], 8);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_no_file_to_import() {
+    let place = Place::with_actors();
+    let pipe = place.project().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let directory = place.project();
+    for args in [&["group", "import"][..], &["--as", "bob", "memory", "import"]] {
+        for (path, what) in [(&pipe, "is a pipe"), (&directory, "is a directory")] {
+            let error = place.refused(&[args, &[path.to_str().unwrap()]].concat());
+            assert_eq!(error["kind"], "invalid", "{error}");
+            let message = error["message"].as_str().unwrap();
+            assert!(message.contains(path.to_str().unwrap()) && message.contains(what), "{error}");
+        }
+        let error = place.refused(&[args, &[pipe.to_str().unwrap()]].concat());
+        assert!(error["hint"].as_str().unwrap().contains("import -"), "{error}");
+    }
+}
+
+/// A file system of 64 kB is mounted in a name space of its own; where that is not allowed, the test says so.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_export_to_a_full_disk_names_the_file_and_leaves_nothing() {
+    let place = Place::with_actors();
+    place.file("large.bin", "x".repeat(1 << 20));
+    place.ok(&["send", "see", "--to", "alice", "--file", "large.bin"]);
+    place.fed(&["send", "-", "--to", "bob"], &vec![b'x'; 200_000]);
+    for note in 0..16 {
+        place.ok(&["--as", "bob", "memory", "add", &format!("{note} {}", "word ".repeat(1_500))]);
+    }
+    let full = place.path().join("full");
+    fs::create_dir(&full).unwrap();
+    let mounted = |program: &std::process::Command| {
+        let script = r#"mount -t tmpfs -o size=64k none "$1" && dir="$1" && shift && "$@"; code=$?; ls -A "$dir"; exit $code"#;
+        let mut command = place.program("unshare");
+        command.args(["-rm", "sh", "-c", script, "sh"]).arg(&full);
+        command.arg(program.get_program()).args(program.get_args()).stdin(std::process::Stdio::null());
+        command.output()
+    };
+    match mounted(&std::process::Command::new("true")) {
+        Ok(output) if output.status.success() => {}
+        other => return println!("not checked: {other:?}"),
+    }
+    let target = full.join("copy");
+    let target = target.to_str().unwrap();
+    for args in [
+        &["group", "export", target][..],
+        &["ledger", "export", "--output", target],
+        &["memory", "export", "--output", target],
+    ] {
+        let error = refusal(&mounted(&place.command(&[args, &["--json"]].concat())).unwrap(), args);
+        assert_eq!(error["kind"], "unavailable", "{error}");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains(&format!("cannot write {target}: the disk is full")), "{error}");
+        let hint = error["hint"].as_str().unwrap();
+        assert!(hint.contains("free space") && hint.contains("nothing was left behind"), "{error}");
+    }
+    for args in [&["group", "export", "-"][..], &["ledger", "export"], &["memory", "export"]] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = place.command(args).arg("--json").stdout(full).output().unwrap();
+        let error = refusal(&output, args);
+        assert!(error["message"].as_str().unwrap().contains("standard output: the disk is full"), "{error}");
+    }
+}

@@ -113,8 +113,13 @@ fn what_became_of_an_attachment_is_said() {
     };
 
     fs::write(&path, "# Prank").unwrap();
-    let shown = place.ok(&["show", "6"]);
-    assert!(shown.contains("NOT what was sent") && !shown.contains("blobs/"), "{shown}");
+    let shown = || {
+        let output = place.run(&["show", "6"]);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let changed = shown();
+    assert!(changed.contains("NOT what was sent") && !changed.contains("blobs/"), "{changed}");
     let (verified, text) = failing(&["ledger", "verify"]);
     assert_eq!(verified["ok"], false);
     assert_eq!(verified["attachments"]["faults"][0]["event"], 6);
@@ -125,7 +130,7 @@ fn what_became_of_an_attachment_is_said() {
     assert_eq!(place.refused(&["group", "export", "x.tar"])["kind"], "corrupt");
 
     fs::remove_file(&path).unwrap();
-    assert!(place.ok(&["show", "6"]).contains("LOST"));
+    assert!(shown().contains("LOST"));
     assert_eq!(failing(&["ledger", "verify"]).0["attachments"]["faults"][0]["fault"], "lost");
     let output = place.run(&["group", "export", "y.tar", "--json"]);
     assert_eq!(output.status.code(), Some(1));
@@ -181,7 +186,6 @@ fn a_pipe_in_the_place_of_a_file_holds_nobody_up() {
     pipe("runtimes.toml");
     assert_eq!(place.run(&["hook", "start", "--runtime", "claude"]).status.code(), Some(0));
     assert_eq!(place.run(&["doctor"]).status.code(), Some(1));
-    place.ok(&["--as", "user", "actor", "add", "alice"]);
     place.ok(&["--as", "alice", "memory", "add", "hello"]);
     let group =
         std::path::PathBuf::from(place.json(&["--as", "user", "ledger", "path"])["path"].as_str().unwrap());

@@ -94,6 +94,8 @@ fn groups_are_listed_and_one_is_active() {
     assert_eq!((active.len(), &active[0]["title"]), (1, &json!("Research")));
     assert!(place.ok(&["groups"]).contains("Research"));
     assert_eq!(place.refused(&["use", "gnone"])["kind"], "not_found");
+    assert_eq!(place.json(&["use", "project"])["active"], project);
+    assert_eq!(place.json(&["use", "Research"])["active"], json!(other));
 
     // A person falls back on the active group; the group of a directory comes first.
     let at = |dir: &std::path::Path, marked: bool| {
@@ -130,4 +132,90 @@ fn a_group_has_several_directories() {
     place.ok(&["group", "scope", "remove", second]);
     assert_eq!(place.json(&["status"])["scopes"].as_array().unwrap().len(), 1);
     assert_eq!(place.refused(&["group", "scope", "remove", second])["kind"], "not_found");
+}
+
+#[test]
+fn a_group_is_found_again_by_its_ledger_when_the_registry_is_lost() {
+    let place = Place::with_actors();
+    let id = place.json(&["attach"])["group_id"].clone();
+    let second = place.path().join("second");
+    fs::create_dir(&second).unwrap();
+    place.ok(&["group", "scope", "add", second.to_str().unwrap()]);
+    place.ok(&["group", "create", "--title", "of no directory"]);
+    let below = place.project().join("src/deep");
+    fs::create_dir_all(&below).unwrap();
+    for dir in [below.as_path(), &second] {
+        fs::remove_file(place.home().join("registry.json")).unwrap();
+        let found = place.json(&["attach", dir.to_str().unwrap()]);
+        assert_eq!((&found["group_id"], &found["created"]), (&id, &json!(false)), "{}", dir.display());
+        let groups = place.lines(&["groups"]);
+        let known = groups.iter().find(|group| group["group_id"] == id).unwrap();
+        assert_eq!((groups.len(), known["scopes"].as_array().unwrap().len()), (2, 2), "{known}");
+    }
+    // One that nobody claims is new.
+    fs::remove_file(place.home().join("registry.json")).unwrap();
+    fs::create_dir(place.path().join("third")).unwrap();
+    assert_eq!(place.json(&["attach", "../third"])["created"], true);
+    assert_eq!(place.json(&["attach"])["group_id"], id);
+    assert_eq!(place.lines(&["groups"]).len(), 3);
+}
+
+#[test]
+fn of_two_groups_that_claim_a_directory_neither_is_taken_unasked() {
+    let place = Place::with_actors();
+    let id = place.json(&["attach"])["group_id"].as_str().unwrap().to_owned();
+    place.ok(&["group", "export", "team.tar"]);
+    fs::remove_file(place.home().join("registry.json")).unwrap();
+    let copy = place.json(&["group", "import", "team.tar"])["group_id"].as_str().unwrap().to_owned();
+    fs::remove_file(place.home().join("registry.json")).unwrap();
+    let error = place.refused(&["attach"]);
+    assert_eq!(error["kind"], "conflict");
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains(&id) && message.contains(&copy), "{error}");
+    assert!(error["hint"].as_str().unwrap().contains("group scope add"), "{error}");
+    place.ok(&["--group", &id, "group", "scope", "add", "."]);
+    let found = place.json(&["attach"]);
+    assert_eq!((&found["group_id"], &found["created"]), (&json!(id), &json!(false)));
+}
+
+#[test]
+fn a_group_that_cannot_be_read_may_be_the_one_of_a_directory() {
+    let place = Place::with_actors();
+    let id = place.json(&["attach"])["group_id"].as_str().unwrap().to_owned();
+    let segment = place.home().join("groups").join(&id).join("ledger/00000000000000000001.jsonl");
+    let stored = fs::read_to_string(&segment).unwrap();
+    fs::write(&segment, stored.replace("\"project\"", "\"PROJECT\"")).unwrap();
+    fs::remove_file(place.home().join("registry.json")).unwrap();
+    let error = place.refused(&["attach"]);
+    let (message, hint) = (error["message"].as_str().unwrap(), error["hint"].as_str().unwrap());
+    assert!(message.contains(&id) && hint.contains("ledger repair"), "{error}");
+    assert_eq!(place.lines(&["groups"]).len(), 1);
+    fs::write(&segment, stored).unwrap();
+    assert_eq!(place.json(&["attach"])["created"], false);
+}
+
+#[test]
+fn a_group_whose_files_are_gone_is_named_and_can_be_forgotten() {
+    let place = Place::with_actors();
+    let id = place.json(&["attach"])["group_id"].as_str().unwrap().to_owned();
+    let (dir, aside) = (place.home().join("groups").join(&id), place.path().join("aside"));
+    fs::rename(&dir, &aside).unwrap();
+    let output = place.run(&["doctor", "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let group = &answer["groups"][0];
+    assert_eq!((&group["group_id"], &group["ok"]), (&json!(id), &json!(false)), "{answer}");
+    let detail = group["detail"].as_str().unwrap();
+    assert!(detail.contains("are gone") && detail.contains(&format!("group delete {id}")), "{detail}");
+    assert!(place.ok(&["groups"]).contains("unreadable"));
+    let error = place.refused(&["status"]);
+    assert_eq!(error["kind"], "not_found");
+    assert!(error["message"].as_str().unwrap().contains(&format!("files of group {id} are gone")), "{error}");
+    fs::rename(&aside, &dir).unwrap();
+    place.ok(&["doctor"]);
+    fs::rename(&dir, &aside).unwrap();
+    place.ok(&["group", "delete", &id]);
+    place.ok(&["doctor"]);
+    assert!(place.lines(&["groups"]).is_empty());
+    assert_eq!(place.refused(&["group", "delete", &id])["kind"], "not_found");
 }

@@ -68,7 +68,10 @@ fn arguments_that_are_none_keep_no_tool_from_being_used() {
     ] {
         let output = place.fed(&args, b"{}");
         assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(0), true), "{args:?}");
-        assert!(String::from_utf8_lossy(&output.stderr).starts_with("error: "), "{args:?}");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.starts_with("error: ") && said.contains("`cccc hook --help`"), "{args:?}: {said}");
+        let is_other = args.get(1) == Some(&"sometime");
+        assert_eq!(said.contains("before-tool"), is_other, "{args:?}: {said}");
     }
     assert_eq!(troubles(&place).len(), 4);
 }

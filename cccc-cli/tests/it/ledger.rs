@@ -63,7 +63,7 @@ fn damage_is_named() {
 }
 
 /// A ledger of events 1 to 8, of which 7 is damaged.
-fn damaged() -> (Place, PathBuf) {
+pub(crate) fn damaged() -> (Place, PathBuf) {
     let place = Place::with_actors();
     for text in ["kept", "damaged", "after"] {
         place.ok(&["send", text, "--to", "bob"]);
@@ -111,7 +111,10 @@ fn a_damaged_event_is_shown_as_one_and_a_repair_keeps_all_others() {
     let shown = place.ok(&["tail", "-n", "3"]);
     let lines: Vec<&str> = shown.lines().collect();
     assert!(lines[0].contains("kept") && lines[2].contains("after"), "{shown}");
-    assert!(lines[1].contains("ledger.gap: damaged: its chain does not match its content"), "{shown}");
+    assert!(
+        lines[1].contains("ledger.gap: lost; not repaired yet: its chain does not match its content"),
+        "{shown}"
+    );
     let gap = place.lines(&["tail", "-n", "2"]).remove(0);
     assert_eq!((&gap["kind"], &gap["seq"]), (&json!("ledger.gap"), &json!(7)));
     let name = file.file_name().unwrap().to_str().unwrap();
@@ -239,7 +242,9 @@ fn a_follower_says_what_is_lost_of_what_it_showed() {
             match json {
                 false => {
                     assert!(
-                        line.starts_with(&format!("event {seq} has been lost: ledger.gap: damaged: ")),
+                        line.starts_with(&format!(
+                            "event {seq} has been lost: ledger.gap: lost and repaired away: "
+                        )),
                         "{line}"
                     )
                 }

@@ -10,6 +10,7 @@ mod doctor;
 #[cfg(unix)]
 mod doctor_agents;
 mod errors;
+mod gaps;
 mod group;
 mod help;
 mod hook;

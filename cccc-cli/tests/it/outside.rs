@@ -111,3 +111,27 @@ fn a_home_that_cannot_be_written_to_names_the_file() {
     fs::set_permissions(place.home(), PermissionsExt::from_mode(0o700)).unwrap();
     assert!(error["message"].as_str().unwrap().contains(place.home().to_str().unwrap()), "{error}");
 }
+
+#[test]
+fn a_follower_of_a_group_that_is_deleted_ends_at_once_and_says_so() {
+    let place = Place::with_actors();
+    let of_directory = place.json(&["attach"])["group_id"].as_str().unwrap().to_owned();
+    let of_none = place.json(&["group", "create", "--title", "x"])["group_id"].as_str().unwrap().to_owned();
+    for id in [of_directory, of_none] {
+        place.ok(&["--group", &id, "group", "archive"]);
+        let mut command = place.command(&["--group", &id, "tail", "-f"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut first = [0; 10];
+        child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+        place.ok(&["group", "delete", &id]);
+        let begun = std::time::Instant::now();
+        let output = child.wait_with_output().unwrap();
+        // Files that are only away are waited for, for 5 s.
+        assert!(begun.elapsed() < std::time::Duration::from_secs(4), "{:?}", begun.elapsed());
+        assert_eq!(output.status.code(), Some(1));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(&format!("group {id} was deleted")), "{said}");
+        let error = place.refused(&["--group", &id, "status"]);
+        assert_eq!(error["message"], format!("group {id} was deleted"));
+    }
+}

@@ -80,6 +80,8 @@ fn a_home_on_a_read_only_file_system_is_read() {
     ] {
         is_refused(run, args, "Read-only file system");
     }
+    let error = refusal(&run(&["--as", "bob", "inbox", "--json"]), &["inbox"]);
+    assert!(error["hint"].as_str().unwrap().contains("inbox --peek"), "{error}");
 }
 
 /// Gives nobody all that is below a directory.

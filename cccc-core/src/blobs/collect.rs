@@ -18,7 +18,7 @@ use cccc_fork::LockFile;
 use super::Digest;
 use crate::disk::{DiskFile, lock_file};
 use crate::error::{Error, Result};
-use crate::files::{self, Links};
+use crate::files::{self, Links, draft};
 use crate::ledger::codec::parse_hex;
 
 /// For how long a blob stays that no message names: whoever stored it may be about to send it.
@@ -66,7 +66,7 @@ pub(super) fn list(dir: &Path) -> Result<Lying> {
         }
         let may_go = |meta: &fs::Metadata| match digest {
             Some(_) => is_old(meta),
-            None => abandoned(&entry.path()).is_some(),
+            None => draft::abandoned(&entry.path()).is_some(),
         };
         match entry.metadata() {
             Ok(meta) if !meta.is_file() => {}
@@ -89,51 +89,26 @@ pub(super) fn remove(dir: &Path, candidates: Vec<Candidate>) -> Result<Vec<Candi
         // One lock a file, so that nobody who sends waits for all of them.
         let _lock = lock(dir)?;
         // Held until it is removed, so that nobody else takes it for abandoned meanwhile.
-        let draft = if candidate.digest.is_none() { abandoned(&path) } else { None };
+        let draft = if candidate.digest.is_none() { draft::abandoned(&path) } else { None };
         match fs::symlink_metadata(&path) {
             Ok(meta)
                 if meta.is_file() && (draft.is_some() || candidate.digest.is_some() && is_old(&meta)) => {}
             _ => continue,
         }
-        match files::remove(&path) {
-            Ok(()) => removed.push(candidate),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-            Err(e) => return Err(Error::io("remove", &path, e)),
+        if files::remove_if_there(&path)? {
+            removed.push(candidate);
         }
     }
     Ok(removed)
 }
 
-/// How often a name for a copy is tried. Who collects may take one that was just made for an abandoned one.
-const TRIES: usize = 16;
-
 /// A new file for a copy that is being made, and its path. As long as it is open nobody takes it for abandoned.
 pub(super) fn draft(dir: &Path) -> Result<(PathBuf, LockFile)> {
-    for _ in 0..TRIES {
-        let path = dir.join(format!(".{}.tmp", crate::home::random_name()?));
-        let open = || {
-            let mut options = OpenOptions::new();
-            options.write(true).create(true).truncate(false);
-            #[cfg(unix)]
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            files::open_with(&path, Links::Refused, options)
-        };
-        let file = cccc_fork::open(open).map_err(|e| Error::io("create", &path, e))?;
-        if file.try_lock().is_ok() && path.exists() {
-            return Ok((path, file));
-        }
-    }
-    Err(Error::unavailable(format!("no name is to be had in {}", dir.display())).hint("try again"))
+    draft::begin(|| Ok(dir.join(format!(".{}.tmp", crate::home::random_name()?))))
 }
 
 fn is_draft(name: &str) -> bool {
     name.starts_with('.') && name.ends_with(".tmp")
-}
-
-/// The lock on a copy, if nobody is making it any more.
-fn abandoned(path: &Path) -> Option<LockFile> {
-    let file = cccc_fork::open(|| files::open(path, Links::Refused)).ok()?;
-    file.try_lock().is_ok().then_some(file)
 }
 
 /// Makes a blob young, because a message is about to name it; whether it is there.

@@ -67,6 +67,8 @@ pub struct Exported {
     pub head: Position,
     /// How many events.
     pub events: u64,
+    /// How many of them are gaps: lost, and marked as such by a repair.
+    pub gaps: u64,
     /// How many attachments.
     pub blobs: u64,
     /// How many attachments messages name that are not there because they were redacted.

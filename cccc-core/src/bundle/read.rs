@@ -41,6 +41,8 @@ pub(crate) struct Whole {
     pub(crate) begin: Begin,
     /// The end of the ledger, under the id it has now.
     pub(crate) head: Position,
+    /// How many of the events are gaps.
+    pub(crate) gaps: u64,
     pub(crate) blobs: u64,
     /// How many attachments were redacted.
     pub(crate) missing_blobs: u64,
@@ -183,7 +185,14 @@ impl Reader<'_> {
                 false => lost_blobs.push(hex(digest)),
             }
         }
-        Ok(Whole { begin: lines.begin.clone(), head: lines.written, blobs, missing_blobs, lost_blobs })
+        Ok(Whole {
+            begin: lines.begin.clone(),
+            head: lines.written,
+            gaps: lines.gaps,
+            blobs,
+            missing_blobs,
+            lost_blobs,
+        })
     }
 }
 
@@ -196,6 +205,8 @@ struct Lines {
     at: Position,
     /// How far they were made, under the id they shall have.
     written: Position,
+    /// How many of them are gaps.
+    gaps: u64,
     /// Lines that were not handed on yet.
     batch: Batch,
     /// Up to where the batch has whole commands: bytes, lines, position.
@@ -206,7 +217,7 @@ impl Lines {
     fn new(begin: Begin, to: GroupId) -> Self {
         let (at, written) = (Position::start(&begin.group_id), Position::start(&to));
         let batch = Batch { after: written, end: written, bytes: Vec::new(), lens: Vec::new() };
-        Self { begin, to, at, written, batch, whole: (0, 0, written) }
+        Self { begin, to, at, written, gaps: 0, batch, whole: (0, 0, written) }
     }
 
     fn read(
@@ -261,6 +272,7 @@ impl Lines {
             return Err("a ledger begins with group.create, and that comes once".into());
         }
         named.note(&event);
+        self.gaps += u64::from(line.is_gap());
         let following = line.envelope()?.b;
         let len = self.batch.bytes.len();
         if self.to == self.begin.group_id {

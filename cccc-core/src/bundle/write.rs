@@ -6,7 +6,7 @@ use super::{BEGIN, Begin, END, End, Exported, FORMAT};
 use crate::blobs::{Blobs, Digest, Named, hex};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::Seq;
-use crate::ledger::{Ledger, ReadLimit};
+use crate::ledger::{Ledger, copy, end_of_all};
 use crate::time::Timestamp;
 
 /// How much of the ledger goes into one entry, and into memory.
@@ -20,7 +20,7 @@ pub(crate) async fn write(
     now: Timestamp,
     to: impl Write,
 ) -> Result<Exported> {
-    let head = ledger.head().await?;
+    let head = end_of_all(ledger).await?;
     let group_id = ledger.group_id().clone();
     let mut archive = Archive {
         tar: tar::Builder::new(to),
@@ -28,26 +28,19 @@ pub(crate) async fn write(
     };
     archive.note(BEGIN, &Begin { cccc_group: FORMAT, group_id: group_id.clone(), head })?;
 
-    let mut named = Named::default();
-    let (mut piece, mut first, mut next) = (Vec::new(), Seq(1), Seq(1));
-    while next <= head.seq {
-        let page = ledger.read(next, ReadLimit::CHUNK).await?;
-        if page.is_empty() {
-            return Err(Error::unavailable("the ledger ends before its head").hint("try again"));
-        }
-        for (event, line) in page.events().zip(page.lines()) {
-            if next > head.seq {
-                break;
-            }
+    let (mut named, mut piece, mut first) = (Named::default(), Vec::new(), Seq(1));
+    let gaps = copy(ledger, head, |page, at| {
+        for event in page.events() {
             named.note(&event?);
-            piece.extend_from_slice(line.bytes());
-            next = next.next();
         }
-        if piece.len() >= PIECE_BYTES || next > head.seq {
+        piece.extend_from_slice(page.bytes());
+        if piece.len() >= PIECE_BYTES || at == head {
             archive.entry(&format!("ledger/{:020}.jsonl", first.0), piece.len(), piece.as_slice())?;
-            (first, piece) = (next, Vec::new());
+            (first, piece) = (at.seq.next(), Vec::new());
         }
-    }
+        Ok(())
+    })
+    .await?;
     let (mut written, mut missing, mut lost) = (0, 0, Vec::new());
     for (digest, _) in named.iter() {
         match archive.blob(blobs, digest)? {
@@ -62,6 +55,7 @@ pub(crate) async fn write(
         group_id,
         head,
         events: head.seq.0,
+        gaps,
         blobs: written,
         missing_blobs: missing,
         lost_blobs: lost,

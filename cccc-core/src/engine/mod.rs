@@ -219,8 +219,10 @@ impl Engine {
     pub(crate) async fn event(&self, reference: &EventRef) -> Result<Event> {
         match self.event_at(reference.seq()).await? {
             Some(event) if reference.matches(event.id) => Ok(event),
-            Some(event) => Err(Error::not_found(format!("there is no event {reference} in this group"))
-                .hint(format!("event {} is {}", event.seq, event.id))),
+            Some(event) => Err(event.lost().unwrap_or_else(|| {
+                Error::not_found(format!("there is no event {reference} in this group"))
+                    .hint(format!("event {} is {}", event.seq, event.id))
+            })),
             None => Err(Error::not_found(format!("there is no event {reference} in this group"))
                 .hint("`cccc tail` lists the latest events")),
         }

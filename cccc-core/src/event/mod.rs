@@ -95,6 +95,16 @@ impl Event {
         }
     }
 
+    /// If this only stands in the place of an event that was lost (`ledger.gap`): the error for whoever asks for that
+    /// one.
+    #[must_use]
+    pub fn lost(&self) -> Option<Error> {
+        match &self.body {
+            Body::LedgerGap(gap) => Some(gap.lost(self.seq)),
+            _ => None,
+        }
+    }
+
     /// Whether this is of one of these kinds, or of a kind below one (`chat` for all of `chat.*`). No
     /// kinds at all means any kind.
     #[must_use]

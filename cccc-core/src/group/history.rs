@@ -71,7 +71,8 @@ impl Group {
     /// Every event after `position`, in order, without a gap, and then what comes: a stream that does not
     /// end. If the ledger has another history at that position, or gets one later because it is cut by a repair or
     /// replaced by a copy, it says so by an error of kind `Diverged` from then on. While the ledger's files are away, as
-    /// a copy takes their place, it waits for them: until for 5 s nothing has come, then it says so.
+    /// a copy takes their place, it waits for them: until for 5 s nothing has come, then it says so; at once, if the
+    /// group was deleted.
     ///
     /// An event that it has told of may turn out to be damaged, and be lost to a repair. Then it tells of the
     /// `ledger.gap` that stands there now: only such a one comes out of its order.

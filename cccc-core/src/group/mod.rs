@@ -43,6 +43,7 @@ pub use attachments::{AttachmentFault, AttachmentReport, AttachmentState};
 pub use briefing::Briefing;
 pub use collect::Collected;
 pub use context::{AgentStateRequest, SetContextRequest};
+pub use export::ExportedLedger;
 pub use forgotten::ForgottenActor;
 pub use handing::Handing;
 pub use history::{History, HistoryRequest, Watch};

@@ -17,7 +17,7 @@ impl Group {
     /// of the copy is then looked up in that group.
     ///
     /// # Errors
-    /// `NotFound` for an event that does not exist; `Invalid` for one that is no message.
+    /// `NotFound` for an event that does not exist or is lost; `Invalid` for one that is no message.
     pub async fn receipts(&self, message: impl IntoEventRef) -> Result<Vec<Receipt>> {
         let (event, mut receipts) = self.receipts_here(message.into_event_ref()?).await?;
         self.look_there(&event, &mut receipts).await?;
@@ -28,6 +28,9 @@ impl Group {
     pub(super) async fn receipts_here(&self, message: EventRef) -> Result<(Event, Vec<Receipt>)> {
         let engine = &self.shared.engine;
         let event = engine.event(&message).await?;
+        if let Some(lost) = event.lost() {
+            return Err(lost);
+        }
         if event.message().is_none() && !matches!(event.body, Body::Redacted { .. }) {
             let kind = event.body.kind();
             return Err(Error::invalid(format!("event {} is a {kind}, not a message", event.id)));
@@ -43,10 +46,10 @@ impl Group {
         ObligationsRequest { group: self, whose: Whose::Concerning }
     }
 
-    /// The event that is meant.
+    /// The event that is meant; by the number of one that was lost, the gap that stands there.
     ///
     /// # Errors
-    /// `NotFound`, `Unsupported` if a newer version wrote it.
+    /// `NotFound`, also by the id of one that was lost; `Unsupported` if a newer version wrote it.
     pub async fn event(&self, event: impl IntoEventRef) -> Result<Event> {
         self.shared.engine.event(&event.into_event_ref()?).await
     }

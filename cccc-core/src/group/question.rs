@@ -39,7 +39,10 @@ impl Group {
     pub async fn question(&self, question: impl IntoEventRef) -> Result<QuestionView> {
         let reference = question.into_event_ref()?;
         let engine = &self.shared.engine;
-        let asked = engine.event_at(reference.seq()).await?.filter(|event| reference.matches(event.id));
+        let asked = engine.event_at(reference.seq()).await?.filter(|event| {
+            // What is lost says so itself.
+            reference.matches(event.id) || event.lost().is_some()
+        });
         let Some(asked) = asked else {
             return Err(Error::not_found(format!("there is no event {reference} in this group"))
                 .hint("`cccc question list` shows the questions"));

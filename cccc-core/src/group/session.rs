@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::handing::wrote_nothing;
 use super::{ActorView, Group};
+use crate::blocking::off_thread;
 use crate::command::{Arrival, Command, JoinGroup, OpenSession};
 use crate::engine::Executed;
 use crate::error::{Error, ErrorKind, Result};
@@ -336,6 +337,12 @@ impl Group {
 
     /// Takes away what dead processes left of which there is nothing more to be said.
     async fn tidy(&self) -> Result<()> {
+        let presence = self.shared.presence.clone();
+        let remove = move || {
+            presence.remove_drafts();
+            Ok(())
+        };
+        off_thread("removing unfinished records", remove).await?;
         let sightings = self.sightings().await?;
         let mut facts = Facts::default();
         for Sighting { record, condition, .. } in &sightings {

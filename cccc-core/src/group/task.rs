@@ -12,6 +12,7 @@ use crate::command::{AddTask, Command, UpdateTask};
 use crate::error::{Error, Result};
 use crate::event::{Evidence, EvidenceKind, TaskOp};
 use crate::id::{EventRef, Principal, Seq, TaskId};
+use crate::rule::task::no_task;
 use crate::rule::task::view::{self, TaskFilter, TaskView};
 use crate::state::TaskStatus;
 
@@ -63,14 +64,10 @@ impl Group {
     pub async fn task(&self, task: impl IntoTaskId) -> Result<TaskView> {
         let id = task.into_task_id()?;
         let engine = &self.shared.engine;
-        let missing = || {
-            Error::not_found(format!("there is no task {id} in this group"))
-                .hint("`cccc task list` shows them")
-        };
-        let begin = engine.event_at(id.seq()).await?.ok_or_else(missing)?;
+        let begin = engine.event_at(id.seq()).await?.ok_or_else(|| no_task(id, None))?;
         let now = engine.clock().now();
         let shown = engine.query_facts(id.seq(), |state, facts| view::show(state, &begin, facts, now));
-        shown.await?.ok_or_else(missing)
+        shown.await?.ok_or_else(|| no_task(id, Some(&begin)))
     }
 
     /// Changes a task, with one or more changes of which all are made or none:

@@ -10,9 +10,8 @@ use std::path::{Path, PathBuf};
 use cccc_fork::LockFile;
 
 use super::{filesystem, random_name};
-use crate::disk::{Disk, DiskFile, RealDisk};
 use crate::error::{Error, Result};
-use crate::files::{self, Links, Wanted};
+use crate::files::{self, Wanted, draft};
 
 /// What the names of groups begin with that are being made: no group's id does.
 pub(super) const NEW: &str = ".new-";
@@ -23,9 +22,6 @@ pub(super) const GONE: &str = ".gone-";
 
 const PREFIXES: [&str; 3] = [NEW, IMPORT, GONE];
 
-/// How often a name is tried. A sweep may take a lock that was just made for an abandoned one.
-const TRIES: usize = 16;
-
 /// A directory aside, and the lock that says that somebody is at it. Dropped, it is removed with all in it.
 #[derive(Debug)]
 pub(super) struct Aside {
@@ -33,7 +29,7 @@ pub(super) struct Aside {
     dir: PathBuf,
     lock_path: PathBuf,
     /// Held as long as this lives.
-    _lock: Box<dyn DiskFile>,
+    _lock: LockFile,
 }
 
 impl Aside {
@@ -42,18 +38,10 @@ impl Aside {
         let groups = home.join("groups");
         filesystem::make_private(&groups)?;
         sweep(&groups);
-        for _ in 0..TRIES {
-            let dir = groups.join(format!("{prefix}{}", random_name()?));
-            let lock_path = dir.with_extension("lock");
-            let lock = RealDisk::new().open_lock(&lock_path).map_err(|e| Error::io("make", &lock_path, e))?;
-            let locked = lock.try_lock().map_err(|e| Error::io("lock", &lock_path, e))?;
-            // Else a sweep has it, or has had it.
-            if locked && lock_path.exists() {
-                filesystem::make_private(&dir)?;
-                return Ok(Self { groups, dir, lock_path, _lock: lock });
-            }
-        }
-        Err(Error::unavailable(format!("no name is to be had in {}", groups.display())).hint("try again"))
+        let (lock_path, lock) = draft::begin(|| Ok(groups.join(format!("{prefix}{}.lock", random_name()?))))?;
+        let dir = lock_path.with_extension("");
+        filesystem::make_private(&dir)?;
+        Ok(Self { groups, dir, lock_path, _lock: lock })
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -139,8 +127,7 @@ fn left(groups: &Path) -> Result<Vec<(PathBuf, Option<LockFile>)>> {
             }
             continue;
         };
-        let Ok(lock) = cccc_fork::open(|| files::open(&path, Links::Refused)) else { continue };
-        if lock.try_lock().is_ok() {
+        if let Some(lock) = draft::abandoned(&path) {
             left.push((dir, Some(lock)));
         }
     }

@@ -38,6 +38,8 @@ pub struct Imported {
     pub head: Position,
     /// How many events that are.
     pub events: u64,
+    /// How many of them are gaps: lost, and marked as such by a repair.
+    pub gaps: u64,
     /// How many attachments came along.
     pub blobs: u64,
     /// How many attachments messages name that did not because they had been redacted.
@@ -126,6 +128,7 @@ impl<'a> Import<'a> {
                     title,
                     head: whole.head,
                     events: whole.head.seq.0,
+                    gaps: whole.gaps,
                     blobs: whole.blobs,
                     missing_blobs: whole.missing_blobs,
                     lost_blobs: whole.lost_blobs,
@@ -154,7 +157,7 @@ impl<'a> Import<'a> {
         let mut stay = Vec::new();
         for (scope_key, path) in attached {
             match Scope::of(Path::new(&path)) {
-                Ok(scope) if scope.key() == scope_key && registry.group_at(scope.path()).is_none() => {
+                Ok(scope) if scope.key() == scope_key && registry.is_free_for(scope.path(), group.id()) => {
                     stay.push(scope.path().to_owned());
                 }
                 _ => {
@@ -169,15 +172,16 @@ impl<'a> Import<'a> {
     /// Puts the group in its place with its directories; `false` if one of them is not free any more.
     fn register(&self, id: &GroupId, scopes: &[PathBuf]) -> Result<bool> {
         registry::change_here(self.home, |registry| {
-            if !scopes.iter().all(|path| registry.group_at(path).is_none()) {
+            if !scopes.iter().all(|path| registry.is_free_for(path, id)) {
                 return Ok(false);
             }
             let target = self.home.group_path(id);
             self.aside.take_place(&target)?;
+            let was_deleted = registry.revive(id);
             for scope in scopes {
                 registry.add_scope(scope, id);
             }
-            if !scopes.is_empty()
+            if (was_deleted || !scopes.is_empty())
                 && let Err(error) = registry.save()
             {
                 // Where even this fails, it is a group that belongs to no directory.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::aside::{Aside, NEW};
-use super::registry::{self, Registry};
+use super::registry::{self, Locked, Registry};
 use super::{Attached, Home, Scope, random_group_id};
 use crate::blobs::Blobs;
 use crate::blocking::{block_on, off_thread};
@@ -27,14 +27,17 @@ impl Home {
     }
 
     /// The group of a directory or of the nearest directory above that has one; if there is none, it is
-    /// made, with this title or else the directory's name. A git worktree belongs to its main repository. A group
+    /// made, with this title or else the directory's name. A git worktree belongs to its main repository. A group that
+    /// the registry has lost is found by its ledger, and is in the registry again then, with all its directories. One
     /// that has lost its beginning, because a repair cut the ledger there, begins again.
     ///
     /// Of several that make it at once, in whatever processes, one does and the others find its group.
     ///
     /// # Errors
     /// `NotFound` if the directory is not there, `Invalid` if it is none, and whatever the rules say of the title;
-    /// `Unavailable` if the disk refuses or another process holds the registry. Then there is no new group.
+    /// `Conflict` if the registry knows no group of the directory and several claim it; `Corrupt`, or what else keeps it
+    /// from being read, if it may be one that cannot be read; `Unavailable` if the disk refuses or another process holds
+    /// the registry. Then there is no new group.
     pub async fn attach_as(
         &self,
         dir: impl AsRef<std::path::Path>,
@@ -80,18 +83,40 @@ impl Home {
         self.group_path(id).exists().then(|| (path.to_owned(), id.clone()))
     }
 
+    /// As [`there`](Self::there). A group that the registry names and that is not there belongs to nothing any more.
+    fn still_there(&self, registry: &mut Locked, scope: &Scope) -> Option<(PathBuf, GroupId)> {
+        while let Some((_, stale)) = registry.find(scope) {
+            if let Some(found) = self.there(registry, scope) {
+                return Some(found);
+            }
+            let stale = stale.clone();
+            registry.forget(&stale);
+        }
+        None
+    }
+
     /// The group of a scope, and whether it was made.
     fn make_for(&self, scope: &Scope, title: Option<String>) -> Result<((PathBuf, GroupId), bool)> {
+        if let Some(claim) = self.claimed(scope)? {
+            let found = registry::change_here(self, |registry| {
+                if let Some(found) = self.still_there(registry, scope) {
+                    return Ok(found);
+                }
+                for path in &claim.scopes {
+                    if registry.group_at(path).is_none() {
+                        registry.add_scope(path, &claim.id);
+                    }
+                }
+                registry.save()?;
+                Ok((claim.path, claim.id))
+            });
+            return Ok((found?, false));
+        }
         let aside = Aside::new(self.path(), NEW)?;
         let id = self.make(&aside, beginning(scope, title)?)?;
         registry::change_here(self, |registry| {
-            // A group that the registry names and that is not there belongs to nothing any more.
-            while let Some((_, stale)) = registry.find(scope) {
-                if let Some(found) = self.there(registry, scope) {
-                    return Ok((found, false));
-                }
-                let stale = stale.clone();
-                registry.forget(&stale);
+            if let Some(found) = self.still_there(registry, scope) {
+                return Ok((found, false));
             }
             let target = self.group_path(&id);
             aside.take_place(&target)?;

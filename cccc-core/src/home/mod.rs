@@ -15,6 +15,7 @@
 //! in place in one short step (see `aside`, and `registry` for how its lock is kept to that).
 
 mod aside;
+mod claimed;
 mod filesystem;
 mod import;
 mod making;
@@ -43,7 +44,7 @@ use crate::files;
 use crate::group::{Group, Shared};
 use crate::id::{GroupId, Nonce};
 use crate::ledger::FileLedger;
-use crate::ledger::file::Options;
+use crate::ledger::file::{self, Options};
 use crate::presence::{self, Presence, Process, Record};
 
 pub use filesystem::FileSystem;
@@ -210,13 +211,37 @@ impl Home {
         }
         drop(open);
         let options = self.options();
-        match FileLedger::open(options.disk.clone(), self.group_path(id), id.clone(), options.ledger) {
-            Ok(ledger) => Ok(self.register(Arc::new(ledger), id)),
+        let path = self.group_path(id);
+        match FileLedger::open(options.disk.clone(), path.clone(), id.clone(), options.ledger) {
+            Ok(ledger) => {
+                let (home, id) = (self.path.clone(), id.clone());
+                let is_deleted = {
+                    let id = id.clone();
+                    move || !path.exists() && Registry::read(&home).is_ok_and(|known| known.has_deleted(&id))
+                };
+                Ok(self.register(Arc::new(ledger.deleted_if(is_deleted)), &id))
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => match self.group_path(id).exists() {
                 true => Err(error.hint(format!("`cccc group delete {id}` removes what is left of it"))),
-                false => Err(self.no_group(id)),
+                false => Err(self.absent(id)),
             },
             Err(error) => Err(error),
+        }
+    }
+
+    /// Why there is nothing of a group.
+    fn absent(&self, id: &GroupId) -> Error {
+        match self.registry() {
+            Ok(registry) if registry.group_ids().any(|known| known == id) => Error::not_found(format!(
+                "the files of group {id} are gone: there is no {}",
+                self.group_path(id).display()
+            ))
+            .hint(format!(
+                "put them back from a copy; or `cccc group delete {id}` forgets the group, and `cccc attach` makes a \
+                 new one"
+            )),
+            Ok(registry) if registry.has_deleted(id) => file::deleted(id),
+            _ => self.no_group(id),
         }
     }
 
@@ -253,7 +278,7 @@ impl Home {
         }
         match found.as_slice() {
             [one] => self.group(one).await,
-            [] => Err(self.no_group(name)),
+            [] => Err(GroupId::new(name).map_or_else(|_| self.no_group(name), |id| self.absent(&id))),
             several => {
                 let several: Vec<&str> = several.iter().map(GroupId::as_str).collect();
                 Err(Error::conflict(format!("{name} means several groups")).hint(several.join(", ")))
@@ -284,16 +309,19 @@ impl Home {
         self.shared.open.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
 
-    /// The groups of this home, by id.
+    /// The groups of this home, by id: those that are there, and those that directories belong to although their
+    /// files are gone.
     pub async fn groups(&self) -> Result<Vec<GroupEntry>> {
         let registry = self.registry()?;
+        let mut ids = BTreeSet::from_iter(self.group_ids()?);
+        ids.extend(registry.group_ids().cloned());
         let active = registry.active().cloned();
         let entry = |group_id: GroupId| GroupEntry {
             scopes: registry.scopes_of(&group_id),
             active: active.as_ref() == Some(&group_id),
             group_id,
         };
-        Ok(self.group_ids()?.into_iter().map(entry).collect())
+        Ok(ids.into_iter().map(entry).collect())
     }
 
     fn group_ids(&self) -> Result<Vec<GroupId>> {

@@ -22,6 +22,9 @@ use crate::id::GroupId;
 
 const VERSION: u32 = 1;
 
+/// How many groups that were deleted it names.
+const MAX_DELETED: usize = 100;
+
 /// The largest registry that is read, in bytes.
 const MAX_BYTES: u64 = 64 << 20;
 
@@ -39,6 +42,9 @@ struct Content {
     active: Option<GroupId>,
     #[serde(default)]
     scopes: BTreeMap<PathBuf, GroupId>,
+    /// Groups that were deleted, newest last: whoever still has one open is told why its files are not there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    deleted: Vec<GroupId>,
 }
 
 /// The registry within a [`change`]: the newest, and nobody else changes it.
@@ -73,7 +79,7 @@ impl Registry {
         let content = match files::read(&path, Links::Followed, MAX_BYTES) {
             Ok(bytes) => parse(&path, &bytes)?,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                Content { v: VERSION, active: None, scopes: BTreeMap::new() }
+                Content { v: VERSION, active: None, scopes: BTreeMap::new(), deleted: Vec::new() }
             }
             Err(e) if matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::FileTooLarge) => {
                 return Err(no_registry(&path, &e));
@@ -95,6 +101,11 @@ impl Registry {
         self.content.scopes.get(path)
     }
 
+    /// Whether a directory belongs to no other group.
+    pub(super) fn is_free_for(&self, path: &Path, id: &GroupId) -> bool {
+        self.group_at(path).is_none_or(|owner| owner == id)
+    }
+
     pub(super) fn scopes_of(&self, id: &GroupId) -> Vec<PathBuf> {
         let own = self.content.scopes.iter().filter(|(_, owner)| *owner == id);
         own.map(|(path, _)| path.clone()).collect()
@@ -104,9 +115,14 @@ impl Registry {
         self.content.active.as_ref()
     }
 
-    /// The groups that it speaks of.
+    /// The groups that it speaks of, perhaps several times, but for those that were deleted.
     pub(super) fn group_ids(&self) -> impl Iterator<Item = &GroupId> {
         self.content.scopes.values().chain(&self.content.active)
+    }
+
+    /// Whether a group was deleted, as far as that is remembered.
+    pub(super) fn has_deleted(&self, id: &GroupId) -> bool {
+        self.content.deleted.contains(id)
     }
 }
 
@@ -126,10 +142,7 @@ impl Locked {
         let text = serde_json::to_vec_pretty(content)
             .map_err(|e| Error::invalid("the registry cannot be written as JSON").source(e))?;
         // What a process that died has left there, or somebody has put there, is not written to.
-        match files::remove(&temporary) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(Error::io("remove", &temporary, e)),
-            _ => {}
-        }
+        files::remove_if_there(&temporary)?;
         let write = || {
             let mut file = private().create_new(true).open(&temporary)?;
             file.write_all(&text)?;
@@ -160,6 +173,23 @@ impl Locked {
         let content = &mut self.registry.content;
         content.scopes.retain(|_, owner| owner != id);
         content.active.take_if(|active| active == id);
+    }
+
+    /// Drops everything about a group but that it was deleted.
+    pub(super) fn bury(&mut self, id: &GroupId) {
+        self.forget(id);
+        self.revive(id);
+        let deleted = &mut self.registry.content.deleted;
+        deleted.push(id.clone());
+        deleted.drain(..deleted.len().saturating_sub(MAX_DELETED));
+    }
+
+    /// Forgets that a group was deleted, because it is there again; whether it was.
+    pub(super) fn revive(&mut self, id: &GroupId) -> bool {
+        let deleted = &mut self.registry.content.deleted;
+        let before = deleted.len();
+        deleted.retain(|deleted| deleted != id);
+        deleted.len() < before
     }
 }
 

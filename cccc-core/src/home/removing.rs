@@ -14,7 +14,8 @@ use crate::id::{GroupId, Seq};
 
 impl Home {
     /// Deletes an archived group with everything in it, for ever. So is a directory of a group that has no ledger,
-    /// or one without events: older versions left such when they died while they made one.
+    /// or one without events: older versions left such when they died while they made one. A group of which only the
+    /// registry knows, as its files are gone, is forgotten.
     ///
     /// # Errors
     /// `Refused` unless the group is archived, and for one without events if a repair has set bytes aside there: they
@@ -65,12 +66,15 @@ impl Home {
         aside::abandoned(self.path())
     }
 
-    /// Whether there is a directory of this group without any event.
+    /// Whether there is a directory of this group without any event, or nothing but its name in the registry.
     async fn is_hollow(&self, id: &GroupId) -> Result<bool> {
         let path = self.group_path(id);
         match self.group(id).await {
             Ok(group) => Ok(group.position().await.is_ok_and(|at| at.seq == Seq(0))),
-            Err(error) if error.kind() == ErrorKind::NotFound && path.is_dir() => Ok(true),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let is_known = || Ok::<_, Error>(self.registry()?.group_ids().any(|known| known == id));
+                if path.is_dir() || is_known()? { Ok(true) } else { Err(error) }
+            }
             Err(error) => Err(error),
         }
     }
@@ -78,14 +82,17 @@ impl Home {
     fn remove(&self, id: &GroupId) -> Result<()> {
         let aside = Aside::new(self.path(), GONE)?;
         registry::change_here(self, |registry| {
-            if registry.group_ids().any(|known| known == id) {
-                registry.forget(id);
-                registry.save()?;
+            let is_known = registry.group_ids().any(|known| known == id);
+            if !is_known && !self.group_path(id).exists() {
+                return Err(self.no_group(id));
             }
+            // Before the files go, so that whoever misses them finds out why.
+            registry.bury(id);
+            registry.save()?;
             aside.take_in(&self.presence_path(id), "presence")?;
-            let there = aside.take_in(&self.group_path(id), "group")?;
+            aside.take_in(&self.group_path(id), "group")?;
             self.forget(id);
-            if there { Ok(()) } else { Err(self.no_group(id)) }
+            Ok(())
         })?;
         aside.clear().map_err(|error| {
             let left = format!("group {id} is gone, but files of it are left: {}", error.message_text());

@@ -11,6 +11,7 @@
 //! 6. a process that dies holds nobody up for longer than the operating system needs to notice.
 
 pub mod codec;
+mod copy;
 mod envelope;
 pub mod file;
 mod many;
@@ -24,6 +25,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 
 pub use codec::{Batch, Draft, Encoder, Page, RawLine, Stamp, is_redacted};
+pub(crate) use copy::{copy, end_of_all};
 pub use envelope::Envelope;
 pub use file::FileLedger;
 use many::Many;

@@ -31,13 +31,16 @@ use serde::{Deserialize, Serialize};
 pub use process::Process;
 
 use crate::error::{Error, Result};
-use crate::files::{self, Links};
+use crate::files::{self, Links, draft};
 use crate::id::{GroupId, Principal};
 use crate::opener::Opener;
 use crate::rule::presence::{Condition, Facts};
 
 /// How often a lock is tried that others may be looking at just now.
 const LOCK_TRIES: usize = 1_000;
+
+/// How the name of a record ends that is being written.
+const DRAFT: &str = "tmp";
 
 /// The largest record that is read, in bytes.
 const MAX_RECORD_BYTES: u64 = 64 << 10;
@@ -290,6 +293,29 @@ impl Presence {
         }
     }
 
+    /// Removes what processes that were killed have left of records that they were writing. What cannot be removed stays,
+    /// and does no harm.
+    pub(crate) fn remove_drafts(&self) {
+        let Store::Directory(dir) = &self.0 else { return };
+        for principal in names(dir).unwrap_or_default() {
+            for path in names(&principal).unwrap_or_default() {
+                let is_draft = || match path.extension().and_then(|ending| ending.to_str()) {
+                    Some(DRAFT) => true,
+                    // Of a session that nobody has ever seen, or whose record is gone.
+                    Some("lock") => !path.with_extension("json").exists(),
+                    _ => false,
+                };
+                if !is_draft() {
+                    continue;
+                }
+                // Looked at again under the lock: a session may have begun and ended meanwhile.
+                if let Some(_lock) = draft::abandoned(&path).filter(|_| is_draft()) {
+                    let _ = fs::remove_file(&path);
+                }
+            }
+        }
+    }
+
     /// Removes what is left of a session that has ended or been replaced.
     ///
     /// # Errors
@@ -331,49 +357,34 @@ pub(crate) fn embodied(home: &Path, processes: &[Process]) -> Result<Vec<(GroupI
 
 /// Removes a record and the lock beside it.
 fn remove(record: &Path) -> Result<()> {
-    for path in [record.to_owned(), record.with_extension("lock")] {
-        match files::remove(&path) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(Error::io("remove", &path, e)),
-            _ => {}
-        }
-    }
+    files::remove_if_there(record)?;
+    files::remove_if_there(&record.with_extension("lock"))?;
     Ok(())
 }
 
 fn hold_file(dir: &Path, record: &Record) -> Result<(LockFile, PathBuf)> {
     let dir = dir.join(record.principal.to_string().replace(':', "."));
     files::make_private(&dir).map_err(|e| Error::io("make", &dir, e))?;
-    let name = crate::home::random_name()?;
-    let lock = dir.join(format!("{name}.lock"));
-    let file = cccc_fork::open(|| create(&lock)).map_err(|e| Error::io("make", &lock, e))?;
-    file.lock().map_err(|e| Error::io("lock", &lock, e))?;
+    let (lock, file) = draft::begin(|| Ok(dir.join(format!("{}.lock", crate::home::random_name()?))))?;
     // Whoever looks finds records, so a session is seen only once it holds its lock.
-    write_record(&dir.join(format!("{name}.json")), record)?;
+    write_record(&lock.with_extension("json"), record)?;
     Ok((file, lock))
 }
 
 /// Puts a record in place, which is seen whole or not at all. Of two who do so at once, both write the same.
 fn write_record(path: &Path, record: &Record) -> Result<()> {
-    let temporary = path.with_extension(format!("{}.tmp", crate::home::random_name()?));
     let json = serde_json::to_vec(record)
         .map_err(|e| Error::invalid("a presence record cannot be written as JSON").source(e))?;
-    let written = create(&temporary)
-        .and_then(|mut file| file.write_all(&json))
+    let name = || Ok(path.with_extension(format!("{}.{DRAFT}", crate::home::random_name()?)));
+    let (temporary, file) = draft::begin(name)?;
+    let written = (&*file)
+        .write_all(&json)
         .map_err(|e| Error::io("write", &temporary, e))
         .and_then(|()| files::rename(&temporary, path).map_err(|e| Error::io("rename to", path, e)));
     if written.is_err() {
         let _ = fs::remove_file(&temporary);
     }
     written
-}
-
-/// Makes a file, its owner's alone.
-fn create(path: &Path) -> io::Result<fs::File> {
-    let mut options = fs::OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }
 
 fn names(dir: &Path) -> Result<Vec<PathBuf>> {
@@ -469,6 +480,32 @@ mod tests {
             drop(host);
             assert_eq!(presence.look().unwrap().len(), 1);
         }
+    }
+
+    #[test]
+    fn what_was_being_written_when_a_process_was_killed_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let presence = Presence::in_directory(dir.path());
+        let held = presence.hold(record("s", None)).unwrap();
+        drop(presence.hold(record("dead", None)).unwrap());
+        let of_alice = dir.path().join("alice");
+        let names = || {
+            let all = fs::read_dir(&of_alice).unwrap().map(|entry| entry.unwrap().file_name());
+            all.map(|name| name.into_string().unwrap()).collect::<std::collections::BTreeSet<_>>()
+        };
+        let before = names();
+        assert_eq!(before.len(), 4, "a record and a lock each: {before:?}");
+        for left in ["a.b.tmp", "c.lock", "d.lock"] {
+            fs::write(of_alice.join(left), "{").unwrap();
+        }
+        let (writing, _lock) = draft::begin(|| Ok(of_alice.join("e.f.tmp"))).unwrap();
+        fs::create_dir(of_alice.join("g.tmp")).unwrap();
+        presence.remove_drafts();
+        let left = names();
+        let more: Vec<&str> = left.difference(&before).map(String::as_str).collect();
+        assert_eq!(more, ["e.f.tmp", "g.tmp"], "what somebody is at, and what is no file");
+        assert!(before.is_subset(&left) && writing.exists());
+        drop(held);
     }
 
     #[test]

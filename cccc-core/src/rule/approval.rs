@@ -152,8 +152,10 @@ pub fn show(state: &GroupState, opened: &Event, facts: &[Event], now: Timestamp)
 }
 
 fn no_approval(event: &Event) -> Error {
-    Error::invalid(format!("event {} is a {}, not a request for approval", event.id, event.body.kind()))
-        .hint("`cccc approval list` shows the requests")
+    event.lost().unwrap_or_else(|| {
+        Error::invalid(format!("event {} is a {}, not a request for approval", event.id, event.body.kind()))
+            .hint("`cccc approval list` shows the requests")
+    })
 }
 
 /// The event that decided a request.

@@ -121,8 +121,16 @@ impl Decision {
 impl Resolved {
     /// The event that a caller named.
     fn known(&self, reference: &EventRef) -> Result<&Known> {
+        let known = self.standing(reference)?;
+        known.event.lost().map_or(Ok(known), Err)
+    }
+
+    /// What stands where the event belongs that a caller named: itself, or a gap, which has an id of its own.
+    fn standing(&self, reference: &EventRef) -> Result<&Known> {
         let known = self.events.get(&reference.seq());
-        known.filter(|known| reference.matches(known.event.id)).ok_or_else(|| {
+        let is_meant =
+            |event: &Event| reference.matches(event.id) || matches!(event.body, Body::LedgerGap(_));
+        known.filter(|known| is_meant(&known.event)).ok_or_else(|| {
             Error::not_found(format!("there is no event {reference} in this group"))
                 .hint("`cccc tail` lists the newest events with their numbers")
         })

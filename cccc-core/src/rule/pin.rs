@@ -89,7 +89,8 @@ pub(super) fn unpin(
     resolved: &Resolved,
 ) -> Result<Decision> {
     bounded("the reason", reason, MAX_REASON_BYTES)?;
-    let id = resolved.known(event)?.event.id;
+    // The pin of a message that is lost can still be taken off.
+    let id = resolved.standing(event)?.event.id;
     let Some(pin) = state.pins().get(&id.seq) else { return Ok(Decision::nothing()) };
     let own = pin.by == call.by && state.present_since(&call.by, pin.pinned_by_event.seq);
     if !own && !matches!(permission::rank(state, &call.by), Rank::Owner | Rank::Foreman) {

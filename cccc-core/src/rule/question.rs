@@ -153,9 +153,12 @@ pub fn show(state: &GroupState, asked: &Event, facts: &[Event], now: Timestamp) 
 
 /// The message, if an event is a question with options.
 fn asking(event: &Event) -> Result<&ChatMessage> {
-    event.message().filter(|message| !message.options.is_empty()).ok_or_else(|| {
-        Error::invalid(format!("event {} asks no question with options", event.id))
-            .hint("`cccc question list` shows the questions")
+    let asks = event.message().filter(|message| !message.options.is_empty());
+    asks.ok_or_else(|| {
+        event.lost().unwrap_or_else(|| {
+            Error::invalid(format!("event {} asks no question with options", event.id))
+                .hint("`cccc question list` shows the questions")
+        })
     })
 }
 

@@ -107,7 +107,7 @@ pub(super) fn mark_through(
     resolved: &Resolved,
 ) -> Result<Decision> {
     let mailbox = reader(state, &call.by)?;
-    let through = resolved.known(event)?.event.seq;
+    let through = resolved.standing(event)?.event.seq;
     if mailbox.unread.min().is_none_or(|first| first > through.0) {
         return Ok(Decision::nothing());
     }

@@ -222,14 +222,17 @@ fn check_room(state: &GroupState, owner: &Principal) -> Result<()> {
 
 /// Refuses an id that no task of the group has.
 pub(super) fn exists(id: TaskId, resolved: &Resolved) -> Result<()> {
-    match resolved.events.get(&id.seq()).map(|known| &known.event.body) {
-        Some(Body::TaskCreate(_)) => Ok(()),
-        _ => Err(no_task(id)),
+    match resolved.events.get(&id.seq()).map(|known| &known.event) {
+        Some(Event { body: Body::TaskCreate(_), .. }) => Ok(()),
+        begin => Err(no_task(id, begin)),
     }
 }
 
-fn no_task(id: TaskId) -> Error {
-    Error::not_found(format!("there is no task {id} in this group")).hint("`cccc task list` shows them")
+/// The error for an id that no task has; `begin` is what stands where it would begin.
+pub(crate) fn no_task(id: TaskId, begin: Option<&Event>) -> Error {
+    begin.and_then(Event::lost).unwrap_or_else(|| {
+        Error::not_found(format!("there is no task {id} in this group")).hint("`cccc task list` shows them")
+    })
 }
 
 /// A task as it stands, also one that is no longer remembered.
@@ -238,7 +241,7 @@ fn known(state: &GroupState, id: TaskId, resolved: &Resolved) -> Result<Task> {
         return Ok(task.clone());
     }
     let begin = resolved.events.get(&id.seq()).map(|known| &known.event);
-    begin.and_then(|begin| replay(begin, resolved.facts_of(id.seq()))).ok_or_else(|| no_task(id))
+    begin.and_then(|begin| replay(begin, resolved.facts_of(id.seq()))).ok_or_else(|| no_task(id, begin))
 }
 
 /// The task that an event made, with all that later events say of it.

@@ -187,8 +187,10 @@ pub fn show(state: &GroupState, opened: &Event, facts: &[Event], now: Timestamp)
 }
 
 fn no_vote(event: &Event) -> Error {
-    Error::invalid(format!("event {} is a {}, not a vote", event.id, event.body.kind()))
-        .hint("`cccc vote list` shows the votes")
+    event.lost().unwrap_or_else(|| {
+        Error::invalid(format!("event {} is a {}, not a vote", event.id, event.body.kind()))
+            .hint("`cccc vote list` shows the votes")
+    })
 }
 
 /// The event that closed a vote.

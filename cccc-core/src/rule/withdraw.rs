@@ -128,7 +128,7 @@ pub(super) fn redact(
 ) -> Result<Decision> {
     permission::owner(state, call, "redact a message")?;
     bounded("the reason", reason, MAX_REASON_BYTES)?;
-    let known = resolved.known(event)?;
+    let known = resolved.standing(event)?;
     let event = &known.event;
     let done = resolved
         .facts_of(event.seq)

@@ -57,6 +57,9 @@ impl Tool for File {
         let seated = call.seated().await?;
         let group = seated.group();
         let event = group.event(args.seq.reference()?).await?;
+        if let Some(lost) = event.lost() {
+            return Err(lost);
+        }
         let files = event.message().map(|message| message.attachments.as_slice()).unwrap_or_default();
         let file = chosen(files, args.name.as_deref(), event.seq.0)?;
         let path = group.attachment_path(&event, file).await?;

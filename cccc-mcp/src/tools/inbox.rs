@@ -87,7 +87,9 @@ async fn one(call: &Call, group: &Group, seq: &args::Event, from: usize) -> Resu
     }
     let voices = group.voices().await?;
     let view = View::from_place(&event, &voices, from, ITEMS_BYTES).ok_or_else(|| {
-        Error::invalid(format!("event {} is a {}, not a message", event.seq, event.body.kind()))
+        event.lost().unwrap_or_else(|| {
+            Error::invalid(format!("event {} is a {}, not a message", event.seq, event.body.kind()))
+        })
     })?;
     Ok(Listed { messages: vec![view], notices: Vec::new(), unread: None, next: None })
 }

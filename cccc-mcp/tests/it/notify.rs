@@ -106,7 +106,7 @@ async fn packs_and_roles_change_the_list_of_tools() {
 async fn of_a_repair_that_leaves_a_gap_the_next_answer_says_so() {
     let place = Place::new().await;
     let alice = place.agent("alice").await;
-    place.user.send("soon spoilt").to("alice").await.unwrap();
+    let spoilt = place.user.send("soon spoilt").to("alice").await.unwrap().seq;
     place.user.send("sound").to("alice").await.unwrap();
     let before = alice.call("cccc_inbox_list", json!({})).await;
     assert_eq!(before["you"]["unread"], 2, "{before}");
@@ -121,6 +121,16 @@ async fn of_a_repair_that_leaves_a_gap_the_next_answer_says_so() {
     assert_eq!(after["you"]["unread"], 1, "{after}");
     let again = alice.call("cccc_inbox_list", json!({})).await;
     assert!(again["you"]["ledger"].is_null(), "{again}");
+    for (tool, arguments) in [
+        ("cccc_inbox_list", json!({"seq": spoilt})),
+        ("cccc_message_ack", json!({"seq": spoilt})),
+        ("cccc_message_reply", json!({"seq": spoilt, "text": "well"})),
+        ("cccc_coordination", json!({"action": "receipts", "seq": spoilt})),
+    ] {
+        let error = alice.refused(tool, arguments).await;
+        let lost = format!("event {spoilt} was lost and repaired away (gap)");
+        assert_eq!((&error["kind"], &error["message"]), (&json!("not_found"), &json!(lost)), "{tool}");
+    }
 }
 
 /// An agent that is told of its mail, which is at this address.

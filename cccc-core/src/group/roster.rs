@@ -28,14 +28,12 @@ impl Group {
     /// say what follows from that.
     ///
     /// # Errors
-    /// `NotFound` for an actor that has been removed.
+    /// `NotFound` for an actor or a person who has been removed.
     pub async fn roster(&self) -> Result<Roster> {
         let at = self.shared.engine.clock().now();
         let by = &self.by;
         let look = |state: &crate::state::GroupState| {
-            if let Some(id) = by.actor() {
-                permission::member(state, id)?;
-            }
+            permission::present(state, by)?;
             Ok(Roster {
                 at,
                 state: state.mode(),

@@ -40,6 +40,7 @@ fn examples(event: &Event) -> Vec<String> {
         Body::ActorRemove(remove) if remove.successor.is_some() => "with a successor".into(),
         Body::ActorRemove(remove) if remove.reason.contains("released by vote") => "released".into(),
         Body::ActorRemove(remove) if remove.reason.contains("stayed away") => "retired".into(),
+        Body::PersonRemove(remove) if remove.successor.is_some() => "with a successor".into(),
         Body::ReservationTake(take) if !take.lapsed.is_empty() => "after lapsed ones".into(),
         _ => return vec![kind],
     };
@@ -117,6 +118,7 @@ fn the_histories_reach_everything() {
         )
         .chain(["done", "missed"].iter().map(|result| format!("schedule.fired: {result}")))
         .chain(["with a successor", "released", "retired"].iter().map(|how| format!("actor.remove: {how}")))
+        .chain(["person.remove: with a successor".to_owned()])
         .chain(["withheld", "lost"].iter().map(|how| format!("runtime.delivery: {how}")))
         .chain(["reservation.take: after lapsed ones".to_owned()])
         .chain([2, 3].iter().map(|size| format!("circle of {size}")));

@@ -102,7 +102,7 @@ pub use bundle::Exported;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use command::Command;
 pub use engine::Executed;
-pub use environment::variable;
+pub use environment::{agent_name, variable};
 pub use error::{Damage, Error, ErrorKind, Result};
 pub use event::{Body, Event};
 pub use files::read_file;

@@ -28,7 +28,8 @@ pub(crate) struct WhoArgs {}
 /// Say in whose name commands are carried out here, and how that is known
 ///
 /// Where neither --as nor CCCC_ACTOR_ID says so, it is the user, unless the environment shows that an agent
-/// is at work; then everything done in somebody's name is refused. Such marks are: CLAUDECODE,
+/// is at work; then everything done in somebody's name is refused, and so it is where CCCC_ACTOR_ID names a
+/// person: agents inherit that from whoever starts them. Such marks are: CLAUDECODE,
 /// CLAUDE_CODE_ENTRYPOINT, CODEX_THREAD_ID, CODEX_SANDBOX, CODEX_SANDBOX_NETWORK_DISABLED, CODEX_CI,
 /// GEMINI_CLI, QWEN_CODE, OPENCODE, CURSOR_AGENT, COPILOT_CLI, GOOSE_TERMINAL, CLINE_ACTIVE,
 /// AUGMENT_AGENT, AGENT (amp, goose, 1), AI_AGENT.

@@ -23,6 +23,7 @@ mod mcp;
 mod memory;
 mod message;
 mod outside;
+mod person;
 mod read_only;
 mod relay;
 #[cfg(unix)]

@@ -39,7 +39,7 @@ fn an_old_ledger_with_people_means_what_it_meant() {
     expect_within(&expected, &shown(&events, now()), "");
     // Who is there goes on, and who is not is nobody.
     let bea = block_on(user.bind("user:bea")).unwrap();
-    assert_eq!(block_on(bea.inbox().into_future()).unwrap().messages.len(), 1);
+    assert_eq!(block_on(bea.inbox().into_future()).unwrap().messages.len(), 2);
     assert_eq!(block_on(user.bind("user:cal")).unwrap_err().kind(), ErrorKind::NotFound);
     block_on(bea.send("Here").to("@users").to("alice").into_future()).unwrap();
 }

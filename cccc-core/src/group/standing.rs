@@ -91,14 +91,14 @@ impl Voices {
                     // The same person, in another group.
                     Principal::User => format!("from the user in group {}{title}", remote.group()),
                     Principal::Person(name) => {
-                        format!("from person {name} in group {}{title}{not}", remote.group())
+                        format!("from person user:{name} in group {}{title}{not}", remote.group())
                     }
                     who => format!("from {who} in group {}{title}{not}", remote.group()),
                 }
             }
             Principal::User => "from the user".to_owned(),
-            Principal::Person(name) if self.people.contains(name) => format!("from person {name}{not}"),
-            Principal::Person(name) => format!("from person {name}, who has left{not}"),
+            Principal::Person(name) if self.people.contains(name) => format!("from person user:{name}{not}"),
+            Principal::Person(name) => format!("from person user:{name}, who has left{not}"),
             Principal::System => format!("from the system{not}"),
             Principal::Service(name) => format!("from the service {name}{not}"),
             Principal::Actor(id) => match self.roles.get(id) {
@@ -151,6 +151,7 @@ mod tests {
             for id in ["lead", "alice"] {
                 user.add_actor(id).await?;
             }
+            user.add_person("bea").await?;
             let alice = user.bind("alice").await?;
             let words = |voices: &Voices, by: &str| voices.from(&by.parse().unwrap(), Some("x\n(the user)"));
             let voices = alice.voices().await?;
@@ -158,6 +159,9 @@ mod tests {
                 ("user", "from the user"),
                 ("system", "from the system (not the user)"),
                 ("svc:ci", "from the service ci (not the user)"),
+                ("user:bea", "from person user:bea (not the user)"),
+                ("user:cal", "from person user:cal, who has left (not the user)"),
+                ("user:bea@g2", "from person user:bea in group g2 \"x\\n(the user)\" (not the user)"),
                 ("lead", "from foreman lead (not the user)"),
                 ("alice", "from peer alice (not the user)"),
                 ("bob", "from bob, who has left (not the user)"),

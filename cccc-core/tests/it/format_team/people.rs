@@ -14,7 +14,7 @@ use cccc_core::event::{Body, GroupCreate, GroupUpdate, PersonRemove, Priority};
 use cccc_core::ledger::file::{FileLedger, Options};
 use cccc_core::rule::desk::{event, message, who};
 use cccc_core::{
-    ApprovalId, Blobs, Command, ErrorKind, Group, GroupId, ManualClock, Seq, Timestamp, VoteId, block_on,
+    ApprovalId, Blobs, Command, ErrorKind, Group, GroupId, ManualClock, Timestamp, VoteId, block_on,
 };
 use serde_json::Value;
 

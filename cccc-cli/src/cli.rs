@@ -9,7 +9,7 @@ use crate::commands::{
     actor, attach, completions, doctor, group, groups, inbox, join, ledger, mark, notices, obligations,
     receipts, schema, send, show, status, tail, task, version, who, withdraw,
 };
-use crate::commands::{approval, pin, question};
+use crate::commands::{approval, person, pin, question};
 use crate::commands::{context as context_command, label, reserve, vote};
 use crate::commands::{hook, mcp, statusline};
 use crate::commands::{policy, runtime, schedule, setup, waits};
@@ -63,7 +63,7 @@ pub(crate) struct Globals {
     /// The group [default: $CCCC_GROUP_ID, else that of this directory, else for people the active one]
     #[arg(long, global = true, value_name = "ID")]
     pub(crate) group: Option<String>,
-    /// In whose name: an actor's id, or `user` [default: $CCCC_ACTOR_ID, else for people `user`]
+    /// In whose name: an actor's id, `user`, or `user:NAME` [default: $CCCC_ACTOR_ID, else for people `user`]
     #[arg(long = "as", global = true, value_name = "ID")]
     pub(crate) speaker: Option<String>,
     /// Print JSON: one object, or one a line
@@ -85,6 +85,7 @@ pub(crate) enum Command {
     Use(groups::UseArgs),
     Group(group::GroupArgs),
     Actor(actor::ActorArgs),
+    Person(person::PersonArgs),
     Send(send::SendArgs),
     Reply(send::ReplyArgs),
     Answer(question::AnswerArgs),
@@ -150,6 +151,7 @@ impl Command {
             Self::Use(args) => groups::cmd_use(context, args).await,
             Self::Group(args) => group::cmd_group(context, args).await,
             Self::Actor(args) => actor::cmd_actor(context, args).await,
+            Self::Person(args) => person::cmd_person(context, args).await,
             Self::Send(args) => send::cmd_send(context, args).await,
             Self::Reply(args) => send::cmd_reply(context, args).await,
             Self::Answer(args) => question::cmd_answer(context, args).await,

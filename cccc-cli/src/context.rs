@@ -87,9 +87,10 @@ impl Context {
         speaker::speaker(self.globals.speaker.as_deref(), &variable)
     }
 
-    /// Who is said to speak, by a flag or the environment.
+    /// Who is said to speak, by a flag, or by the environment where that names no person: a person's environment
+    /// reaches the agents that they start as well, and a session that has joined is whoever it joined as.
     pub(crate) fn named_speaker(&self) -> Option<String> {
-        self.globals.speaker.clone().or_else(|| variable(ACTOR_VARIABLE))
+        self.globals.speaker.clone().or_else(|| cccc_core::agent_name(variable(ACTOR_VARIABLE)))
     }
 
     /// The session that the nearest process above this one is, in the group that is named, else in any.

@@ -120,10 +120,10 @@ pub(crate) fn event_line(out: &Output, event: &Event) -> String {
     format!("{seq}  {by}  {}", event_text(out, event))
 }
 
-/// The colour of a speaker: the user stands out.
+/// The colour of a speaker: people stand out.
 pub(crate) fn who_style(by: &Principal) -> Style {
     match by {
-        Principal::User => Style::Bold,
+        Principal::User | Principal::Person(_) => Style::Bold,
         Principal::System | Principal::Service(_) => Style::Dim,
         Principal::Actor(_) | Principal::Remote(_) => Style::Cyan,
     }
@@ -157,6 +157,11 @@ fn detail(body: &Body) -> String {
         Body::ActorRemove(remove) => match &remove.successor {
             Some(successor) => format!("{}, succeeded by {successor}", remove.actor_id),
             None => remove.actor_id.to_string(),
+        },
+        Body::PersonAdd(add) => format!("user:{}", add.person_id),
+        Body::PersonRemove(remove) => match &remove.successor {
+            Some(successor) => format!("user:{}, succeeded by {successor}", remove.person_id),
+            None => format!("user:{}", remove.person_id),
         },
         Body::SessionOpen(open) => format!("{} generation {}", open.actor_id, open.generation),
         Body::SessionClose(close) => format!("{} generation {}", close.actor_id, close.generation),

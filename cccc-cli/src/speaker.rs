@@ -1,7 +1,8 @@
 //! Who is speaking: `--as`, else the environment, else the user, but only where no agent is at work.
 //!
-//! A program that an agent runs inherits the agent's environment. Were it taken for the person, an agent
-//! that forgot to say who it is would give orders in the person's name.
+//! A program that an agent runs inherits the agent's environment, and that may be the one of the person who started
+//! the agent. Were it taken for the person, an agent that forgot to say who it is would give orders in the person's
+//! name.
 
 use cccc_core::{Error, Principal, Result};
 use schemars::JsonSchema;
@@ -77,22 +78,26 @@ pub(crate) fn speaker(flag: Option<&str>, variable: &Lookup<'_>) -> Result<Speak
     if let Some(name) = flag {
         return Ok(Speaker { principal: name.parse()?, source: Source::Flag });
     }
-    if let Some(name) = variable(ACTOR_VARIABLE) {
-        return Ok(Speaker { principal: name.parse()?, source: Source::Environment });
-    }
-    match found(variable) {
-        None => Ok(Speaker { principal: Principal::User, source: Source::Assumed }),
-        Some(mark) => Err(Error::refused(format!(
-            "{} is set, so this is {} and not the user; say who is speaking",
-            mark.variable, mark.program
-        ))
-        .hint(format!("--as ID or {ACTOR_VARIABLE}=ID with your actor id (`cccc who` lists them)"))),
+    let (principal, source) = match variable(ACTOR_VARIABLE) {
+        Some(name) => (name.parse()?, Source::Environment),
+        None => (Principal::User, Source::Assumed),
+    };
+    match found(variable).filter(|_| principal.is_person()) {
+        None => Ok(Speaker { principal, source }),
+        Some(mark) => {
+            let person = if principal == Principal::User { "the user".into() } else { principal.to_string() };
+            Err(Error::refused(format!(
+                "{} is set, so this is {} and not {person}; say who is speaking",
+                mark.variable, mark.program
+            ))
+            .hint(format!("--as ID or {ACTOR_VARIABLE}=ID with your actor id (`cccc who` lists them)")))
+        }
     }
 }
 
 /// Whether, as far as the environment tells, a person is at work.
 pub(crate) fn is_person(variable: &Lookup<'_>) -> bool {
-    variable(ACTOR_VARIABLE).is_none() && found(variable).is_none()
+    cccc_core::agent_name(variable(ACTOR_VARIABLE)).is_none() && found(variable).is_none()
 }
 
 /// The agent's program, as far as the environment tells, in one word.
@@ -143,6 +148,22 @@ mod tests {
         let set = [("CODEX_HOME", "x"), ("AGENT", "x"), ("ANTHROPIC_API_KEY", "x")];
         assert_eq!(speaker(None, &with(&set)).unwrap().source, Source::Assumed);
         assert!(is_person(&with(&set)));
+    }
+
+    #[test]
+    fn a_persons_environment_makes_no_person_of_an_agent() {
+        for name in ["user", "user:bea"] {
+            let person = [("CCCC_ACTOR_ID", name)];
+            let speaks = speaker(None, &with(&person)).unwrap();
+            assert_eq!((speaks.principal.to_string().as_str(), speaks.source), (name, Source::Environment));
+            assert!(is_person(&with(&person)));
+            let agent = [("CCCC_ACTOR_ID", name), ("CLAUDECODE", "1")];
+            let error = speaker(None, &with(&agent)).unwrap_err();
+            assert_eq!(error.kind(), cccc_core::ErrorKind::Refused, "{error}");
+            assert!(!is_person(&with(&agent)));
+            let flagged = speaker(Some(name), &with(&agent)).unwrap();
+            assert_eq!(flagged.source, Source::Flag, "whoever says so means it");
+        }
     }
 
     #[test]

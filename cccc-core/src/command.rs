@@ -12,10 +12,10 @@ pub use task::{AddTask, UpdateTask};
 
 use crate::event::{
     ActorRemove, ActorUpdate, Attachment, Format, GroupAttach, GroupCreate, GroupSetState, GroupUpdate,
-    NotIf, Priority, Role, ScheduleAction, Transport, Witness,
+    NotIf, PersonRemove, Priority, Role, ScheduleAction, Transport, Witness,
 };
 use crate::event::{Choice, ContextValue};
-use crate::id::{ActorId, EventId, EventRef, GroupId, Label, Principal};
+use crate::id::{ActorId, EventId, EventRef, GroupId, Label, PersonId, Principal};
 use crate::id::{ApprovalId, ContextKey, ReservationId, ScheduleId, Seq, VoteId};
 use crate::time::Timestamp;
 
@@ -42,6 +42,10 @@ pub enum Command {
     UpdateActor(ActorUpdate),
     /// Removes an actor.
     RemoveActor(ActorRemove),
+    /// Adds a person, or gives one who is there another title.
+    AddPerson(AddPerson),
+    /// Removes a person.
+    RemovePerson(PersonRemove),
     /// Begins a session of the calling actor.
     OpenSession(OpenSession),
     /// Brings the calling actor in: adds it if it is not there, and opens its session.
@@ -452,6 +456,15 @@ impl AddActor {
             ephemeral: false,
         }
     }
+}
+
+/// See [`Command::AddPerson`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddPerson {
+    /// Their name.
+    pub person_id: PersonId,
+    /// What others call them; absent: nothing else, or what it was.
+    pub title: Option<String>,
 }
 
 /// See [`Command::AddSchedule`].

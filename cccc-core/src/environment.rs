@@ -4,6 +4,7 @@
 use std::ffi::OsStr;
 
 use crate::error::{Error, Result};
+use crate::id::Principal;
 
 /// A variable of the environment that names something; an empty one is as good as not set.
 ///
@@ -14,6 +15,13 @@ pub fn variable(name: &str) -> Result<Option<String>> {
         Some(value) if !value.is_empty() => plain_text(&value, &format!("the variable {name}")).map(Some),
         _ => Ok(None),
     }
+}
+
+/// The name that a variable gives an agent. A person who put their own name into their environment has not lent it to
+/// the agents that they start there: to those it says nothing.
+#[must_use]
+pub fn agent_name(name: Option<String>) -> Option<String> {
+    name.filter(|name| !name.parse::<Principal>().is_ok_and(|named| named.is_person()))
 }
 
 /// What names something, as text; `what` it is stands in the error.
@@ -31,6 +39,13 @@ pub(crate) fn plain_text(value: &OsStr, what: &str) -> Result<String> {
 mod tests {
     use super::*;
     use crate::ErrorKind;
+
+    #[test]
+    fn a_persons_name_is_no_agents() {
+        for (name, agents) in [("alice", true), ("Not Valid", true), ("user", false), ("user:bea", false)] {
+            assert_eq!(agent_name(Some(name.into())).is_some(), agents, "{name}");
+        }
+    }
 
     #[test]
     fn only_text_without_control_characters_names_something() {

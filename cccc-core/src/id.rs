@@ -94,9 +94,18 @@ macro_rules! name_type {
 
 /// [`check_name`], and not one of the [`RESERVED`] words.
 fn check_actor(what: &'static str, text: &str) -> Result<()> {
+    check_unreserved(what, "an actor", text)
+}
+
+/// As [`check_actor`], for people.
+fn check_person(what: &'static str, text: &str) -> Result<()> {
+    check_unreserved(what, "a person", text)
+}
+
+fn check_unreserved(what: &'static str, whom: &str, text: &str) -> Result<()> {
     check_name(what, text)?;
     if RESERVED.contains(&text) {
-        return Err(Error::invalid(format!("{text:?} is reserved and cannot name an actor"))
+        return Err(Error::invalid(format!("{text:?} is reserved and cannot name {whom}"))
             .hint(format!("reserved: {}", RESERVED.join(", "))));
     }
     Ok(())
@@ -109,6 +118,10 @@ name_type!(
 name_type!(
     /// The durable identity of an actor within a group.
     ActorId, "actor id", check_actor
+);
+name_type!(
+    /// The name of a person beside the home's owner, without the `user:` of its [`Principal`].
+    PersonId, "person's name", check_person
 );
 name_type!(
     /// A label of actors; `#label` addresses all who have it, so it is also a topic.
@@ -139,13 +152,15 @@ name_type!(
     ScheduleId, "schedule id", check_name
 );
 
-/// Who speaks or is spoken to. Written `user`, `system`, `svc:<name>`, or as a bare actor id; where it is one
-/// of another group, with `@` and that group's id.
+/// Who speaks or is spoken to. Written `user`, `user:<name>`, `system`, `svc:<name>`, or as a bare actor id; where
+/// it is one of another group, with `@` and that group's id.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
 #[schemars(with = "String")]
 pub enum Principal {
     /// The person the home belongs to.
     User,
+    /// Another person.
+    Person(PersonId),
     /// The library itself: notices, policies, recovery.
     System,
     /// An actor of the group.
@@ -162,8 +177,14 @@ impl Principal {
     pub fn actor(&self) -> Option<&ActorId> {
         match self {
             Self::Actor(id) => Some(id),
-            Self::User | Self::System | Self::Service(_) | Self::Remote(_) => None,
+            Self::User | Self::Person(_) | Self::System | Self::Service(_) | Self::Remote(_) => None,
         }
+    }
+
+    /// Whether this is a person here: the home's owner or another.
+    #[must_use]
+    pub fn is_person(&self) -> bool {
+        matches!(self, Self::User | Self::Person(_))
     }
 
     /// The principal in its own group: of one of another group, who it is there.
@@ -180,6 +201,7 @@ impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::User => f.pad("user"),
+            Self::Person(name) => f.pad(&format!("user:{name}")),
             Self::System => f.pad("system"),
             Self::Actor(id) => f.pad(id.as_str()),
             Self::Service(name) => f.pad(&format!("svc:{name}")),
@@ -198,9 +220,10 @@ impl FromStr for Principal {
         match text {
             "user" => Ok(Self::User),
             "system" => Ok(Self::System),
-            _ => match text.strip_prefix("svc:") {
-                Some(name) => Label::new(name).map(Self::Service),
-                None => ActorId::new(text).map(Self::Actor),
+            _ => match text.split_once(':') {
+                Some(("svc", name)) => Label::new(name).map(Self::Service),
+                Some(("user", name)) => PersonId::new(name).map(Self::Person),
+                _ => ActorId::new(text).map(Self::Actor),
             },
         }
     }
@@ -211,6 +234,12 @@ text_serde!(Principal, "a principal");
 impl From<ActorId> for Principal {
     fn from(id: ActorId) -> Self {
         Self::Actor(id)
+    }
+}
+
+impl From<PersonId> for Principal {
+    fn from(name: PersonId) -> Self {
+        Self::Person(name)
     }
 }
 
@@ -401,11 +430,15 @@ mod tests {
 
     #[test]
     fn principals_round_trip() {
-        for text in ["user", "system", "svc:bridge", "alice"] {
+        for text in ["user", "user:bea", "system", "svc:bridge", "alice"] {
             assert_eq!(text.parse::<Principal>().unwrap().to_string(), text);
         }
-        assert!("svc:".parse::<Principal>().is_err());
-        assert!("all".parse::<Principal>().is_err());
+        for bad in ["svc:", "all", "user:", "user:user", "user:Bea", "user:a:b", "users:bea", "user:all"] {
+            assert!(bad.parse::<Principal>().is_err(), "{bad}");
+        }
+        for (text, person) in [("user", true), ("user:bea", true), ("system", false), ("bea", false)] {
+            assert_eq!(text.parse::<Principal>().unwrap().is_person(), person, "{text}");
+        }
     }
 
     #[test]

@@ -103,7 +103,7 @@ pub use bundle::Exported;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use command::Command;
 pub use engine::Executed;
-pub use environment::variable;
+pub use environment::{agent_name, variable};
 pub use error::{Damage, Error, ErrorKind, Result};
 pub use event::{Body, Event};
 pub use files::read_file;
@@ -115,6 +115,7 @@ pub use group::{
     IntoEventRef, JoinRequest, Joined, LiveSession, Member, Message, ObligationsRequest, RemoveActorRequest,
     SendRequest, Sent, SessionView, UpdateActorRequest, Watch,
 };
+pub use group::{AddPersonRequest, PersonView, RemovePersonRequest};
 pub use group::{AddTaskRequest, IntoTaskId, TasksRequest, Tracked, TrackedSendRequest, UpdateTaskRequest};
 pub use group::{Agent, Briefing, ExportedLedger, Handing, Pushed, Running, Taken};
 pub use group::{
@@ -127,7 +128,7 @@ pub use group::{NoticesRequest, TakenNotices};
 pub use group::{ScheduleRequest, ScheduleView};
 pub use group::{Standing, Voices};
 pub use home::{Attached, FileSystem, GroupEntry, HOME_VARIABLE, Home, HomeOptions, Imported, Scope};
-pub use id::{ActorId, EventId, EventRef, GroupId, Label, Principal, Remote, Seq};
+pub use id::{ActorId, EventId, EventRef, GroupId, Label, PersonId, Principal, Remote, Seq};
 pub use id::{ApprovalId, ContextKey, ReservationId, ScheduleId, TaskId, VoteId};
 pub use ledger::{Durability, Ledger, Position};
 pub use presence::Process;

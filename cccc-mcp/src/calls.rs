@@ -222,6 +222,7 @@ fn memory(rest: &[&str]) -> Option<(&'static str, Value)> {
 fn coordination(first: &str, rest: &[&str]) -> Option<Value> {
     Some(match (first, rest) {
         ("who", []) => json!({"action": "who"}),
+        ("person", ["list"]) => json!({"action": "people"}),
         ("obligations", []) => json!({"action": "owed"}),
         ("waits", []) => json!({"action": "waits"}),
         ("reservations", []) => json!({"action": "reservations"}),
@@ -291,7 +292,7 @@ mod tests {
     use super::*;
 
     /// What no tool does: it is outside of the group, or the user's.
-    const FOR_THE_USER: [&str; 12] = [
+    const FOR_THE_USER: [&str; 13] = [
         "--group",
         "attach",
         "doctor",
@@ -302,6 +303,7 @@ mod tests {
         "ledger verify",
         "memory export",
         "memory import",
+        "person add",
         "relay list",
         "relay retry",
     ];

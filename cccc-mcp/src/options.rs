@@ -89,7 +89,7 @@ impl Options {
         })?;
         Ok(Self {
             group: cccc_core::variable(GROUP_VARIABLE)?,
-            inherited_actor: cccc_core::variable(ACTOR_VARIABLE)?,
+            inherited_actor: cccc_core::agent_name(cccc_core::variable(ACTOR_VARIABLE)?),
             runtime: variable(runtime::VARIABLE),
             channel: variable(CHANNEL_VARIABLE).is_some_and(|value| value == "1"),
             packs: variable(PACKS_VARIABLE)

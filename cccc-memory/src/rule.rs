@@ -51,8 +51,7 @@ pub(crate) enum Care {
 
 impl Who {
     pub(crate) fn of(principal: &Principal, roster: &Roster) -> Self {
-        let at = principal.actor().and_then(|id| roster.actors.get(id)).copied();
-        Self { principal: principal.clone(), rank: roster.rank, at }
+        Self { principal: principal.clone(), rank: roster.rank, at: roster.added_at(principal) }
     }
 
     pub(crate) fn sight(&self) -> Sight {
@@ -204,16 +203,19 @@ mod tests {
             who("svc:ci", Rank::Service, None),
             // The same name, added again.
             who("alice", Rank::Peer, Some(9)),
+            who("user:bea", Rank::Person, Some(5)),
+            who("user:bea", Rank::Person, Some(10)),
         ];
         for (case, note, sees, changes) in [
-            ("of the group", note("alice", Some(3), None, false), "1111111", "1111000"),
-            ("of the user", note("user", None, None, false), "1111111", "1110000"),
-            ("of a service", note("svc:ci", None, None, false), "1111111", "1110010"),
-            ("forgotten", note("alice", Some(3), None, true), "1110000", "1111000"),
-            ("own", note("alice", Some(3), Some(("alice", 3)), false), "1101000", "1101000"),
-            ("of the foreman", note("lead", Some(2), Some(("lead", 2)), false), "1110000", "1110000"),
-            ("handed over", note("alice", Some(3), Some(("bob", 4)), false), "1100100", "1100100"),
-            ("own, forgotten", note("alice", Some(3), Some(("alice", 3)), true), "1100000", "1101000"),
+            ("of the group", note("alice", Some(3), None, false), "111111111", "111100000"),
+            ("of the user", note("user", None, None, false), "111111111", "111000000"),
+            ("of a service", note("svc:ci", None, None, false), "111111111", "111001000"),
+            ("of a person", note("user:bea", Some(5), None, false), "111111111", "111000010"),
+            ("forgotten", note("alice", Some(3), None, true), "111000000", "111100000"),
+            ("own", note("alice", Some(3), Some(("alice", 3)), false), "110100000", "110100000"),
+            ("of the foreman", note("lead", Some(2), Some(("lead", 2)), false), "111000000", "111000000"),
+            ("handed over", note("alice", Some(3), Some(("bob", 4)), false), "110010000", "110010000"),
+            ("own, forgotten", note("alice", Some(3), Some(("alice", 3)), true), "110000000", "110100000"),
         ] {
             let bits = |may: &dyn Fn(&Who) -> bool| -> String {
                 everybody.iter().map(|who| if may(who) { '1' } else { '0' }).collect()
@@ -234,6 +236,7 @@ mod tests {
         };
         assert_eq!(rights(Rank::Owner), "11111");
         assert_eq!(rights(Rank::Foreman), "11110");
+        assert_eq!(rights(Rank::Person), "10000");
         assert_eq!(rights(Rank::Peer), "10000");
         assert_eq!(rights(Rank::Service), "10000");
     }

@@ -117,8 +117,10 @@ impl Record {
                 _ => return Err(half("owner")),
             },
             author_at: match (&self.author, self.author_at) {
-                (Principal::Actor(_), Some(at)) => Some(at),
-                (Principal::Actor(_), None) | (_, Some(_)) => return Err(half("author")),
+                (Principal::Actor(_) | Principal::Person(_), Some(at)) => Some(at),
+                (Principal::Actor(_) | Principal::Person(_), None) | (_, Some(_)) => {
+                    return Err(half("author"));
+                }
                 (_, None) => None,
             },
             author: self.author,

@@ -70,7 +70,7 @@ pub(crate) fn cmd_hook(context: &Context, args: HookArgs) -> Outcome {
         options: context.home_options(),
         group,
         named: context.flagged_speaker(),
-        inherited: variable(ACTOR_VARIABLE),
+        inherited: cccc_core::agent_name(variable(ACTOR_VARIABLE)),
     });
     Ok(())
 }

@@ -19,6 +19,7 @@ pub(crate) mod mcp;
 pub(crate) mod memory;
 pub(crate) mod notices;
 pub(crate) mod obligations;
+pub(crate) mod person;
 pub(crate) mod pin;
 pub(crate) mod policy;
 pub(crate) mod question;

@@ -3,7 +3,7 @@
 use cccc_core::answer::{ActorAnswer, Done, JoinAnswer};
 use cccc_core::event::Body;
 use cccc_core::ledger::file::Stats;
-use cccc_core::{ErrorKind, GroupSummary, Member, Message, ObligationView, Receipt, Sent};
+use cccc_core::{ErrorKind, GroupSummary, Member, Message, ObligationView, PersonView, Receipt, Sent};
 use clap::Args;
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::Serialize;
@@ -90,6 +90,9 @@ fn document() -> Value {
             "actor list": lines(schema_for!(Member)),
             "actor update": done(),
             "actor remove": done(),
+            "person add": one(schema_for!(PersonView)),
+            "person list": lines(schema_for!(PersonView)),
+            "person remove": done(),
             "send": sent(),
             "reply": sent(),
             "ack": done(),

@@ -3,12 +3,13 @@
 use cccc_core::GroupSummary;
 use clap::Args;
 
+use super::person::people_table;
 use super::who::actor_table;
 use crate::context::Context;
 use crate::output::{Outcome, Style, clean};
 use crate::render::{gaps_of_them, names, word};
 
-/// Show the group at a glance: its state, its actors, what is unread and owed
+/// Show the group at a glance: its state, its actors and people, what is unread and owed
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cccc status
@@ -53,5 +54,9 @@ pub(crate) fn text(context: &Context, group: &GroupSummary) -> String {
         true => "no actors yet: `cccc actor add lead` adds the first, which becomes the foreman".into(),
         false => format!("\n{}", actors.text()),
     });
+    let people = people_table(&context.out, &group.people);
+    if !people.is_empty() {
+        lines.push(format!("\n{}", people.text()));
+    }
     lines.join("\n")
 }

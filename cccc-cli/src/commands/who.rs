@@ -7,6 +7,7 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::person::people_table;
 use crate::context::Context;
 use crate::output::{Outcome, Output, Style, clean, first_line};
 use crate::render::{ago, names, word};
@@ -16,7 +17,8 @@ use crate::table::{Table, plain};
 /// List the actors of the group: whether each is there, what it is at, where it works, what it has not read and owes
 ///
 /// An actor is present while its newest session runs, absent when that has ended, and unknown where nothing
-/// on this machine tells. What it is at is its own word (`cccc agent-state`), else the task it has begun.
+/// on this machine tells. What it is at is its own word (`cccc agent-state`), else the task it has begun. People
+/// beside the user are listed below the actors; with --json, `cccc person list` has them.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cccc who
@@ -26,7 +28,8 @@ pub(crate) struct WhoArgs {}
 /// Say in whose name commands are carried out here, and how that is known
 ///
 /// Where neither --as nor CCCC_ACTOR_ID says so, it is the user, unless the environment shows that an agent
-/// is at work; then everything done in somebody's name is refused. Such marks are: CLAUDECODE,
+/// is at work; then everything done in somebody's name is refused, and so it is where CCCC_ACTOR_ID names a
+/// person: agents inherit that from whoever starts them. Such marks are: CLAUDECODE,
 /// CLAUDE_CODE_ENTRYPOINT, CODEX_THREAD_ID, CODEX_SANDBOX, CODEX_SANDBOX_NETWORK_DISABLED, CODEX_CI,
 /// GEMINI_CLI, QWEN_CODE, OPENCODE, CURSOR_AGENT, COPILOT_CLI, GOOSE_TERMINAL, CLINE_ACTIVE,
 /// AUGMENT_AGENT, AGENT (amp, goose, 1), AI_AGENT.
@@ -48,10 +51,14 @@ pub(crate) struct WhoamiAnswer {
 }
 
 pub(crate) async fn cmd_who(context: &Context, _: WhoArgs) -> Outcome {
-    let members = context.group_to_look().await?.who().await?;
+    let group = context.group_to_look().await?;
+    let (members, people) = (group.who().await?, group.people().await?);
     context.out.answers(&members, || {
         let table = member_table(&context.out, &members);
-        if table.is_empty() { "no actors yet; see `cccc actor add --help`".into() } else { table.text() }
+        let actors =
+            if table.is_empty() { "no actors yet; see `cccc actor add --help`".into() } else { table.text() };
+        let people = people_table(&context.out, &people);
+        if people.is_empty() { actors } else { format!("{actors}\n\n{}", people.text()) }
     })
 }
 

@@ -24,6 +24,7 @@ mod mcp;
 mod memory;
 mod message;
 mod outside;
+mod person;
 mod read_only;
 mod relay;
 mod repair;

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::id::{ActorId, Label};
+use crate::id::{ActorId, Label, PersonId, Principal};
 
 /// `group.create`: the group begins; always the first event of a ledger.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -201,6 +201,31 @@ pub struct ActorRemove {
     /// Who takes its obligations over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub successor: Option<ActorId>,
+}
+
+/// `person.add`: a person beside the home's owner belongs to the group. Adding one who is there gives them another
+/// title; adding one who was removed makes somebody new, who inherits no mail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PersonAdd {
+    /// The person's name, without the `user:` of the principal.
+    pub person_id: PersonId,
+    /// What others call them.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub title: String,
+}
+
+/// `person.remove`: a person leaves; what they owe returns to those it is owed to or moves to the successor, and
+/// what they have reserved ends or moves likewise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PersonRemove {
+    /// Who leaves.
+    pub person_id: PersonId,
+    /// Why, for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Who takes their obligations over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub successor: Option<Principal>,
 }
 
 /// `session.open`: a running process now embodies an actor.

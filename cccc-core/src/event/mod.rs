@@ -26,7 +26,7 @@ use serde_json::value::RawValue;
 
 pub use admin::{
     ActorAdd, ActorRemove, ActorUpdate, GroupAttach, GroupCreate, GroupDetachScope, GroupMode, GroupSetState,
-    GroupUpdate, JoinPolicy, Role, SessionClose, SessionOpen,
+    GroupUpdate, JoinPolicy, PersonAdd, PersonRemove, Role, SessionClose, SessionOpen,
 };
 pub use approval::{ApprovalDecide, ApprovalOpen, Verdict};
 pub use chat::{
@@ -204,6 +204,8 @@ bodies! {
     "actor.add" => ActorAdd,
     "actor.update" => ActorUpdate,
     "actor.remove" => ActorRemove,
+    "person.add" => PersonAdd,
+    "person.remove" => PersonRemove,
     "session.open" => SessionOpen,
     "session.close" => SessionClose,
     "chat.message" => ChatMessage,
@@ -309,6 +311,10 @@ impl Event {
             | Body::SessionOpen(SessionOpen { actor_id, .. })
             | Body::SessionClose(SessionClose { actor_id, .. }) => {
                 terms.involved.push(actor_id.clone().into());
+            }
+            Body::PersonAdd(PersonAdd { person_id, .. })
+            | Body::PersonRemove(PersonRemove { person_id, .. }) => {
+                terms.involved.push(person_id.clone().into());
             }
             Body::ContextSet(set) => {
                 terms.targets.extend((set.base_version.0 > 0).then_some(set.base_version))

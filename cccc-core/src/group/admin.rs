@@ -6,6 +6,7 @@ use std::pin::Pin;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::person::{self, PersonView};
 use super::{Group, appended};
 use crate::command::{AddActor, Command};
 use crate::engine::Executed;
@@ -13,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::event::{ActorRemove, ActorUpdate, GroupMode, GroupSetState, GroupUpdate, JoinPolicy, Role};
 use crate::id::{ActorId, GroupId, Label, Principal};
 use crate::ledger::Position;
-use crate::rule::obligation::Filter;
+use crate::rule::obligation::{Filter, ObligationView};
 use crate::rule::{obligation, reading};
 
 /// An actor as others see it.
@@ -56,6 +57,8 @@ pub struct GroupSummary {
     pub scopes: Vec<String>,
     /// Its actors, by id.
     pub actors: Vec<ActorView>,
+    /// Its people beside the user, by name.
+    pub people: Vec<PersonView>,
     /// How many messages the user has not read.
     pub user_unread: u64,
     /// How many events there are.
@@ -68,6 +71,12 @@ pub struct GroupSummary {
     pub head: Position,
 }
 
+/// How much somebody owes.
+pub(super) fn owed_by(obligations: &[ObligationView], who: &Principal) -> u64 {
+    let owed = obligations.iter().filter(|owed| owed.debtor == *who).count();
+    u64::try_from(owed).unwrap_or(u64::MAX)
+}
+
 impl Group {
     /// The group at a glance.
     pub async fn summary(&self) -> Result<GroupSummary> {
@@ -78,7 +87,6 @@ impl Group {
                 let obligations = obligation::list(state, &Filter::default(), now);
                 let actors = state.actors().iter().map(|(id, actor)| {
                     let principal = Principal::from(id.clone());
-                    let owed = obligations.iter().filter(|o| o.debtor == principal).count();
                     ActorView {
                         actor_id: id.clone(),
                         title: actor.title.clone(),
@@ -87,7 +95,7 @@ impl Group {
                         runtime: actor.runtime.clone(),
                         ephemeral: actor.ephemeral,
                         unread: reading::unread_count(state, &principal, now),
-                        owed: u64::try_from(owed).unwrap_or(u64::MAX),
+                        owed: owed_by(&obligations, &principal),
                     }
                 });
                 GroupSummary {
@@ -98,6 +106,7 @@ impl Group {
                     join: state.join(),
                     scopes: state.scopes().values().cloned().collect(),
                     actors: actors.collect(),
+                    people: person::views(state, &obligations, now),
                     user_unread: reading::unread_count(state, &Principal::User, now),
                     events: state.position().seq.0,
                     gaps: state.gaps(),

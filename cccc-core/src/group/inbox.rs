@@ -268,7 +268,7 @@ impl<'a> InboxRequest<'a> {
         let now = engine.clock().now();
         let look = |state: &GroupState| {
             if !self.peek {
-                delivery::open_group(state, *by != Principal::User)?;
+                delivery::open_group(state, !by.is_person())?;
                 if let Some(session) = self.group.via.as_ref().and_then(|via| via.session.as_deref()) {
                     session::current(state, by, session)?;
                 }

@@ -17,6 +17,7 @@ mod label;
 mod lost;
 mod message;
 mod notices;
+mod person;
 mod pin;
 mod policy;
 mod push;
@@ -51,6 +52,7 @@ pub use inbox::{Inbox, InboxRequest, Message, Taken};
 pub use label::LabelsRequest;
 pub use message::{IntoEventRef, SendRequest, Sent};
 pub use notices::{NoticesRequest, TakenNotices};
+pub use person::{AddPersonRequest, PersonView, RemovePersonRequest};
 pub use push::Pushed;
 pub use query::ObligationsRequest;
 pub use reservation::{DEFAULT_LEASE, IntoReservationId, ReserveRequest};
@@ -85,7 +87,7 @@ use crate::rule::presence::Facts;
 /// [`history`](Self::history), [`watch`](Self::watch), [`summary`](Self::summary), [`relays`](Self::relays)
 /// (what has not arrived in other groups). *To run the group:*
 /// [`add_actor`](Self::add_actor), [`update_actor`](Self::update_actor),
-/// [`remove_actor`](Self::remove_actor), [`set_state`](Self::set_state), [`update`](Self::update).
+/// [`remove_actor`](Self::remove_actor), [`add_person`](Self::add_person), [`set_state`](Self::set_state), [`update`](Self::update).
 ///
 /// *To work together:* [`set_context`](Self::set_context), [`decide`](Self::decide), [`note`](Self::note),
 /// [`context_digest`](Self::context_digest), [`set_agent_state`](Self::set_agent_state),
@@ -219,22 +221,20 @@ impl Group {
         &self.shared.blobs
     }
 
-    /// The same group in the name of another principal: `user`, `system`, `svc:<name>`, or an actor.
+    /// The same group in the name of another principal: `user`, `user:<name>`, `system`, `svc:<name>`, or an actor.
     ///
     /// Binding is attribution among cooperating processes of one person, not authentication.
     ///
     /// # Errors
-    /// `Invalid` for a malformed name; `NotFound`, with the nearest names, for an actor that the group
-    /// does not have.
+    /// `Invalid` for a malformed name; `NotFound`, with the nearest names, for an actor or a person that the
+    /// group does not have.
     pub async fn bind(&self, principal: impl AsRef<str>) -> Result<Self> {
         let by: Principal = principal.as_ref().parse()?;
         if let Principal::Remote(remote) = &by {
             return Err(Error::refused(format!("{remote} is of another group, and does not speak here"))
                 .hint(format!("speak there: `cccc --group {} --as {}`", remote.group(), remote.who())));
         }
-        if let Some(id) = by.actor() {
-            self.shared.engine.query(|state| permission::member(state, id)).await??;
-        }
+        self.shared.engine.query(|state| permission::present(state, &by)).await??;
         Ok(Self { by, ..self.clone() })
     }
 

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use super::Group;
 use crate::command::Command;
 use crate::error::Result;
-use crate::id::{Principal, Seq};
+use crate::id::Seq;
 use crate::rule::delivery;
 use crate::rule::notice::{self, NoticeView};
 
@@ -56,8 +56,8 @@ impl NoticesRequest<'_> {
         let Self { group, peek } = self;
         let engine = &group.shared.engine;
         if !peek {
-            let is_user = group.by == Principal::User;
-            engine.query(|state| delivery::open_group(state, !is_user)).await??;
+            let is_person = group.by.is_person();
+            engine.query(|state| delivery::open_group(state, !is_person)).await??;
         }
         let unseen = engine.query(|state| notice::unseen(state, &group.by)).await?;
         Ok(TakenNotices { group: group.clone(), notices: at(group, unseen).await?, peek })

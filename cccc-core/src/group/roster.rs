@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Group;
 use crate::error::Result;
 use crate::event::GroupMode;
-use crate::id::{ActorId, Seq};
+use crate::id::{ActorId, PersonId, Principal, Seq};
 use crate::rule::permission::{self, Rank};
 use crate::time::Timestamp;
 
@@ -21,6 +21,20 @@ pub struct Roster {
     pub rank: Rank,
     /// The actors, each with where it was added: that tells it from others that had its id before.
     pub actors: BTreeMap<ActorId, Seq>,
+    /// The people beside the user, likewise.
+    pub people: BTreeMap<PersonId, Seq>,
+}
+
+impl Roster {
+    /// Where somebody of the group was added; `None` for whoever is not added: the user, services, the system.
+    #[must_use]
+    pub fn added_at(&self, who: &Principal) -> Option<Seq> {
+        match who {
+            Principal::Actor(id) => self.actors.get(id).copied(),
+            Principal::Person(name) => self.people.get(name).copied(),
+            Principal::User | Principal::System | Principal::Service(_) | Principal::Remote(_) => None,
+        }
+    }
 }
 
 impl Group {
@@ -28,19 +42,18 @@ impl Group {
     /// say what follows from that.
     ///
     /// # Errors
-    /// `NotFound` for an actor that has been removed.
+    /// `NotFound` for an actor or a person who has been removed.
     pub async fn roster(&self) -> Result<Roster> {
         let at = self.shared.engine.clock().now();
         let by = &self.by;
         let look = |state: &crate::state::GroupState| {
-            if let Some(id) = by.actor() {
-                permission::member(state, id)?;
-            }
+            permission::present(state, by)?;
             Ok(Roster {
                 at,
                 state: state.mode(),
                 rank: permission::rank(state, by),
                 actors: state.actors().iter().map(|(id, actor)| (id.clone(), actor.incarnation)).collect(),
+                people: state.people().iter().map(|(name, one)| (name.clone(), one.incarnation)).collect(),
             })
         };
         self.shared.engine.query(look).await?
@@ -72,6 +85,15 @@ mod tests {
             let after = user.roster().await?;
             assert!(after.actors.get(&id) > before.actors.get(&id));
             assert_eq!(after.rank, Rank::Owner);
+            user.add_person("bea").await?;
+            let bea = user.bind("user:bea").await?;
+            let first = bea.roster().await?;
+            assert_eq!(first.rank, Rank::Person);
+            user.remove_person("bea").await?;
+            assert_eq!(bea.roster().await.unwrap_err().kind(), ErrorKind::NotFound);
+            user.add_person("bea").await?;
+            assert!(bea.roster().await?.added_at(bea.by()) > first.added_at(bea.by()));
+            assert_eq!(first.added_at(user.by()), None);
             Ok::<_, crate::Error>(())
         })
         .unwrap();

@@ -1,6 +1,6 @@
 //! How one principal stands: what it has not read, and what it owes. And who is who to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Group;
 use crate::error::Result;
 use crate::event::{GroupMode, Role};
-use crate::id::{ActorId, Principal};
+use crate::id::{ActorId, PersonId, Principal};
 use crate::rule::obligation::{self, Filter, ObligationView};
 use crate::rule::{permission, reading};
 
@@ -35,24 +35,20 @@ pub struct Standing {
 pub struct Voices {
     reader: Principal,
     roles: BTreeMap<ActorId, Role>,
+    people: BTreeSet<PersonId>,
 }
 
 impl Group {
     /// How this principal stands, with at most `limit` of what it owes.
     ///
     /// # Errors
-    /// `NotFound` for an actor that has been removed.
+    /// `NotFound` for an actor or a person who has been removed.
     pub async fn standing(&self, limit: usize) -> Result<Standing> {
         let now = self.shared.engine.clock().now();
         let by = &self.by;
         let look = |state: &crate::state::GroupState| {
-            let role = match by.actor() {
-                Some(id) => {
-                    permission::member(state, id)?;
-                    Some(state.role(id))
-                }
-                None => None,
-            };
+            permission::present(state, by)?;
+            let role = by.actor().map(|id| state.role(id));
             let filter = Filter { debtor: Some(by.clone()), ..Filter::default() };
             let mut owed = obligation::list(state, &filter, now);
             let owed_count = u64::try_from(owed.len()).unwrap_or(u64::MAX);
@@ -72,11 +68,13 @@ impl Group {
 
     /// Who is who, to say from whom a message is.
     pub async fn voices(&self) -> Result<Voices> {
-        let roles = self.shared.engine.query(|state| {
+        let look = |state: &crate::state::GroupState| {
             let role = |id: &ActorId| (id.clone(), state.role(id));
-            state.actors().keys().map(role).collect()
-        });
-        Ok(Voices { reader: self.by.clone(), roles: roles.await? })
+            let roles = state.actors().keys().map(role).collect();
+            let people = state.people().keys().cloned().collect();
+            Voices { reader: self.by.clone(), roles, people }
+        };
+        self.shared.engine.query(look).await
     }
 }
 
@@ -85,17 +83,22 @@ impl Voices {
     /// what people call the group that it was relayed from.
     #[must_use]
     pub fn from(&self, by: &Principal, group: Option<&str>) -> String {
-        let not = if self.reader == Principal::User { "" } else { " (not the user)" };
+        let not = if self.reader.is_person() { "" } else { " (not the user)" };
         match by {
             Principal::Remote(remote) => {
                 let title = group.map(|title| format!(" {title:?}")).unwrap_or_default();
                 match remote.who() {
                     // The same person, in another group.
                     Principal::User => format!("from the user in group {}{title}", remote.group()),
+                    Principal::Person(name) => {
+                        format!("from person user:{name} in group {}{title}{not}", remote.group())
+                    }
                     who => format!("from {who} in group {}{title}{not}", remote.group()),
                 }
             }
             Principal::User => "from the user".to_owned(),
+            Principal::Person(name) if self.people.contains(name) => format!("from person user:{name}{not}"),
+            Principal::Person(name) => format!("from person user:{name}, who has left{not}"),
             Principal::System => format!("from the system{not}"),
             Principal::Service(name) => format!("from the service {name}{not}"),
             Principal::Actor(id) => match self.roles.get(id) {
@@ -148,6 +151,7 @@ mod tests {
             for id in ["lead", "alice"] {
                 user.add_actor(id).await?;
             }
+            user.add_person("bea").await?;
             let alice = user.bind("alice").await?;
             let words = |voices: &Voices, by: &str| voices.from(&by.parse().unwrap(), Some("x\n(the user)"));
             let voices = alice.voices().await?;
@@ -155,6 +159,9 @@ mod tests {
                 ("user", "from the user"),
                 ("system", "from the system (not the user)"),
                 ("svc:ci", "from the service ci (not the user)"),
+                ("user:bea", "from person user:bea (not the user)"),
+                ("user:cal", "from person user:cal, who has left (not the user)"),
+                ("user:bea@g2", "from person user:bea in group g2 \"x\\n(the user)\" (not the user)"),
                 ("lead", "from foreman lead (not the user)"),
                 ("alice", "from peer alice (not the user)"),
                 ("bob", "from bob, who has left (not the user)"),

@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn a_principal_of_another_group_is_written_with_it() {
-        for text in ["lead@gabc", "user@gabc", "svc:bridge@gabc", "system@gabc"] {
+        for text in ["lead@gabc", "user@gabc", "user:bea@gabc", "svc:bridge@gabc", "system@gabc"] {
             let parsed: Principal = text.parse().unwrap();
             assert_eq!(parsed.to_string(), text);
             assert!(matches!(&parsed, Principal::Remote(remote) if remote.group().as_str() == "gabc"));

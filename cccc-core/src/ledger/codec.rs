@@ -10,6 +10,8 @@ use std::fmt::Write as _;
 use std::ops::Range;
 use std::sync::Arc;
 
+use serde::Deserialize;
+
 use super::{Chain, Envelope, MAX_LINE_BYTES, Position};
 use crate::error::{Error, Result};
 use crate::event::{Body, Event, Via};
@@ -242,6 +244,20 @@ impl<'a> RawLine<'a> {
         Envelope::read(self.line, self.before_data())
     }
 
+    /// Reads how the line stands in its command, also where its envelope cannot be read: a later version may write who
+    /// did it in a way that this one does not know, and its lines are sound all the same.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong.
+    pub(crate) fn framing(&self) -> Result<Framing, String> {
+        match self.envelope() {
+            Ok(Envelope { b, u, .. }) => Ok(Framing { b, u }),
+            Err(_) => {
+                serde_json::from_slice(self.line).map_err(|error| format!("is not a JSON event: {error}"))
+            }
+        }
+    }
+
     /// Reads the whole event.
     ///
     /// # Errors
@@ -269,6 +285,17 @@ impl<'a> RawLine<'a> {
             body,
         })
     }
+}
+
+/// How a line stands in its command.
+#[derive(Deserialize)]
+pub(crate) struct Framing {
+    /// How many lines of the same command follow.
+    #[serde(default)]
+    pub(crate) b: u64,
+    /// On a batch's first line: how many events before it were not yet known to be durable.
+    #[serde(default)]
+    pub(crate) u: u64,
 }
 
 /// What a rule wants written: an event without its place.

@@ -7,18 +7,20 @@ use std::collections::BTreeSet;
 
 use crate::command::AddActor;
 use crate::error::{Error, Result};
-use crate::event::{ActorAdd, ActorRemove, ActorUpdate, JoinPolicy, Role};
+use crate::event::{ActorAdd, ActorRemove, ActorUpdate, Body, JoinPolicy, Role};
 use crate::id::{ActorId, Label, Principal, VoteId};
 use crate::ledger::Draft;
 use crate::rule::group::check_title;
 use crate::rule::permission::{self, Rank, lead};
 use crate::rule::{Call, Decision, MAX_REASON_BYTES, Resolved, approval, bounded, estate, few, task, vote};
-use crate::state::GroupState;
+use crate::state::{Departure, GroupState};
 
 /// Most actors at a time.
 pub const MAX_ACTORS: usize = 1_000;
 /// Most labels of one actor.
 pub const MAX_LABELS: usize = 32;
+/// Words that became addresses when there were ledgers already on which an actor may bear one: nobody new does.
+const ADDRESSES: [&str; 1] = ["users"];
 /// Longest name of a runtime, runner, profile or waking policy, in bytes.
 pub const MAX_FIELD_BYTES: usize = 256;
 
@@ -37,6 +39,7 @@ pub(super) fn add(state: &GroupState, call: &Call, add: &AddActor) -> Result<Dec
         return Err(Error::conflict(format!("{actor_id} is in the group already"))
             .hint(format!("change it with `cccc actor update {actor_id}`, or take another id")));
     }
+    check_new(actor_id)?;
     few("actors", state.actors().len() + 1, MAX_ACTORS)?;
     check_title(title)?;
     check_field("runtime", runtime.as_deref())?;
@@ -52,6 +55,15 @@ pub(super) fn add(state: &GroupState, call: &Call, add: &AddActor) -> Result<Dec
         wake: None,
         ephemeral: *ephemeral,
     })]))
+}
+
+/// Refuses what would no longer be understood as the name of an actor.
+pub(super) fn check_new(id: &ActorId) -> Result<()> {
+    if ADDRESSES.contains(&id.as_str()) {
+        return Err(Error::invalid(format!("{:?} is reserved and cannot name an actor", id.as_str()))
+            .hint("@users addresses people; take another id"));
+    }
+    Ok(())
 }
 
 /// Whether an actor may come by itself.
@@ -134,7 +146,7 @@ pub(super) fn remove(
             .hint("ask the foreman or the user"));
     }
     if state.actor(actor_id).is_none() {
-        let gone = state.tombstones().iter().any(|tombstone| tombstone.id == *actor_id);
+        let gone = state.tombstones().iter().any(|tombstone| tombstone.who.actor() == Some(actor_id));
         return if gone { Ok(Decision::nothing()) } else { Err(permission::unknown_actor(state, actor_id)) };
     }
     if let Some(successor) = successor {
@@ -148,25 +160,29 @@ pub(super) fn remove(
     Ok(Decision::write(departure(state, call, remove.clone(), None, resolved)))
 }
 
-/// An actor goes: its tasks and its unread mail find another first, and what can no longer be decided
-/// without it ends after; then whoever would not notice otherwise is told. `decided` is a vote that is closed
-/// already. What it has reserved and what it owes for messages passes on by the removal itself.
-pub(super) fn departure(
+/// An actor or a person goes: their tasks and their unread mail find another first, and what can no longer be
+/// decided without them ends after; then whoever would not notice otherwise is told. `decided` is a vote that is
+/// closed already. What they have reserved and what they owe for messages passes on by the removal itself.
+pub(super) fn departure<R>(
     state: &GroupState,
     call: &Call,
-    remove: ActorRemove,
+    remove: R,
     decided: Option<VoteId>,
     resolved: &Resolved,
-) -> Vec<Draft> {
-    let ended = vote::ended_by_removal(state, call, &remove.actor_id, decided);
-    let mut drafts = task::departure(state, call, &remove);
-    let moved = estate::moved(state, &remove, resolved);
-    let actor_id = remove.actor_id.clone();
-    let told = estate::told(state, call, &remove, moved.as_ref(), resolved);
+) -> Vec<Draft>
+where
+    R: Into<Body>,
+    for<'r> Departure: From<&'r R>,
+{
+    let departure = Departure::from(&remove);
+    let ended = vote::ended_by_removal(state, call, &departure.who, decided);
+    let mut drafts = task::departure(state, call, &departure);
+    let moved = estate::moved(state, &departure, resolved);
+    let told = estate::told(state, call, &departure, moved.as_ref(), resolved);
     drafts.extend(moved.map(Draft::from));
     drafts.push(Draft::from(remove));
     drafts.extend(ended);
-    drafts.extend(approval::ended_by_removal(state, &actor_id));
+    drafts.extend(approval::ended_by_removal(state, &departure.who));
     drafts.extend(told);
     drafts
 }
@@ -176,7 +192,7 @@ mod tests {
     use super::*;
     use crate::command::{Command, OpenSession};
     use crate::error::ErrorKind;
-    use crate::event::{Body, GroupUpdate};
+    use crate::event::GroupUpdate;
     use crate::rule::desk::{Desk, message};
 
     fn id(text: &str) -> ActorId {

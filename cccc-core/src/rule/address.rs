@@ -2,10 +2,12 @@
 //!
 //! | written | means |
 //! |---|---|
-//! | `@all` | every actor, never the user |
+//! | `@all` | every actor, never people |
 //! | `@peers` | every actor but the foreman |
 //! | `@foreman` | the foreman |
-//! | `user` | the user |
+//! | `user` | the user: the home's owner |
+//! | `user:bea`, `@user:bea` | that person |
+//! | `@users` | the user and every other person of the group |
 //! | `alice`, `@alice` | that actor |
 //! | `#label`, `role:label` | every actor with that label |
 //! | `alice@group` | whom the address means in another group; see [`relay`](crate::rule::relay) |
@@ -20,7 +22,7 @@ use std::str::FromStr;
 use crate::command::RemoteAudience;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::RelayTarget;
-use crate::id::{ActorId, GroupId, Label, Principal};
+use crate::id::{ActorId, GroupId, Label, PersonId, Principal};
 use crate::rule::{few, permission, suggest};
 use crate::state::GroupState;
 
@@ -37,8 +39,12 @@ pub enum Address {
     Peers,
     /// The foreman.
     Foreman,
-    /// The user.
+    /// The user: the home's owner.
     User,
+    /// One other person.
+    Person(PersonId),
+    /// The user and every other person of the group.
+    Users,
     /// One actor.
     Actor(ActorId),
     /// Every actor with a label.
@@ -57,9 +63,9 @@ impl Address {
     #[must_use]
     pub fn is_selector(&self) -> bool {
         match self {
-            Self::All | Self::Peers | Self::Label(_) => true,
+            Self::All | Self::Peers | Self::Users | Self::Label(_) => true,
             Self::Remote { address, .. } => address.is_selector(),
-            Self::Foreman | Self::User | Self::Actor(_) => false,
+            Self::Foreman | Self::User | Self::Person(_) | Self::Actor(_) => false,
         }
     }
 }
@@ -71,6 +77,8 @@ impl fmt::Display for Address {
             Self::Peers => f.write_str("@peers"),
             Self::Foreman => f.write_str("@foreman"),
             Self::User => f.write_str("user"),
+            Self::Person(name) => write!(f, "user:{name}"),
+            Self::Users => f.write_str("@users"),
             Self::Actor(id) => id.fmt(f),
             Self::Label(label) => write!(f, "#{label}"),
             Self::Remote { address, group } => write!(f, "{address}@{group}"),
@@ -84,7 +92,7 @@ impl FromStr for Address {
     fn from_str(text: &str) -> Result<Self> {
         let malformed = |reason: Error| {
             Error::invalid(format!("{text:?} is not an address: {reason}")).hint(
-                "use @all, @peers, @foreman, user, an actor's id, or #label; with @GROUP in another group",
+                "use @all, @peers, @foreman, @users, user, user:NAME, an actor's id, or #label; with @GROUP in another group",
             )
         };
         let bare = text.strip_prefix('@').unwrap_or(text);
@@ -98,7 +106,11 @@ impl FromStr for Address {
         if let Some(label) = text.strip_prefix('#').or_else(|| text.strip_prefix("role:")) {
             return Label::new(label).map(Self::Label).map_err(malformed);
         }
+        if let Some(name) = bare.strip_prefix("user:") {
+            return PersonId::new(name).map(Self::Person).map_err(malformed);
+        }
         match bare {
+            "users" => Ok(Self::Users),
             "all" => Ok(Self::All),
             "peers" => Ok(Self::Peers),
             "foreman" => Ok(Self::Foreman),
@@ -196,6 +208,11 @@ pub(super) fn only(found: Vec<Principal>) -> Result<Principal> {
 fn matches(state: &GroupState, address: &Address) -> Result<Vec<Principal>> {
     let found: Vec<Principal> = match address {
         Address::User => vec![Principal::User],
+        Address::Person(name) if state.person(name).is_some() => vec![name.clone().into()],
+        Address::Person(name) => return Err(permission::unknown_person(state, name)),
+        Address::Users => {
+            std::iter::once(Principal::User).chain(state.people().keys().cloned().map(Into::into)).collect()
+        }
         Address::Actor(id) if state.actor(id).is_some() => vec![id.clone().into()],
         Address::Actor(id) => return Err(unknown_address(state, id)),
         Address::Foreman => state.foreman().cloned().map(Into::into).into_iter().collect(),
@@ -296,6 +313,7 @@ pub(super) fn defaults(
 fn of_principal(state: &GroupState, principal: &Principal) -> Option<Address> {
     match principal {
         Principal::User => Some(Address::User),
+        Principal::Person(name) => state.person(name).map(|_| Address::Person(name.clone())),
         Principal::Actor(id) => state.actor(id).map(|_| Address::Actor(id.clone())),
         Principal::System | Principal::Service(_) => None,
         Principal::Remote(_) => of_other_group(principal),
@@ -307,6 +325,7 @@ pub(crate) fn of_other_group(principal: &Principal) -> Option<Address> {
     let Principal::Remote(remote) = principal else { return None };
     let address = match remote.who() {
         Principal::User => Address::User,
+        Principal::Person(name) => Address::Person(name.clone()),
         Principal::Actor(id) => Address::Actor(id.clone()),
         Principal::System | Principal::Service(_) | Principal::Remote(_) => return None,
     };
@@ -337,6 +356,12 @@ mod tests {
             ("foreman", "@foreman"),
             ("user", "user"),
             ("@user", "user"),
+            ("user:bea", "user:bea"),
+            ("@user:bea", "user:bea"),
+            ("@users", "@users"),
+            ("users", "@users"),
+            ("user:bea@other", "user:bea@other"),
+            ("@users@other", "@users@other"),
             ("alice", "alice"),
             ("@alice", "alice"),
             ("#reviewer", "#reviewer"),

@@ -1,9 +1,9 @@
 //! Approvals: an agent asks whether it may do something, and one of those who may decide does, once.
 //!
-//! Only actors ask. The user decides; the foreman may as well where the user has said so (the setting
-//! [`BY_FOREMAN`], which only the user changes), though never on its own request. Who may is settled when
-//! the request is opened, and a foreman that is none any more may no longer. The first verdict counts, and a second is
-//! refused and told the first.
+//! Only actors ask. The user decides. Where the user has said so, the other people of the group may as well (the
+//! setting [`BY_PEOPLE`]), and the foreman ([`BY_FOREMAN`]), though never on its own request. Who may is settled when
+//! the request is opened; a person who has left since may no longer, and no foreman that is none any more. The first
+//! verdict counts, and a second is refused and told the first.
 //!
 //! A request has a time. When that is over undecided, nothing is allowed: whoever looks after the group writes that
 //! down, and the agent is told. Whoever asked may withdraw its request, and it goes with an actor that is removed.
@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::event::{ApprovalDecide, ApprovalOpen, Body, Event, SystemNotify, Verdict, key_hash};
-use crate::id::{ActorId, ApprovalId, EventId, Principal};
+use crate::id::{ApprovalId, EventId, Principal};
 use crate::ledger::Draft;
 use crate::rule::message::{MAX_CLIENT_ID_BYTES, MAX_OWED};
 use crate::rule::permission::{self, Rank};
@@ -41,6 +41,8 @@ pub const MAX_INPUT_BYTES: usize = 16 << 10;
 pub const MAX_OPEN: Duration = Duration::from_secs(24 * 60 * 60);
 /// The setting of a group by which the foreman decides as well as the user: `true`, or not.
 pub const BY_FOREMAN: &str = "approval.foreman";
+/// The setting of a group by which its other people decide as well as the user: `true`, or not.
+pub const BY_PEOPLE: &str = "approval.people";
 
 /// Where a request stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -177,11 +179,12 @@ pub(super) fn over_at(state: &GroupState, approval: &Approval, now: Timestamp) -
 
 /// Refuses a setting of approvals that has no meaning, or that the caller may not change.
 pub(super) fn check_setting(state: &GroupState, call: &Call, name: &str, value: &Value) -> Result<()> {
-    let Some(rest) = name.strip_prefix("approval.") else { return Ok(()) };
-    if rest != "foreman" {
-        return Err(
-            Error::invalid(format!("there is no setting {name}")).hint(format!("there is {BY_FOREMAN}"))
-        );
+    if !name.starts_with("approval.") {
+        return Ok(());
+    }
+    if ![BY_FOREMAN, BY_PEOPLE].contains(&name) {
+        return Err(Error::invalid(format!("there is no setting {name}"))
+            .hint(format!("there are {BY_FOREMAN} and {BY_PEOPLE}")));
     }
     if !value.is_null() && !value.is_boolean() {
         return Err(
@@ -193,10 +196,13 @@ pub(super) fn check_setting(state: &GroupState, call: &Call, name: &str, value: 
 
 /// Who may decide on a request of this actor.
 fn deciders(state: &GroupState, requester: &Principal) -> Vec<Principal> {
-    let by_foreman = state.settings().get(BY_FOREMAN) == Some(&Value::Bool(true));
+    let settings = state.settings();
+    let is_set = |name: &str| settings.get(name) == Some(&Value::Bool(true));
     let foreman = state.foreman().cloned().map(Principal::Actor);
-    let foreman = foreman.filter(|foreman| by_foreman && foreman != requester);
-    let mut deciders: Vec<Principal> = std::iter::once(Principal::User).chain(foreman).collect();
+    let foreman = foreman.filter(|foreman| is_set(BY_FOREMAN) && foreman != requester);
+    let people = state.people().keys().filter(|_| is_set(BY_PEOPLE)).cloned().map(Principal::Person);
+    let mut deciders: Vec<Principal> =
+        std::iter::once(Principal::User).chain(people).chain(foreman).collect();
     deciders.sort();
     deciders
 }
@@ -359,7 +365,7 @@ pub(super) fn decide(
         return Ok(Decision::done_by(fact.id));
     }
     let approval = live(state, id, resolved)?;
-    let leads = matches!(permission::rank(state, &call.by), Rank::Owner | Rank::Foreman);
+    let leads = matches!(permission::rank(state, &call.by), Rank::Owner | Rank::Person | Rank::Foreman);
     let may = approval.deciders.contains(&call.by) && leads && state.present_since(&call.by, id.seq());
     if !may {
         let names: Vec<String> = approval.deciders.iter().map(ToString::to_string).collect();
@@ -423,10 +429,9 @@ fn tell(state: &GroupState, call: &Call, notice: &str, whom: &Principal, about: 
     concerned.then(|| Draft::from(SystemNotify { related: vec![about.seq()], ..notice }))
 }
 
-/// The requests that go with an actor that is removed.
-pub(super) fn ended_by_removal(state: &GroupState, gone: &ActorId) -> Vec<Draft> {
-    let gone = Principal::Actor(gone.clone());
-    let own = state.approvals().values().filter(|approval| approval.requester == gone);
+/// The requests that go with whoever is removed.
+pub(super) fn ended_by_removal(state: &GroupState, gone: &Principal) -> Vec<Draft> {
+    let own = state.approvals().values().filter(|approval| approval.requester == *gone);
     own.map(|approval| {
         Draft::from(ApprovalDecide {
             approval_id: approval.id(),

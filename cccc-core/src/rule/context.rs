@@ -430,10 +430,12 @@ fn awaited(state: &GroupState, id: &ActorId, what: WaitingFor) -> Result<Waiting
             return Err(Error::not_found(format!("no task {task} is going on"))
                 .hint("then nothing is to be waited for; `cccc task list` lists them"));
         }
-        WaitingFor::Actor(Principal::Actor(other)) => permission::member(state, other)?,
+        WaitingFor::Actor(other @ (Principal::Actor(_) | Principal::Person(_))) => {
+            permission::present(state, other)?;
+        }
         WaitingFor::Actor(other @ (Principal::System | Principal::Service(_))) => {
             return Err(Error::invalid(format!("{other} is nobody to wait for"))
-                .hint("name an actor, the user, a task or a reservation"));
+                .hint("name an actor, a person, a task or a reservation"));
         }
         _ => {}
     }

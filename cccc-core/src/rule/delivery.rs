@@ -91,7 +91,7 @@ impl Withheld {
 /// The caller takes messages itself. What another deliverer is at is passed over; what may have been
 /// handed over before is taken, because the caller knows best what it has seen.
 ///
-/// While the group is stopped no agent runs, and only the user still pulls.
+/// While the group is stopped no agent runs, and only people still pull.
 pub(super) fn pull(state: &GroupState, call: &Call, events: &[EventId], mark_read: bool) -> Result<Decision> {
     let mailbox = reader(state, &call.by)?;
     let at_it = |flight: &Flight| flight.by != call.by;
@@ -136,7 +136,7 @@ fn pulled(
     at_it: impl Fn(&Flight) -> bool,
 ) -> Result<Pulled> {
     few("messages", events.len(), MAX_EVENTS)?;
-    open_group(state, call.by != Principal::User)?;
+    open_group(state, !call.by.is_person())?;
     let mut ids = events.to_vec();
     ids.sort_unstable();
     ids.dedup();

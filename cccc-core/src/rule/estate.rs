@@ -1,4 +1,4 @@
-//! What becomes of the mail of an actor that leaves.
+//! What becomes of the mail of an actor or a person who leaves.
 //!
 //! With a successor, what it had not read passes to that one by a `chat.move`, and is unread there; except
 //! what the successor had written itself, has had already, or has answered. Without one it bounces, which the
@@ -9,11 +9,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::event::{ActorRemove, Body, ChatMove, Event, SystemNotify};
-use crate::id::{ActorId, EventId, Principal, Seq};
+use crate::event::{Body, ChatMove, Event, SystemNotify};
+use crate::id::{EventId, Principal, Seq};
 use crate::ledger::Draft;
 use crate::rule::{Call, Needs, Resolved};
-use crate::state::{GroupState, ObligationKind};
+use crate::state::{Departure, GroupState, ObligationKind};
 
 /// Most unread messages that pass to a successor, the newest of them.
 pub(super) const MAX_MOVED: usize = 1_000;
@@ -21,35 +21,35 @@ pub(super) const MAX_MOVED: usize = 1_000;
 /// Most messages that one notice names, the newest of them.
 const MAX_NAMED: usize = 16;
 
-/// What has to be read before an actor can leave.
-pub(super) fn needs(state: &GroupState, gone: &ActorId, successor: Option<&ActorId>, needs: &mut Needs) {
-    let unread = unread(state, gone);
-    if successor.is_some() {
+/// What has to be read before somebody can leave.
+pub(super) fn needs(state: &GroupState, departure: &Departure, needs: &mut Needs) {
+    let unread = unread(state, &departure.who);
+    if departure.successor.is_some() {
         needs.facts_of.extend(&unread);
     }
     needs.events.extend(unread);
 }
 
-/// What an actor has not read, oldest first.
-fn unread(state: &GroupState, gone: &ActorId) -> Vec<Seq> {
-    let Some(mailbox) = state.mailbox(&gone.clone().into()) else { return Vec::new() };
+/// What somebody has not read, oldest first.
+fn unread(state: &GroupState, gone: &Principal) -> Vec<Seq> {
+    let Some(mailbox) = state.mailbox(gone) else { return Vec::new() };
     let mut newest: Vec<Seq> = mailbox.unread.iter().rev().take(MAX_MOVED).map(Seq).collect();
     newest.reverse();
     newest
 }
 
 /// The unread mail that passes to the successor, if any does.
-pub(super) fn moved(state: &GroupState, remove: &ActorRemove, resolved: &Resolved) -> Option<ChatMove> {
-    let heir = Principal::from(remove.successor.clone()?);
+pub(super) fn moved(state: &GroupState, departure: &Departure, resolved: &Resolved) -> Option<ChatMove> {
+    let heir = departure.successor.clone()?;
     let of = |seq: Seq| resolved.events.get(&seq).map(|known| &known.event);
     let new = |event: &&Event| {
         let facts = resolved.facts_of(event.seq);
         let known = event.by == heir || has_had(state, &heir, event) || took_over(state, &heir, facts);
         !known && !answered(&heir, facts)
     };
-    let passing = unread(state, &remove.actor_id).into_iter().filter_map(of).filter(new);
+    let passing = unread(state, &departure.who).into_iter().filter_map(of).filter(new);
     let event_ids: Vec<EventId> = passing.map(|event| event.id).collect();
-    let from = remove.actor_id.clone().into();
+    let from = departure.who.clone();
     (!event_ids.is_empty()).then_some(ChatMove { from, to: heir, event_ids })
 }
 
@@ -73,32 +73,31 @@ fn answered(principal: &Principal, facts: &[Event]) -> bool {
     facts.iter().any(|fact| fact.by == *principal && fact.message().is_some())
 }
 
-/// What is said of an actor's leaving to those who would not notice: one notice each.
+/// What is said of somebody's leaving to those who would not notice: one notice each.
 pub(super) fn told(
     state: &GroupState,
     call: &Call,
-    remove: &ActorRemove,
+    departure: &Departure,
     moved: Option<&ChatMove>,
     resolved: &Resolved,
 ) -> Vec<Draft> {
-    let gone = Principal::from(remove.actor_id.clone());
-    let heir = remove.successor.clone().map(Principal::from);
+    let Departure { who: gone, successor: heir, .. } = departure;
     let mut concerned: BTreeMap<Principal, BTreeSet<Seq>> = BTreeMap::new();
     let moves = |seq: Seq| moved.is_some_and(|moved| moved.event_ids.iter().any(|id| id.seq == seq));
-    for seq in unread(state, &remove.actor_id).into_iter().filter(|seq| !moves(*seq)) {
+    for seq in unread(state, gone).into_iter().filter(|seq| !moves(*seq)) {
         let Some(event) = resolved.events.get(&seq).map(|known| &known.event) else { continue };
         // What the successor has had itself reached everybody it still can reach.
         if heir.as_ref().is_none_or(|heir| event.by == *heir) {
             concerned.entry(event.by.clone()).or_default().insert(seq);
         }
     }
-    for ((source, kind), owed) in state.mailbox(&gone).into_iter().flat_map(|mailbox| &mailbox.owed) {
+    for ((source, kind), owed) in state.mailbox(gone).into_iter().flat_map(|mailbox| &mailbox.owed) {
         let returns = heir.as_ref().is_none_or(|heir| owed.creditor == *heir);
         if returns && ObligationKind::OF_MESSAGE.contains(kind) {
             concerned.entry(owed.creditor.clone()).or_default().insert(*source);
         }
     }
-    let tell = |who: &Principal| *who != call.by && *who != gone && state.mailbox(who).is_some();
+    let tell = |who: &Principal| *who != call.by && who != gone && state.mailbox(who).is_some();
     let notice = |(who, messages): (Principal, BTreeSet<Seq>)| {
         let batch = format!("{gone}.{}", state.position().seq.next());
         let mut related: Vec<Seq> = messages.into_iter().rev().take(MAX_NAMED).collect();

@@ -72,7 +72,8 @@ pub fn returning<'a>(state: &'a GroupState, facts: &Facts, open: &OpenSession) -
 /// `Invalid` never, as all names are well-formed.
 pub fn fresh_name(state: &GroupState, seed: u64) -> Result<ActorId> {
     let taken = |id: &ActorId| {
-        state.actor(id).is_some() || state.tombstones().iter().any(|tombstone| tombstone.id == *id)
+        state.actor(id).is_some()
+            || state.tombstones().iter().any(|tombstone| tombstone.who.actor() == Some(id))
     };
     let word = |words: &[&'static str; 32], bits: u64| {
         usize::try_from(bits & 31).ok().and_then(|at| words.get(at).copied()).unwrap_or_default()

@@ -347,7 +347,7 @@ fn check_preconditions(state: &GroupState, send: &SendMessage, resolved: &Resolv
 }
 
 fn may_oblige(state: &GroupState, call: &Call, audience: &address::Audience) -> Result<()> {
-    if matches!(permission::rank(state, &call.by), Rank::Owner | Rank::Foreman) {
+    if matches!(permission::rank(state, &call.by), Rank::Owner | Rank::Person | Rank::Foreman) {
         return Ok(());
     }
     let what = if audience.selected {

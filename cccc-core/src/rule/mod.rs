@@ -25,6 +25,7 @@ pub mod message;
 pub mod notice;
 pub mod obligation;
 pub mod permission;
+pub mod person;
 pub mod pin;
 pub mod policy;
 pub mod presence;
@@ -49,7 +50,7 @@ use crate::error::{Error, Result};
 use crate::event::{Body, ChatMessage, Event, key_hash};
 use crate::id::{EventId, EventRef, Principal, Seq};
 use crate::ledger::Draft;
-use crate::state::GroupState;
+use crate::state::{Departure, GroupState};
 use crate::time::Timestamp;
 
 /// Who asks, and when.
@@ -209,18 +210,30 @@ pub fn needs(state: &GroupState, call: &Call, command: &Command) -> Needs {
             if let Some(vote) = state.votes().get(vote)
                 && let Some(released) = &vote.release
             {
-                estate::needs(state, released, vote.successor.as_ref(), &mut needs);
+                let departure = Departure {
+                    who: released.clone().into(),
+                    reason: String::new(),
+                    successor: vote.successor.clone().map(Principal::Actor),
+                };
+                estate::needs(state, &departure, &mut needs);
             }
             needs
         }
         Command::RemoveActor(remove) => {
             let mut needs = Needs::default();
-            estate::needs(state, &remove.actor_id, remove.successor.as_ref(), &mut needs);
+            estate::needs(state, &remove.into(), &mut needs);
+            needs
+        }
+        Command::RemovePerson(remove) => {
+            let mut needs = Needs::default();
+            estate::needs(state, &remove.into(), &mut needs);
             needs
         }
         Command::RetireActor { actor_id } => {
             let mut needs = Needs::default();
-            estate::needs(state, actor_id, None, &mut needs);
+            let departure =
+                Departure { who: actor_id.clone().into(), reason: String::new(), successor: None };
+            estate::needs(state, &departure, &mut needs);
             needs
         }
         Command::CloseVote { vote, .. } => with_facts(vote.seq()),
@@ -243,6 +256,7 @@ pub fn needs(state: &GroupState, call: &Call, command: &Command) -> Needs {
         | Command::DetachScope { .. }
         | Command::SetState(_)
         | Command::AddActor(_)
+        | Command::AddPerson(_)
         | Command::UpdateActor(_)
         | Command::OpenSession(_)
         | Command::CloseSession { .. }
@@ -282,6 +296,8 @@ pub fn decide(state: &GroupState, call: &Call, command: &Command, resolved: &Res
         Command::AddActor(add) => actor::add(state, call, add),
         Command::UpdateActor(update) => actor::update(state, call, update),
         Command::RemoveActor(remove) => actor::remove(state, call, remove, resolved),
+        Command::AddPerson(add) => person::add(state, call, add),
+        Command::RemovePerson(remove) => person::remove(state, call, remove, resolved),
         Command::OpenSession(open) => session::open(state, call, open),
         Command::CloseSession { session, reason } => session::close(state, call, session, reason.as_deref()),
         Command::Join(join) => join::join(state, call, join),

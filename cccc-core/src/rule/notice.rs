@@ -58,7 +58,7 @@ pub fn unseen(state: &GroupState, principal: &Principal) -> Vec<Seq> {
 /// The caller was shown its notices up to a place.
 pub(super) fn see(state: &GroupState, call: &Call, through: Seq) -> Result<Decision> {
     let mailbox = reading::reader(state, &call.by)?;
-    delivery::open_group(state, call.by != Principal::User)?;
+    delivery::open_group(state, !call.by.is_person())?;
     Ok(Decision::write(seen(mailbox, &call.by, through)))
 }
 

@@ -8,15 +8,18 @@ use std::fmt;
 use crate::command::Command;
 use crate::error::{Error, Result};
 use crate::event::{GroupMode, Role};
-use crate::id::{ActorId, Principal};
+use crate::id::{ActorId, PersonId, Principal};
 use crate::rule::{Call, suggest};
 use crate::state::GroupState;
 
 /// What a principal is to the group, highest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rank {
-    /// The person, or the library on their behalf: may do everything.
+    /// The home's owner, or the library on their behalf: may do everything.
     Owner,
+    /// Any other person: speaks, decides and works for themselves, and is not bounded as agents are. Does not run
+    /// the group.
+    Person,
     /// The actor that leads.
     Foreman,
     /// Any other actor.
@@ -29,6 +32,7 @@ impl fmt::Display for Rank {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Owner => "the user",
+            Self::Person => "a person",
             Self::Foreman => "the foreman",
             Self::Peer => "a peer",
             Self::Service => "a service",
@@ -41,6 +45,7 @@ impl fmt::Display for Rank {
 pub fn rank(state: &GroupState, principal: &Principal) -> Rank {
     match principal {
         Principal::User | Principal::System => Rank::Owner,
+        Principal::Person(_) => Rank::Person,
         Principal::Actor(id) if state.role(id) == Role::Foreman => Rank::Foreman,
         Principal::Actor(_) => Rank::Peer,
         Principal::Service(_) | Principal::Remote(_) => Rank::Service,
@@ -78,6 +83,9 @@ pub(super) fn admit(state: &GroupState, call: &Call, command: &Command) -> Resul
     {
         return Err(unknown_actor(state, id));
     }
+    if matches!(call.by, Principal::Person(_)) {
+        present(state, &call.by)?;
+    }
     if state.mode() == GroupMode::Archived && !matches!(command, Command::SetState(_)) {
         return Err(read_only());
     }
@@ -114,11 +122,24 @@ pub(crate) fn member(state: &GroupState, id: &ActorId) -> Result<()> {
     state.actor(id).map(drop).ok_or_else(|| unknown_actor(state, id))
 }
 
+/// Refuses an actor or a person who is not in the group.
+pub(crate) fn present(state: &GroupState, principal: &Principal) -> Result<()> {
+    match principal {
+        Principal::Actor(id) => member(state, id),
+        Principal::Person(name) if state.person(name).is_none() => Err(unknown_person(state, name)),
+        Principal::Person(_)
+        | Principal::User
+        | Principal::System
+        | Principal::Service(_)
+        | Principal::Remote(_) => Ok(()),
+    }
+}
+
 /// The user, the system or the foreman.
 pub(super) fn lead(state: &GroupState, call: &Call, what: &str) -> Result<()> {
     match rank(state, &call.by) {
         Rank::Owner | Rank::Foreman => Ok(()),
-        Rank::Peer | Rank::Service => {
+        Rank::Person | Rank::Peer | Rank::Service => {
             Err(Error::refused(format!("{} may not {what}: that is for the user and the foreman", call.by))
                 .hint(match state.foreman() {
                     Some(foreman) => format!("ask {foreman} with `cccc send --to {foreman}`"),
@@ -139,16 +160,11 @@ pub(super) fn owner(state: &GroupState, call: &Call, what: &str) -> Result<()> {
 
 /// An actor that is not in the group: what became of it, or who may have been meant.
 pub(super) fn unknown_actor(state: &GroupState, id: &ActorId) -> Error {
-    if let Some(gone) = state.tombstones().iter().rev().find(|tombstone| tombstone.id == *id) {
-        let why = if gone.reason.is_empty() { String::new() } else { format!(" ({})", gone.reason) };
-        let error = Error::not_found(format!("{id} was removed from the group{why}"));
-        return match &gone.successor {
-            Some(successor) => error.hint(format!("{successor} took over")),
-            None => error.hint(format!("add it again with `cccc actor add {id}`")),
-        };
+    if let Some(error) = removed(state, &id.clone().into(), &format!("`cccc actor add {id}`")) {
+        return error;
     }
     let error = Error::not_found(format!("there is no actor {id} in this group"));
-    match suggest::did_you_mean(id.as_str(), state.actors().keys().map(ActorId::as_str)) {
+    match meant(state, id.as_str()) {
         Some(question) => error.hint(question),
         None if state.actors().is_empty() => error.hint(format!("add it with `cccc actor add {id}`")),
         None if state.gaps() > 0 => error.hint(format!(
@@ -156,6 +172,45 @@ pub(super) fn unknown_actor(state: &GroupState, id: &ActorId) -> Error {
         )),
         None => error.hint("`cccc actor list` shows who is there"),
     }
+}
+
+/// A person who is not in the group: what became of them, or who may have been meant.
+pub(super) fn unknown_person(state: &GroupState, name: &PersonId) -> Error {
+    let adding = format!("`cccc person add {name}`");
+    if let Some(error) = removed(state, &name.clone().into(), &adding) {
+        return error;
+    }
+    let error = Error::not_found(format!("there is no person {name} in this group"));
+    match meant(state, name.as_str()) {
+        Some(question) => error.hint(question),
+        None => error.hint(format!("the user adds them with {adding}")),
+    }
+}
+
+/// What became of somebody who was removed, if that is remembered.
+fn removed(state: &GroupState, who: &Principal, adding: &str) -> Option<Error> {
+    let gone = state.tombstones().iter().rev().find(|tombstone| tombstone.who == *who)?;
+    let why = if gone.reason.is_empty() { String::new() } else { format!(" ({})", gone.reason) };
+    let error = Error::not_found(format!("{who} was removed from the group{why}"));
+    Some(match (&gone.successor, who) {
+        (Some(successor), _) => error.hint(format!("{successor} took over")),
+        (None, Principal::Person(_)) => error.hint(format!("the user adds them again with {adding}")),
+        (None, _) => error.hint(format!("add it again with {adding}")),
+    })
+}
+
+/// The question whether one of the group's actors and people was meant, if the name is near one of theirs.
+fn meant(state: &GroupState, name: &str) -> Option<String> {
+    let actors = state.actors().keys().map(|id| (id.as_str(), id.to_string()));
+    let people = state.people().keys().map(|name| (name.as_str(), format!("user:{name}")));
+    let names: Vec<(&str, String)> = actors.chain(people).collect();
+    let near = suggest::nearest(name, names.iter().map(|(name, _)| *name));
+    let shown = |near: &str| {
+        let bearers = names.iter().filter(|(name, _)| *name == near);
+        bearers.map(|(_, shown)| shown.clone()).collect::<Vec<_>>()
+    };
+    let shown: Vec<String> = near.into_iter().flat_map(shown).collect();
+    (!shown.is_empty()).then(|| format!("did you mean {}?", shown.join(" or ")))
 }
 
 #[cfg(test)]

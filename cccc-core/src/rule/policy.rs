@@ -355,7 +355,7 @@ impl On<'_> {
             (Principal::Actor(id), None) if self.reachable(id) => Some(reminder(1, due).to([debtor.clone()])),
             (Principal::Actor(_), None) => Some(reminder(2, due.after(period)).to(others)),
             (Principal::Actor(_), Some((1, at))) => Some(reminder(2, self.wall(at.after(period))).to(others)),
-            (Principal::User, None) => Some(reminder(2, due).to(asker)),
+            (Principal::User | Principal::Person(_), None) => Some(reminder(2, due).to(asker)),
             _ => None,
         }
     }
@@ -427,7 +427,7 @@ pub(super) fn notify(state: &GroupState, call: &Call, key: &str) -> Result<Decis
 pub(super) fn host(state: &GroupState, call: &Call, what: &str) -> Result<()> {
     match permission::rank(state, &call.by) {
         Rank::Owner | Rank::Service => Ok(()),
-        Rank::Foreman | Rank::Peer => {
+        Rank::Person | Rank::Foreman | Rank::Peer => {
             Err(Error::refused(format!("{} may not {what}: the host does that by itself", call.by)))
         }
     }

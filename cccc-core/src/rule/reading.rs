@@ -61,7 +61,7 @@ pub fn cursor(state: &GroupState, principal: &Principal) -> Seq {
 /// Whoever has a mailbox may read.
 pub(super) fn reader<'a>(state: &'a GroupState, by: &Principal) -> Result<&'a crate::state::Mailbox> {
     state.mailbox(by).ok_or_else(|| {
-        Error::refused(format!("{by} receives no messages")).hint("only the user and actors have an inbox")
+        Error::refused(format!("{by} receives no messages")).hint("only people and actors have an inbox")
     })
 }
 

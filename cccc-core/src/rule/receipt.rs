@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::event::{
     Body, ChatMessage, DeliveryState, Event, RuntimeDelivery, Transport, WithholdReason, Witness,
 };
-use crate::id::{ActorId, Principal, Seq};
+use crate::id::{Principal, Seq};
 use crate::rule::ladder;
 use crate::state::{FlightState, GroupState, ObligationKind, Tombstone, asked_by, met_by_reply};
 use crate::time::Timestamp;
@@ -333,7 +333,7 @@ impl<'a> History<'a> {
         let (mut who, mut since) = (recipient.clone(), self.event.seq);
         loop {
             // What was done under the name after it was removed is another incarnation's.
-            let removal = who.actor().and_then(|id| self.state.removal_after(id, since));
+            let removal = self.state.removal_after(&who, since);
             let end = removal.map_or(Seq(u64::MAX), |tombstone| tombstone.removed_seq);
             let moved = self.steps.iter().find_map(|(at, step)| match step {
                 Step::Fact(Event { body: Body::ChatMove(moved), .. })
@@ -531,16 +531,16 @@ impl<'a> History<'a> {
                     }
                 }
                 Step::Gone(tombstone) => {
-                    if self.event.by.actor() == Some(&tombstone.id) {
+                    if self.event.by == tombstone.who {
                         let reason = format!("who asked {}", removed_only(tombstone));
                         select(&mut ends, all).for_each(|end| end.end(Cancelled, reason.clone()));
-                    } else if debtor.actor() == Some(&tombstone.id) {
+                    } else if debtor == tombstone.who {
                         // Where nothing is open, and the mail was read, there is nothing to take over.
                         let open = ends.iter().any(|end| end.word == ObligationWord::Open);
                         let heir = tombstone.successor.as_ref().filter(|_| open || passed);
                         passed = false;
                         match heir.filter(|heir| self.inherits(heir, *at)) {
-                            Some(heir) => debtor = heir.clone().into(),
+                            Some(heir) => debtor = heir.clone(),
                             None => {
                                 select(&mut ends, all).for_each(|end| end.end(Returned, removed(tombstone)));
                                 break;
@@ -599,10 +599,10 @@ impl<'a> History<'a> {
     fn could_receive(&self, recipient: &Principal) -> bool {
         match recipient {
             Principal::User => true,
-            Principal::Actor(id) => {
+            Principal::Actor(_) | Principal::Person(_) => {
                 let seq = self.event.seq;
                 self.state.present_since(recipient, seq)
-                    || self.state.removal_after(id, seq).is_some()
+                    || self.state.removal_after(recipient, seq).is_some()
                     || self.forgets()
             }
             // Who is there was found out in the other group.
@@ -619,11 +619,9 @@ impl<'a> History<'a> {
     }
 
     /// Whether a named successor was there to take over, and is not who asked.
-    fn inherits(&self, heir: &ActorId, at: Seq) -> bool {
-        let heir = Principal::Actor(heir.clone());
-        let there = self.state.present_since(&heir, at)
-            || heir.actor().is_some_and(|id| self.state.removal_after(id, at).is_some());
-        there && heir != self.event.by
+    fn inherits(&self, heir: &Principal, at: Seq) -> bool {
+        let there = self.state.present_since(heir, at) || self.state.removal_after(heir, at).is_some();
+        there && *heir != self.event.by
     }
 
     /// What the state no longer holds, for a removal that is no longer remembered, was returned.
@@ -752,7 +750,7 @@ fn removed_only(tombstone: &Tombstone) -> String {
 }
 
 fn removed(tombstone: &Tombstone) -> String {
-    format!("{} {}", tombstone.id, removed_only(tombstone))
+    format!("{} {}", tombstone.who, removed_only(tombstone))
 }
 
 #[cfg(test)]

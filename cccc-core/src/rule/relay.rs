@@ -226,7 +226,7 @@ pub(super) fn copy(
     }
     let here = |who: &&Principal| match who {
         Principal::User => true,
-        Principal::Actor(_) => state.present_since(who, copy.seq.next()),
+        Principal::Person(_) | Principal::Actor(_) => state.present_since(who, copy.seq.next()),
         Principal::System | Principal::Service(_) | Principal::Remote(_) => false,
     };
     let recipients: Vec<Principal> = copy.recipients.iter().filter(here).cloned().collect();

@@ -193,8 +193,8 @@ pub(super) fn release(state: &GroupState, call: &Call, id: ReservationId, reason
     let own = open(state, id)?;
     let allowed = match permission::rank(state, &call.by) {
         Rank::Owner => true,
-        Rank::Foreman => own.holder != Principal::User,
-        Rank::Peer | Rank::Service => own.holder == call.by,
+        Rank::Foreman => !own.holder.is_person(),
+        Rank::Person | Rank::Peer | Rank::Service => own.holder == call.by,
     };
     if !allowed {
         return Err(Error::refused(format!("{id} is {}'s to release", own.holder)).hint(format!(

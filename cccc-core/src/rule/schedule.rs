@@ -24,9 +24,11 @@ use crate::event::{
 };
 use crate::id::{Principal, ScheduleId};
 use crate::ledger::Draft;
+use crate::rule::actor::MAX_ACTORS;
 use crate::rule::address;
 use crate::rule::message::MAX_OBLIGED_BY_PEER;
 use crate::rule::permission::{self, Rank, lead, owner};
+use crate::rule::person::MAX_PEOPLE;
 use crate::rule::policy::host;
 use crate::rule::{Call, Decision, bounded, few};
 use crate::state::{GroupState, Schedule};
@@ -196,13 +198,14 @@ fn check_action(state: &GroupState, call: &Call, action: &ScheduleAction, trigge
             }
             // The system speaks, so everybody can be meant, also who makes the schedule.
             let audience = address::resolve(state, &Principal::System, &address::parse_all(to)?, &[])?;
-            let leads = matches!(permission::rank(state, &call.by), Rank::Owner | Rank::Foreman);
+            let leads =
+                matches!(permission::rank(state, &call.by), Rank::Owner | Rank::Person | Rank::Foreman);
             if !leads && (audience.selected || audience.recipients.len() > MAX_OBLIGED_BY_PEER) {
                 return Err(Error::refused(format!(
                     "{} may have {MAX_OBLIGED_BY_PEER} told something, each by name",
                     call.by
                 ))
-                .hint("the user and the foreman may have anybody told"));
+                .hint("people and the foreman may have anybody told"));
             }
             Ok(())
         }
@@ -291,7 +294,7 @@ fn effects(
     Ok(match action {
         ScheduleAction::Notify { to, text } => {
             let audience = address::resolve(state, &Principal::System, &address::parse_all(to)?, &[])?;
-            few("recipients", audience.recipients.len(), crate::rule::actor::MAX_ACTORS + 1)?;
+            few("recipients", audience.recipients.len(), MAX_ACTORS + MAX_PEOPLE + 1)?;
             let notice = |target: Principal| {
                 let notice = SystemNotify::new("schedule", target, &format!("{id},{}", at.as_millis()), 1);
                 Draft::from(SystemNotify { text: Some(text.clone()), ..notice })

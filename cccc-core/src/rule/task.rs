@@ -22,13 +22,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::{AddTask, SendMessage, UpdateTask};
 use crate::error::{Error, Result};
-use crate::event::{ActorRemove, Body, Event, EvidenceKind, TaskCreate, TaskOp, TaskUpdate};
+use crate::event::{Body, Event, EvidenceKind, TaskCreate, TaskOp, TaskUpdate};
 use crate::id::{Principal, Seq, TaskId};
 use crate::ledger::Draft;
 use crate::rule::address::{self, Address};
 use crate::rule::message::{self, KEY_RETENTION, MAX_AHEAD, MAX_CLIENT_ID_BYTES, MAX_OWED};
 use crate::rule::{Call, Decision, Needs, Resolved, bounded, few, permission};
-use crate::state::{GroupState, Task, TaskStatus};
+use crate::state::{Departure, GroupState, Task, TaskStatus};
 
 /// Most tasks that are going on at a time; those that are done and not accepted are among them.
 pub const MAX_TASKS: usize = 1_000;
@@ -306,6 +306,7 @@ fn may_mean(address: Option<&Address>, owner: Option<&Principal>) -> bool {
     match address {
         None => owner.is_none(),
         Some(Address::User) => owner == Some(&Principal::User),
+        Some(Address::Person(name)) => owner == Some(&Principal::Person(name.clone())),
         Some(Address::Actor(id)) => owner.and_then(Principal::actor) == Some(id),
         Some(_) => owner.is_some(),
     }
@@ -419,7 +420,8 @@ impl Writing<'_> {
     /// Of a task that is opened again, who had asked for it may have left meanwhile.
     fn find_asker(&mut self) {
         let gone = &self.task.asker;
-        if gone.actor().is_some() && self.state.mailbox(gone).is_none() {
+        let of_the_group = matches!(gone, Principal::Actor(_) | Principal::Person(_));
+        if of_the_group && self.state.mailbox(gone).is_none() {
             let reason = format!("{gone} is no longer here");
             let asker = self.state.foreman().cloned().map_or(Principal::User, Principal::Actor);
             self.write(TaskOp::Ask { asker, reason });
@@ -448,27 +450,26 @@ fn check_base(task: &Task, update: &UpdateTask, resolved: &Resolved) -> Result<(
     .hint(format!("look at it (`cccc task show {id}`), then decide again")))
 }
 
-/// What becomes of an actor's tasks when it leaves: those it owns go to the successor, or back; those it
+/// What becomes of somebody's tasks when they leave: those they own go to the successor, or back; those they
 /// asked for are the successor's to accept, or the foreman's, or the user's. To be written before the
 /// removal itself.
-pub(super) fn departure(state: &GroupState, call: &Call, remove: &ActorRemove) -> Vec<Draft> {
-    let gone = Principal::Actor(remove.actor_id.clone());
-    let successor = remove.successor.clone().map(Principal::Actor);
-    let foreman = state.foreman().cloned().map(Principal::Actor).filter(|foreman| *foreman != gone);
+pub(super) fn departure(state: &GroupState, call: &Call, departure: &Departure) -> Vec<Draft> {
+    let Departure { who: gone, successor, reason } = departure;
+    let foreman = state.foreman().cloned().map(Principal::Actor).filter(|foreman| foreman != gone);
     let asker = successor.clone().or(foreman).unwrap_or(Principal::User);
-    let reason = match remove.reason.as_str() {
+    let reason = match reason.as_str() {
         "" => format!("{gone} was removed"),
         reason => format!("{gone} was removed: {reason}"),
     };
     let mut drafts = Vec::new();
     for before in state.tasks().filter(|task| !task.is_settled()) {
         let mut writing = Writing { state, call, task: before.clone(), drafts: Vec::new() };
-        if before.asker == gone {
+        if before.asker == *gone {
             writing.write(TaskOp::Ask { asker: asker.clone(), reason: reason.clone() });
         }
-        if before.owner.as_ref() == Some(&gone) {
+        if before.owner.as_ref() == Some(gone) {
             writing.write(TaskOp::Assign { owner: successor.clone(), reason: reason.clone() });
-        } else if before.offered_to.as_ref() == Some(&gone) {
+        } else if before.offered_to.as_ref() == Some(gone) {
             writing.write(TaskOp::Keep { reason: reason.clone() });
         }
         if !writing.drafts.is_empty() {
@@ -483,9 +484,9 @@ pub(super) fn departure(state: &GroupState, call: &Call, remove: &ActorRemove) -
 fn check_member(state: &GroupState, principal: &Principal) -> Result<()> {
     match principal {
         Principal::User => Ok(()),
-        Principal::Actor(id) => permission::member(state, id),
+        Principal::Person(_) | Principal::Actor(_) => permission::present(state, principal),
         Principal::System | Principal::Service(_) | Principal::Remote(_) => {
-            Err(Error::invalid(format!("{principal} does no tasks")).hint("name an actor, or the user"))
+            Err(Error::invalid(format!("{principal} does no tasks")).hint("name an actor or a person"))
         }
     }
 }

@@ -350,10 +350,10 @@ fn voters(
     voters.dedup();
     for voter in &voters {
         match voter {
-            Principal::Actor(id) => permission::member(state, id)?,
+            Principal::Actor(_) | Principal::Person(_) => permission::present(state, voter)?,
             Principal::User => {}
             Principal::System | Principal::Service(_) | Principal::Remote(_) => {
-                return Err(Error::invalid(format!("{voter} cannot vote: only actors and the user can")));
+                return Err(Error::invalid(format!("{voter} cannot vote: only actors and people can")));
             }
         }
     }
@@ -544,32 +544,31 @@ pub(super) fn close(
     Ok(Decision::write([closed].into_iter().chain(tell_opener(state, call, vote))))
 }
 
-/// The votes that the removal of an actor ends: those it had asked for, those about it, and those that it
+/// The votes that the removal of somebody ends: those they had asked for, those about them, and those that they
 /// alone could still have decided. `but` is being closed already.
 pub(super) fn ended_by_removal(
     state: &GroupState,
     call: &Call,
-    gone: &ActorId,
+    gone: &Principal,
     but: Option<VoteId>,
 ) -> Vec<Draft> {
-    let gone = Principal::Actor(gone.clone());
     let mut drafts = Vec::new();
     for vote in state.votes().values().filter(|vote| Some(vote.id()) != but) {
         let id = vote.id();
         let cancelled = |reason: String| close_draft(id, VoteOutcome::Cancelled, reason);
         let before = drafts.len();
-        if vote.opener == gone {
+        if vote.opener == *gone {
             drafts.push(cancelled(format!("who asked, {gone}, was removed")));
-        } else if vote.release.as_ref() == gone.actor() {
+        } else if vote.release.is_some() && vote.release.as_ref() == gone.actor() {
             drafts.push(cancelled(format!("{gone} was removed")));
-        } else if vote.voters.get(&gone).is_some_and(Option::is_none) {
+        } else if vote.voters.get(gone).is_some_and(Option::is_none) {
             let said = |voter: &Principal| vote.voters.get(voter).copied().flatten();
-            let absent = |voter: &Principal| *voter == gone || !state.present_since(voter, id.seq());
+            let absent = |voter: &Principal| voter == gone || !state.present_since(voter, id.seq());
             if let Some(outcome) = outcome(vote, said, absent) {
                 drafts.push(close_draft(id, outcome, format!("{gone}, who had not voted, was removed")));
             }
         }
-        if drafts.len() > before && vote.opener != gone {
+        if drafts.len() > before && vote.opener != *gone {
             drafts.extend(tell_opener(state, call, vote));
         }
     }

@@ -38,7 +38,7 @@ fn may_withdraw(state: &GroupState, call: &Call, event: &Event, others: &[Princi
     let allowed = match permission::rank(state, &call.by) {
         Rank::Owner => true,
         Rank::Foreman => event.by == call.by || (peer(&event.by) && others.iter().all(peer)),
-        Rank::Peer | Rank::Service => event.by == call.by,
+        Rank::Person | Rank::Peer | Rank::Service => event.by == call.by,
     };
     // What an earlier bearer of the same name had asked is not the caller's own.
     if allowed && state.present_since(&call.by, event.seq) {

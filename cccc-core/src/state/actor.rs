@@ -1,11 +1,12 @@
-//! What is known of an actor while it is in the group, and what is remembered afterwards.
+//! What is known of an actor while it is in the group, and what is remembered of whoever has left.
 
 use std::collections::BTreeSet;
 
 use roaring::RoaringTreemap;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{ActorId, Label, Seq};
+use crate::event::{ActorRemove, PersonRemove};
+use crate::id::{Label, Principal, Seq};
 use crate::time::Timestamp;
 
 /// An actor of the group. Its role is the group's to say: [`role`](super::GroupState::role).
@@ -54,20 +55,51 @@ pub struct Session {
     pub open: bool,
 }
 
-/// What is remembered of a removed actor, so that receipts can still say what became of its mail.
+/// An actor or a person leaves the group.
+#[derive(Clone, Debug)]
+pub(crate) struct Departure {
+    /// Who leaves.
+    pub(crate) who: Principal,
+    /// Why, for people; may be empty.
+    pub(crate) reason: String,
+    /// Who takes over what they owe.
+    pub(crate) successor: Option<Principal>,
+}
+
+impl From<&ActorRemove> for Departure {
+    fn from(remove: &ActorRemove) -> Self {
+        Self {
+            who: remove.actor_id.clone().into(),
+            reason: remove.reason.clone(),
+            successor: remove.successor.clone().map(Principal::Actor),
+        }
+    }
+}
+
+impl From<&PersonRemove> for Departure {
+    fn from(remove: &PersonRemove) -> Self {
+        Self {
+            who: remove.person_id.clone().into(),
+            reason: remove.reason.clone(),
+            successor: remove.successor.clone(),
+        }
+    }
+}
+
+/// What is remembered of a removed actor or person, so that receipts can still say what became of their mail.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Tombstone {
-    /// Its id, which may be in use again by another incarnation.
-    pub id: ActorId,
-    /// Where it had been added.
+    /// Who it was. The name may be in use again by another incarnation.
+    pub who: Principal,
+    /// Where they had been added.
     pub incarnation: Seq,
-    /// Where it was removed.
+    /// Where they were removed.
     pub removed_seq: Seq,
     /// Why, for people; may be empty.
     pub reason: String,
-    /// Who took over what it owed.
-    pub successor: Option<ActorId>,
-    /// What it had not read.
+    /// Who took over what they owed.
+    pub successor: Option<Principal>,
+    /// What they had not read.
     pub unread: RoaringTreemap,
 }

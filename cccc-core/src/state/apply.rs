@@ -8,16 +8,16 @@
 
 use crate::event::{
     ActorAdd, ActorRemove, ActorUpdate, Body, ChatMessage, ChatMove, ChatRedact, DeliveryState, Event,
-    GroupMode, GroupSetState, GroupUpdate, NotIf, Priority, Role, RuntimeDelivery, SessionClose, SessionOpen,
-    Transport,
+    GroupMode, GroupSetState, GroupUpdate, NotIf, PersonRemove, Priority, Role, RuntimeDelivery,
+    SessionClose, SessionOpen, Transport,
 };
 use crate::id::{ActorId, Principal, Seq, TaskId};
 use crate::ledger::Position;
 use crate::time::Timestamp;
 
 use super::{
-    Actor, Conditions, Flight, FlightState, GroupState, Lineage, MARK_EVERY, MAX_MARKS, MAX_TOMBSTONES,
-    Mailbox, Obligation, ObligationKind, Session, Tombstone,
+    Actor, Conditions, Departure, Flight, FlightState, GroupState, Lineage, MARK_EVERY, MAX_MARKS,
+    MAX_TOMBSTONES, Mailbox, Obligation, ObligationKind, Session, Tombstone,
 };
 
 impl GroupState {
@@ -50,6 +50,11 @@ impl GroupState {
             Body::ActorRemove(remove) => {
                 self.note_time(event.seq, event.ts);
                 self.remove_actor(event.seq, remove);
+            }
+            Body::PersonAdd(add) => self.add_person(event, add),
+            Body::PersonRemove(remove) => {
+                self.note_time(event.seq, event.ts);
+                self.remove_person(event.seq, remove);
             }
             Body::SessionOpen(open) => {
                 if !self.session_goes_on(event.ts, open) {
@@ -146,7 +151,7 @@ impl GroupState {
             Body::Redacted { kind } => {
                 if kind.as_ref() == "chat.message" {
                     self.note_time(event.seq, event.ts);
-                    self.user_word(event);
+                    self.person_word(event);
                     self.count_message(event.seq);
                 }
             }
@@ -263,16 +268,28 @@ impl GroupState {
         if self.foreman.as_ref() == Some(&remove.actor_id) {
             self.foreman = None;
         }
-        let gone = Principal::Actor(remove.actor_id.clone());
-        self.rates.forget(&gone);
         self.memory.actors.remove(&remove.actor_id);
-        let mut mailbox = self.mailboxes.remove(&gone).unwrap_or_default();
+        self.agents.remove(&remove.actor_id);
+        self.depart(seq, actor.incarnation, &remove.into());
+    }
+
+    fn remove_person(&mut self, seq: Seq, remove: &PersonRemove) {
+        if let Some(person) = self.people.remove(&remove.person_id) {
+            self.depart(seq, person.incarnation, &remove.into());
+        }
+    }
+
+    /// What becomes of what somebody had who was there since `incarnation` and is no longer.
+    fn depart(&mut self, seq: Seq, incarnation: Seq, departure: &Departure) {
+        let gone = &departure.who;
+        self.rates.forget(gone);
+        let mut mailbox = self.mailboxes.remove(gone).unwrap_or_default();
         self.tombstones.push_back(Tombstone {
-            id: remove.actor_id.clone(),
-            incarnation: actor.incarnation,
+            who: gone.clone(),
+            incarnation,
             removed_seq: seq,
-            reason: remove.reason.clone(),
-            successor: remove.successor.clone(),
+            reason: departure.reason.clone(),
+            successor: departure.successor.clone(),
             unread: std::mem::take(&mut mailbox.unread),
         });
         if self.tombstones.len() > MAX_TOMBSTONES {
@@ -280,23 +297,22 @@ impl GroupState {
         }
         // What it was owed ends; what it owes goes to the successor, unless that is who asked.
         for mailbox in self.mailboxes.values_mut() {
-            mailbox.owed.retain(|_, obligation| obligation.creditor != gone);
+            mailbox.owed.retain(|_, obligation| obligation.creditor != *gone);
         }
-        self.pass_on_owed(seq, remove, mailbox);
+        self.pass_on_owed(seq, departure, mailbox);
         self.settle_questions();
-        self.agents.remove(&remove.actor_id);
-        self.wait_no_more(&gone);
-        let heir = remove.successor.as_ref().filter(|heir| self.actors.contains_key(*heir)).cloned();
-        self.leave_reservations(&remove.actor_id, heir.as_ref());
+        self.wait_no_more(gone);
+        let heir = departure.successor.as_ref().filter(|heir| self.mailboxes.contains_key(*heir)).cloned();
+        self.leave_reservations(gone, heir.as_ref());
     }
 
     /// What somebody who leaves owes for messages is its successor's from now on.
-    fn pass_on_owed(&mut self, seq: Seq, remove: &ActorRemove, mailbox: Mailbox) {
-        let Some(successor) = remove.successor.clone().map(Principal::Actor) else { return };
-        let Some(heir) = self.mailboxes.get_mut(&successor) else { return };
+    fn pass_on_owed(&mut self, seq: Seq, departure: &Departure, mailbox: Mailbox) {
+        let Some(successor) = &departure.successor else { return };
+        let Some(heir) = self.mailboxes.get_mut(successor) else { return };
         for ((source, kind), mut obligation) in mailbox.owed {
             // A vote is the voter's own, and tasks have changed hands by events of their own before.
-            if obligation.creditor != successor && ObligationKind::OF_MESSAGE.contains(&kind) {
+            if obligation.creditor != *successor && ObligationKind::OF_MESSAGE.contains(&kind) {
                 for lineage in &mut obligation.lineages {
                     lineage.push((successor.clone(), seq));
                 }
@@ -366,16 +382,16 @@ impl GroupState {
         self.messages += 1;
     }
 
-    /// A word of the user lets everybody talk again.
-    fn user_word(&mut self, event: &Event) {
-        if *event.by.at_home() == Principal::User {
-            self.rates.user_spoke(event.seq);
+    /// A word of a person lets everybody talk again.
+    fn person_word(&mut self, event: &Event) {
+        if event.by.at_home().is_person() {
+            self.rates.person_spoke(event.seq);
         }
     }
 
     fn message(&mut self, event: &Event, message: &ChatMessage) {
         self.note_time(event.seq, event.ts);
-        self.user_word(event);
+        self.person_word(event);
         self.count_message(event.seq);
         if let Some(answered) = message.reply_to.filter(|answered| answered.seq < event.seq)
             && let Some(mailbox) = self.mailboxes.get_mut(&event.by)
@@ -461,7 +477,7 @@ impl GroupState {
         if let Some(mailbox) = self.mailboxes.get_mut(author) {
             mailbox.leave(answered);
         }
-        for tombstone in self.tombstones.iter_mut().filter(|t| Some(&t.id) == author.actor()) {
+        for tombstone in self.tombstones.iter_mut().filter(|t| t.who == *author) {
             if tombstone.removed_seq > seq {
                 tombstone.unread.remove(answered.0);
             }

@@ -10,6 +10,7 @@ mod apply;
 mod approval;
 mod context;
 mod mailbox;
+mod person;
 mod pin;
 mod policy;
 mod question;
@@ -29,6 +30,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use actor::Departure;
 pub use actor::{Actor, Session, Tombstone};
 pub(crate) use apply::{asked_by, met_by_reply};
 pub use approval::{Approval, MAX_DECIDED_APPROVALS};
@@ -36,6 +38,7 @@ pub use context::{AgentWord, Entry, EntryValue};
 pub use mailbox::{
     Conditions, Flight, FlightState, Lineage, MAX_NOTICES, Mailbox, Obligation, ObligationKind, Told,
 };
+pub use person::Person;
 pub use pin::Pin;
 pub(crate) use policy::{ActorMemory, Memory};
 pub use question::Question;
@@ -50,13 +53,13 @@ pub use vote::{MAX_CLOSED_VOTES, Vote};
 use crate::error::{Error, Result};
 use crate::event::{GroupMode, JoinPolicy, Role};
 use crate::id::{
-    ActorId, ApprovalId, ContextKey, GroupId, Label, Principal, ReservationId, ScheduleId, Seq, TaskId,
-    VoteId,
+    ActorId, ApprovalId, ContextKey, GroupId, Label, PersonId, Principal, ReservationId, ScheduleId, Seq,
+    TaskId, VoteId,
 };
 use crate::ledger::Position;
 use crate::time::Timestamp;
 
-/// How many removed actors are remembered, newest first to stay.
+/// How many removed actors and people are remembered, newest first to stay.
 pub const MAX_TOMBSTONES: usize = 256;
 
 /// Every so many messages the state notes where it is, see [`GroupState::remembers_key_at`].
@@ -80,8 +83,10 @@ pub struct GroupState {
     scopes: BTreeMap<String, String>,
     actors: BTreeMap<ActorId, Actor>,
     foreman: Option<ActorId>,
+    /// Those beside the home's owner.
+    people: BTreeMap<PersonId, Person>,
     tombstones: VecDeque<Tombstone>,
-    /// Of the user and of every actor.
+    /// Of every person and of every actor.
     mailboxes: BTreeMap<Principal, Mailbox>,
     paused_total_ms: u64,
     paused_since: Option<Timestamp>,
@@ -132,6 +137,7 @@ impl GroupState {
             scopes: BTreeMap::new(),
             actors: BTreeMap::new(),
             foreman: None,
+            people: BTreeMap::new(),
             tombstones: VecDeque::new(),
             mailboxes: BTreeMap::from([(Principal::User, Mailbox::default())]),
             paused_total_ms: 0,
@@ -263,13 +269,19 @@ impl GroupState {
         self.actors.iter().filter(|(_, actor)| actor.labels.contains(label)).map(|(id, _)| id)
     }
 
-    /// Actors that were removed, oldest first; at most [`MAX_TOMBSTONES`].
+    /// The people of the group beside the home's owner.
+    #[must_use]
+    pub fn people(&self) -> &BTreeMap<PersonId, Person> {
+        &self.people
+    }
+
+    /// Actors and people that were removed, oldest first; at most [`MAX_TOMBSTONES`].
     #[must_use]
     pub fn tombstones(&self) -> &VecDeque<Tombstone> {
         &self.tombstones
     }
 
-    /// What waits for a principal; only the user and actors of the group have a mailbox.
+    /// What waits for a principal; only people and actors of the group have a mailbox.
     #[must_use]
     pub fn mailbox(&self, principal: &Principal) -> Option<&Mailbox> {
         self.mailboxes.get(principal)
@@ -393,14 +405,15 @@ impl GroupState {
     pub fn present_since(&self, principal: &Principal, seq: Seq) -> bool {
         match principal {
             Principal::Actor(id) => self.actors.get(id).is_some_and(|actor| actor.incarnation < seq),
+            Principal::Person(name) => self.people.get(name).is_some_and(|person| person.incarnation < seq),
             Principal::User | Principal::System | Principal::Service(_) | Principal::Remote(_) => true,
         }
     }
 
-    /// The removal that ended the incarnation of an actor that was there at `seq`, if it is remembered.
+    /// The removal that ended the incarnation of an actor or person who was there at `seq`, if it is remembered.
     #[must_use]
-    pub fn removal_after(&self, id: &ActorId, seq: Seq) -> Option<&Tombstone> {
-        let ended = |t: &&Tombstone| t.id == *id && t.incarnation < seq && seq < t.removed_seq;
+    pub fn removal_after(&self, who: &Principal, seq: Seq) -> Option<&Tombstone> {
+        let ended = |t: &&Tombstone| t.who == *who && t.incarnation < seq && seq < t.removed_seq;
         self.tombstones.iter().find(ended)
     }
 }

@@ -71,7 +71,7 @@ impl GroupState {
     }
 
     pub(super) fn remember(&mut self, event: &Event) {
-        if !matches!(event.by, Principal::Actor(_) | Principal::User) {
+        if !event.by.is_person() && !matches!(event.by, Principal::Actor(_)) {
             return;
         }
         let at = (event.seq, self.running(event.ts));

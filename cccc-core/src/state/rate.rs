@@ -27,8 +27,8 @@ pub(crate) struct Rates {
     /// Per (sender, recipient): the newest messages that were not held back, oldest first, at most [`RATE`].
     pairs: BTreeMap<(Principal, Principal), VecDeque<(Timestamp, Seq)>>,
     senders: BTreeMap<Principal, Sender>,
-    /// The newest message of the user.
-    user_spoke: Seq,
+    /// The newest message of a person.
+    person_spoke: Seq,
 }
 
 /// What else is remembered of a sender; 0 for what never happened.
@@ -62,8 +62,8 @@ impl Rates {
         self.pairs.retain(|_, sent| newest(sent) > middle);
     }
 
-    pub(super) fn user_spoke(&mut self, seq: Seq) {
-        self.user_spoke = seq;
+    pub(super) fn person_spoke(&mut self, seq: Seq) {
+        self.person_spoke = seq;
     }
 
     /// A principal got on with a task, or gave evidence: it does more than talk.
@@ -99,9 +99,9 @@ impl Rates {
         self.pairs.clear();
     }
 
-    /// Since when counting begins anew for a principal: the user spoke, or it got on with its work.
+    /// Since when counting begins anew for a principal: a person spoke, or it got on with its work.
     pub(crate) fn since(&self, who: &Principal) -> Seq {
-        self.senders.get(who).map_or(self.user_spoke, |sender| sender.moved.max(self.user_spoke))
+        self.senders.get(who).map_or(self.person_spoke, |sender| sender.moved.max(self.person_spoke))
     }
 
     /// How many messages of the last [`RATE_WINDOW`] count, at most [`RATE`].

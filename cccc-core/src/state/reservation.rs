@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::GroupState;
 use crate::event::{Event, ReservationExtend, ReservationTake};
-use crate::id::{ActorId, EventId, Principal, ReservationId};
+use crate::id::{EventId, Principal, ReservationId};
 use crate::time::Timestamp;
 
 /// A reservation that is not known to be over. Whether it has lapsed is to be computed with the time.
@@ -62,13 +62,13 @@ impl GroupState {
         }
     }
 
-    /// What a removed actor had reserved is its successor's, or nobody's.
-    pub(super) fn leave_reservations(&mut self, gone: &ActorId, successor: Option<&ActorId>) {
-        let theirs = |reservation: &Reservation| reservation.holder.actor() == Some(gone);
+    /// What somebody who was removed had reserved is their successor's, or nobody's.
+    pub(super) fn leave_reservations(&mut self, gone: &Principal, successor: Option<&Principal>) {
+        let theirs = |reservation: &Reservation| reservation.holder == *gone;
         match successor {
             Some(successor) => {
                 for reservation in self.reservations.values_mut().filter(|one| theirs(one)) {
-                    reservation.holder = successor.clone().into();
+                    reservation.holder = successor.clone();
                 }
             }
             None => self.reservations.retain(|_, reservation| !theirs(reservation)),

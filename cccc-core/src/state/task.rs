@@ -272,7 +272,7 @@ impl Task {
     /// What is owed for it, as debtor, kind and creditor.
     fn debt(&self) -> Option<(&Principal, ObligationKind, &Principal)> {
         let owner = self.owner.as_ref().filter(|owner| **owner != self.asker)?;
-        let can_accept = matches!(self.asker, Principal::User | Principal::Actor(_));
+        let can_accept = self.asker.is_person() || matches!(self.asker, Principal::Actor(_));
         match self.status {
             TaskStatus::Planned | TaskStatus::Active => Some((owner, ObligationKind::Task, &self.asker)),
             TaskStatus::Done if !self.accepted && can_accept => {

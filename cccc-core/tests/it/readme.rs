@@ -1,8 +1,8 @@
 //! The README's table of limits says what the code's constants say.
 
 use cccc_core::rule::{
-    actor, address, approval, context, group, message, pin, question, reading, relay, reservation, schedule,
-    task, vote,
+    actor, address, approval, context, group, message, person, pin, question, reading, relay, reservation,
+    schedule, task, vote,
 };
 use cccc_core::state::{RATE, RATE_WINDOW};
 use cccc_core::{MAX_BLOB_BYTES, id, ledger};
@@ -37,6 +37,7 @@ fn the_limits_are_those_of_the_code() {
         ("one event on the ledger".into(), bytes(ledger::MAX_LINE_BYTES as u64)),
         ("an id or label".into(), bytes(id::MAX_NAME_BYTES as u64)),
         ("actors of a group".into(), number(actor::MAX_ACTORS)),
+        ("people of a group beside the user".into(), number(person::MAX_PEOPLE)),
         ("labels of an actor".into(), number(actor::MAX_LABELS)),
         ("directories of a group".into(), number(group::MAX_SCOPES)),
         ("open obligations of one actor".into(), number(message::MAX_OWED)),

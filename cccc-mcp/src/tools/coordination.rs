@@ -2,7 +2,7 @@
 
 use cccc_core::event::Choice;
 use cccc_core::rule::presence::Condition;
-use cccc_core::{ApprovalView, Error, PinView, QuestionView};
+use cccc_core::{ApprovalView, Error, PersonView, PinView, QuestionView};
 use cccc_core::{Cycle, Member, ObligationView, Receipt, ReservationView, Result, Timestamp, VoteView, Wait};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,7 @@ pub(crate) enum Coordination {}
 #[serde(rename_all = "snake_case")]
 enum Action {
     Who,
+    People,
     Owed,
     Waits,
     Receipts,
@@ -94,6 +95,9 @@ pub(crate) struct Coordinated {
     done: Option<Done>,
     #[serde(skip_serializing_if = "Option::is_none")]
     members: Option<Vec<MemberView>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
+    people: Option<Vec<PersonView>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     obligations: Option<Vec<ObligationView>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -199,6 +203,11 @@ impl Tool for Coordination {
             Action::Who => {
                 let members = group.who().await?.into_iter().map(MemberView::from).collect();
                 paged(members, skip, "\"action\":\"who\"", |answer, members| answer.members = Some(members))
+            }
+            Action::People => {
+                paged(group.people().await?, skip, "\"action\":\"people\"", |answer, people| {
+                    answer.people = Some(people);
+                })
             }
             Action::Owed => {
                 let (request, call) = match args.all {

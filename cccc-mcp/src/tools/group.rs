@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::{Call, Done, Effect, Offer, Tool};
 
-/// The most actors that are listed with a group.
-const MAX_ACTORS: usize = 30;
+/// The most actors, and people, that are listed with a group.
+const MAX_LISTED: usize = 30;
 
 /// `cccc_group`
 #[derive(Debug)]
@@ -69,7 +69,8 @@ impl Tool for Group {
         let mode = match args.action {
             Action::Show => {
                 let mut summary = group.summary().await?;
-                summary.actors.truncate(MAX_ACTORS);
+                summary.actors.truncate(MAX_LISTED);
+                summary.people.truncate(MAX_LISTED);
                 return Ok(Grouped { group: Some(summary), done: None });
             }
             Action::Update => {

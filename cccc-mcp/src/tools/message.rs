@@ -18,7 +18,7 @@ pub(crate) enum Send {}
 #[serde(deny_unknown_fields)]
 pub(crate) struct SendArgs {
     text: String,
-    /// Actor ids, @all, @peers, @foreman, user, #label [the foreman]
+    /// Actors, @all, @peers, @foreman, user[:NAME], @users, #label [@foreman]
     #[serde(default, deserialize_with = "names")]
     to: Vec<String>,
     /// attention may interrupt, and asks for an ack [normal]

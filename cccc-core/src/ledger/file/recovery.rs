@@ -368,11 +368,11 @@ fn last_told(boot: [u8; 16], head: Option<State>, tip: Option<State>) -> Option<
 /// Checks that a line follows, and within its batch; returns how many lines of the batch are still to come.
 fn judge(line: &[u8], previous: Position, left: u64) -> Result<(Position, u64), &'static str> {
     let (raw, position) = follow(line, previous)?;
-    let envelope = raw.envelope().map_err(|_| "it is not a JSON event")?;
-    if left > 0 && envelope.b != left - 1 {
+    let framing = raw.framing().map_err(|_| "it is not a JSON event")?;
+    if left > 0 && framing.b != left - 1 {
         return Err("its command does not count down to its last event");
     }
-    Ok((position, envelope.b))
+    Ok((position, framing.b))
 }
 
 /// What can be learnt from a line by itself, without what it follows.
@@ -388,8 +388,10 @@ impl Suspect {
     fn of(line: &[u8]) -> Self {
         let nothing = Self { at: None, ends: false };
         let Ok(raw) = RawLine::split(line) else { return nothing };
-        let (Ok(chain), Ok(envelope)) = (raw.chain(), raw.envelope()) else { return nothing };
-        Self { at: Some(Position { seq: envelope.seq, chain }), ends: envelope.b == 0 }
+        let (Ok(chain), Some(seq), Ok(framing)) = (raw.chain(), raw.seq(), raw.framing()) else {
+            return nothing;
+        };
+        Self { at: Some(Position { seq, chain }), ends: framing.b == 0 }
     }
 }
 
@@ -408,9 +410,9 @@ fn acknowledged(lines: &mut LineReader<'_>, bad_line: Suspect, bad: Seq) -> std:
         let this = Suspect::of(line);
         if let (Some(previous), true) = (before.at, before.ends)
             && let Ok((raw, at)) = follow(line, previous)
-            && let Ok(envelope) = raw.envelope()
+            && let Ok(framing) = raw.framing()
             && at.seq > bad
-            && at.seq.0.saturating_sub(envelope.u) > bad.0
+            && at.seq.0.saturating_sub(framing.u) > bad.0
         {
             return Ok(true);
         }

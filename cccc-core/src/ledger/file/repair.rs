@@ -366,7 +366,7 @@ impl Shared {
                     break 'segments;
                 }
                 position = next;
-                if raw.envelope().is_ok_and(|envelope| envelope.b == 0) {
+                if raw.framing().is_ok_and(|framing| framing.b == 0) {
                     end = Mark { segment: first, len: offset + line.len() as u64, at: next };
                 }
             }

@@ -126,8 +126,11 @@ impl Place {
     fn step(&mut self, line: &RawLine<'_>, position: Position) {
         (self.position, self.is_known) = (position, true);
         // A newer version may write envelopes that cannot be read; their lines are sound all the same.
+        if let Ok(framing) = line.framing() {
+            self.following = framing.b;
+        }
         if let Ok(envelope) = line.envelope() {
-            (self.following, self.ts) = (envelope.b, envelope.ts);
+            self.ts = envelope.ts;
         }
     }
 }

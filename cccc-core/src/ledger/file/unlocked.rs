@@ -56,7 +56,7 @@ impl Shared {
                 break;
             };
             let Ok((raw, next)) = follow(line, position) else { break };
-            let ends_command = raw.envelope().is_ok_and(|envelope| envelope.b == 0);
+            let ends_command = raw.framing().is_ok_and(|framing| framing.b == 0);
             position = next;
             if ends_command {
                 end = Mark { len: lines.offset(), at: next, ..end };

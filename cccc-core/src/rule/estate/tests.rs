@@ -1,7 +1,7 @@
 use super::*;
 use crate::command::{AddActor, Command, OpenSession, Outcome, SendMessage};
 use crate::error::ErrorKind;
-use crate::event::{Priority, Transport};
+use crate::event::{ActorRemove, Priority, Transport};
 use crate::rule::desk::{Desk, Done, event, message, who};
 
 fn remove(desk: &mut Desk, by: &str, id: &str, successor: Option<&str>) -> Done {

@@ -1,12 +1,12 @@
 use super::*;
 use crate::command::{
-    AddActor, AddSchedule, AddTask, Appendix, JoinGroup, OpenSession, Outcome, RelayCopy, RelayOutcome,
-    UpdateTask, When,
+    AddActor, AddPerson, AddSchedule, AddTask, Appendix, JoinGroup, OpenSession, Outcome, RelayCopy,
+    RelayOutcome, UpdateTask, When,
 };
 use crate::error::ErrorKind;
 use crate::event::{
-    ActorRemove, ActorUpdate, Choice, GroupAttach, GroupCreate, GroupSetState, GroupUpdate, ScheduleAction,
-    Transport,
+    ActorRemove, ActorUpdate, Choice, GroupAttach, GroupCreate, GroupSetState, GroupUpdate, PersonRemove,
+    ScheduleAction, Transport,
 };
 use crate::id::{EventRef, ReservationId, Seq, TaskId, VoteId};
 use crate::rule::desk::{Desk, event, message, who};
@@ -49,6 +49,15 @@ fn every_command(desk: &Desk, sent: Seq) -> Vec<(&'static str, Command)> {
         ("user", Command::RemoveActor(remove)),
         ("alice", Command::OpenSession(OpenSession { session: "s".into(), ..OpenSession::default() })),
         ("guest", Command::Join(JoinGroup { session: guest, ..JoinGroup::default() })),
+        ("user", Command::AddPerson(AddPerson { person_id: "cal".parse().unwrap(), title: None })),
+        (
+            "user",
+            Command::RemovePerson(PersonRemove {
+                person_id: "bea".parse().unwrap(),
+                reason: reason(),
+                successor: None,
+            }),
+        ),
         ("system", Command::RetireActor { actor_id: alice.clone() }),
         ("alice", Command::SeeNotices { through: sent }),
         ("alice", Command::CloseSession { session: "s".into(), reason: None }),
@@ -148,3 +157,5 @@ fn an_archived_group_refuses_every_command_but_to_be_opened_again() {
     }
     desk.run("user", open(GroupMode::Active)).unwrap();
 }
+
+mod table;

@@ -248,7 +248,7 @@ impl Caller<'_> {
         match permission::rank(self.state, &self.call.by) {
             Rank::Owner => true,
             Rank::Foreman => *asker == self.call.by || peer,
-            Rank::Peer | Rank::Service => *asker == self.call.by,
+            Rank::Person | Rank::Peer | Rank::Service => *asker == self.call.by,
         }
     }
 

@@ -4,7 +4,7 @@ use super::view::{self, TaskFilter, TaskView};
 use super::*;
 use crate::command::{AddActor, Command};
 use crate::error::ErrorKind;
-use crate::event::{Evidence, NotIf, SystemNotify, TaskOp as Op};
+use crate::event::{ActorRemove, Evidence, NotIf, SystemNotify, TaskOp as Op};
 use crate::rule::desk::{Desk, Done, event, message, who};
 use crate::state::MAX_SETTLED_TASKS;
 

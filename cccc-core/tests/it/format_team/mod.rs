@@ -6,6 +6,7 @@
 
 mod ask;
 mod gaps;
+mod people;
 mod script;
 
 use std::fs;
@@ -77,6 +78,10 @@ fn shown(events: &[Event], now: Timestamp) -> Value {
             "unread": reading::unread(&state, &id.clone().into(), Seq(1), 1_000, now),
         })
     });
+    let people = state.people().iter().map(|(name, person)| {
+        let unread = reading::unread(&state, &name.clone().into(), Seq(1), 1_000, now);
+        json!({"name": name, "title": person.title, "unread": unread})
+    });
     let receipts = events
         .iter()
         .filter(|event| event.message().is_some())
@@ -100,6 +105,7 @@ fn shown(events: &[Event], now: Timestamp) -> Value {
         "title": state.title(), "mode": state.mode(), "join": state.join(), "scopes": state.scopes(),
         "settings": state.settings(), "foreman": state.foreman(),
         "members": members.collect::<Vec<_>>(),
+        "people": people.collect::<Vec<_>>(),
         "unread_of_user": reading::unread(&state, &cccc_core::Principal::User, Seq(1), 1_000, now),
         "receipts": receipts.collect::<Vec<_>>(),
         "obligations": obligation::list(&state, &obligation::Filter::default(), now),

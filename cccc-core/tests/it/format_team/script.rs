@@ -24,6 +24,7 @@ use cccc_core::{
 };
 
 use super::ask::ask;
+use super::people::several_people;
 use super::{events_of, fixture, now, shown};
 
 /// A group on files, to which things happen one after the other.
@@ -391,7 +392,7 @@ fn makes_the_team_fixture() {
     let clock = Arc::new(ManualClock::at(at));
     let user = Group::over(Arc::new(ledger), Blobs::in_directory(place.join("blobs")), clock.clone());
     let mut scene = Scene { user: user.through("rust"), clock, at };
-    for part in [people, talk, abroad, work, know_and_hold, vote, ask, time, leave] {
+    for part in [people, talk, abroad, work, know_and_hold, vote, ask, several_people, time, leave] {
         part(&mut scene);
     }
     let events = events_of(&scene.user);

@@ -127,6 +127,22 @@ impl LibraryDoor {
                     None => request.await,
                 })
             }
+            "person add" => {
+                let request = group.add_person(with.needed("id"));
+                of(&match with.text("title") {
+                    Some(title) => request.title(title).await?,
+                    None => request.await?,
+                })
+            }
+            "person remove" => {
+                let request = group.remove_person(with.needed("id"));
+                let request = request.reason(with.text("reason").unwrap_or_default());
+                done(match with.text("successor") {
+                    Some(successor) => request.successor(successor).await,
+                    None => request.await,
+                })
+            }
+            "person list" => of(&group.people().await?),
             "join" => {
                 let mut request = group.join().title(with.text("title").unwrap_or_default());
                 request = request.directory(self.dir.path());

@@ -387,7 +387,8 @@ impl World {
                 _ => Foreseen::Refused(ErrorKind::Refused, !known && !self.model.is_open_to_all()),
             };
         }
-        if !(self.model.is_here(&by) || by.actor().is_none()) || self.model.mode == GroupMode::Archived {
+        let is_elsewhere = matches!(by, Principal::Service(_) | Principal::System);
+        if !(self.model.is_here(&by) || is_elsewhere) || self.model.mode == GroupMode::Archived {
             return Foreseen::Anything;
         }
         match command {
@@ -406,6 +407,12 @@ impl World {
                     None => present.is_none_or(|(event, _)| own(event)),
                 };
                 if same { Foreseen::Nothing } else { Foreseen::Refused(ErrorKind::Conflict, !seen) }
+            }
+            Command::AddPerson(add) if by == Principal::User && add.title.is_none() => {
+                match self.model.is_here(&add.person_id.clone().into()) {
+                    true => Foreseen::Nothing,
+                    false => Foreseen::Anything,
+                }
             }
             Command::AddActor(add) if by == Principal::User => {
                 let known = self.model.is_here(&add.actor_id.clone().into());

@@ -3,19 +3,23 @@
 use std::time::Duration;
 
 use cccc_core::command::{
-    AddActor, AddSchedule, AddTask, Appendix, Arrival, JoinGroup, OpenSession, SendMessage, UpdateTask, When,
+    AddActor, AddPerson, AddSchedule, AddTask, Appendix, Arrival, JoinGroup, OpenSession, SendMessage,
+    UpdateTask, When,
 };
 use cccc_core::event::{
     ActorRemove, ActorUpdate, Choice, ContextValue, Evidence, EvidenceKind, GroupMode, GroupSetState,
-    GroupUpdate, JoinPolicy, NotIf, Priority, Role, ScheduleAction, Service, TaskOp, Transport, Wish,
+    GroupUpdate, JoinPolicy, NotIf, PersonRemove, Priority, Role, ScheduleAction, Service, TaskOp, Transport,
+    Wish,
 };
 use cccc_core::rule::desk::{event, message, who};
-use cccc_core::{ActorId, ApprovalId, Command, ContextKey, EventRef, Principal, Seq, TaskId, VoteId};
+use cccc_core::{
+    ActorId, ApprovalId, Command, ContextKey, EventRef, PersonId, Principal, Seq, TaskId, VoteId,
+};
 
 use super::World;
 use super::model_lease::GLOBS;
 use super::model_schedule::CRONS;
-use super::ops::{ACTORS, Op, PEOPLE, What};
+use super::ops::{ACTORS, Op, PEOPLE, RECEIVERS, What};
 
 fn one_in(k: usize, n: usize) -> bool {
     n.is_multiple_of(k)
@@ -35,6 +39,10 @@ fn seconds(n: usize) -> Duration {
 
 fn actor(n: usize) -> ActorId {
     ACTORS[n % ACTORS.len()].parse().unwrap()
+}
+
+fn person(n: usize) -> PersonId {
+    ["p", "q"][n % 2].parse().unwrap()
 }
 
 /// Mostly one of the newest, so that things happen to the same.
@@ -68,7 +76,7 @@ impl World {
         let [x, y, z] = op.n;
         let by = PEOPLE[op.by].to_owned();
         let user = || "user".to_owned();
-        let somebody = |n: usize| PEOPLE[n % 6].to_owned();
+        let somebody = |n: usize| PEOPLE[n % RECEIVERS].to_owned();
         Some(match op.what {
             What::Send => (by, Command::Send(self.sending(x, y, z))),
             What::Answer => {
@@ -150,7 +158,8 @@ impl World {
                     3 => format!("release {released} to {}", actor(z)),
                     _ => format!("Question {}?", x % 5),
                 };
-                let named = [vec![], vec!["user", "a", "b"], vec!["a", "b"], vec!["user", "lead", "c", "b"]];
+                let named =
+                    [vec![], vec!["user", "a", "b"], vec!["a", "b"], vec!["user", "lead", "c", "user:p"]];
                 let voters = named[if one_in(3, x) { 0 } else { z % 4 }].iter().map(|id| who(id)).collect();
                 (by, Command::OpenVote { subject, voters, within: seconds(y * [1, 300][z % 2]) })
             }
@@ -168,13 +177,21 @@ impl World {
             What::CloseVote => (by, Command::CloseVote { vote: self.vote(x)?, reason: String::new() }),
             What::Ask => {
                 let options = [&["yes", "no"][..], &["1", "2", "3"]][x % 2];
-                let to = [&["a"][..], &["a", "b"], &["user", "c"], &["user"], &["lead", "user"], &["@all"]];
+                let to = [
+                    &["a"][..],
+                    &["a", "b"],
+                    &["user", "c"],
+                    &["user"],
+                    &["lead", "user:q"],
+                    &["@all"],
+                    &["@users"],
+                ];
                 let asks = SendMessage {
                     options: options.iter().map(|option| (*option).to_owned()).collect(),
                     reply_within: (one_in(2, y)).then(|| seconds(z * 2)),
                     priority: [Priority::Normal, Priority::Attention][usize::from(one_in(5, z))],
                     reply_to: if one_in(7, z) { self.message(z) } else { None },
-                    ..message("which?", to[y % 6])
+                    ..message("which?", to[y % 7])
                 };
                 (by, Command::Send(asks))
             }
@@ -207,7 +224,7 @@ impl World {
             }
             What::Decide => {
                 let approval = self.request(x)?;
-                let by = [user(), user(), "lead".to_owned(), by][z % 4].clone();
+                let by = [user(), user(), "lead".to_owned(), by, "user:p".to_owned()][z % 5].clone();
                 (by, Command::DecideApproval { approval, allow: one_in(2, y), reason: String::new() })
             }
             What::CloseApproval => {
@@ -307,6 +324,16 @@ impl World {
                 let remove = ActorRemove { actor_id: actor(x), reason: "tired".into(), successor };
                 (if one_in(3, y) { by } else { user() }, Command::RemoveActor(remove))
             }
+            What::AddPerson => {
+                let title = one_in(3, y).then(|| format!("Person {}", z % 2));
+                let add = AddPerson { person_id: person(x), title };
+                (if one_in(5, z) { by } else { user() }, Command::AddPerson(add))
+            }
+            What::RemovePerson => {
+                let successor = (one_in(2, y)).then(|| who(&somebody(z)));
+                let remove = PersonRemove { person_id: person(x), reason: "tired".into(), successor };
+                (if one_in(3, y) { by } else { user() }, Command::RemovePerson(remove))
+            }
             What::Lead => {
                 let role = Some(if one_in(4, y) { Role::Peer } else { Role::Foreman });
                 (user(), Command::UpdateActor(ActorUpdate { role, ..ActorUpdate::of(actor(x)) }))
@@ -326,7 +353,8 @@ impl World {
                 (user(), Command::UpdateGroup(GroupUpdate { join, ..GroupUpdate::default() }))
             }
             What::Setting if one_in(5, z) => {
-                let settings = [("approval.foreman".to_owned(), (!one_in(3, x)).into())].into();
+                let name = ["approval.foreman", "approval.people"][y % 2];
+                let settings = [(name.to_owned(), (!one_in(3, x)).into())].into();
                 let update = GroupUpdate { settings, ..GroupUpdate::default() };
                 (if one_in(5, y) { by } else { user() }, Command::UpdateGroup(update))
             }
@@ -349,7 +377,7 @@ impl World {
             }
             What::ClearSchedules => (by, Command::ClearSchedules),
             What::Claim => {
-                let recipient = Principal::from(actor(x));
+                let recipient = if one_in(5, z) { person(x).into() } else { Principal::from(actor(x)) };
                 let rows: Vec<EventRef> =
                     self.model.unread_of(&recipient).map(|row| event(row.seq)).collect();
                 let events = vec![recent(y, &rows)?];
@@ -374,7 +402,10 @@ impl World {
     }
 
     fn sending(&self, x: usize, y: usize, z: usize) -> SendMessage {
-        let to = ["a", "b", "c", "lead", "user", "@all", "@peers", "@foreman", "#docs", "d", ""][x % 11];
+        let to = [
+            "a", "b", "c", "lead", "user", "@all", "@peers", "@foreman", "#docs", "d", "user:p", "user:q",
+            "@users", "",
+        ][x % 14];
         let not_if = (one_in(6, z)).then(|| self.a_task(y)).flatten();
         SendMessage {
             priority: [Priority::Normal, Priority::Attention, Priority::Low, Priority::Normal][y % 4],
@@ -392,7 +423,7 @@ impl World {
         AddTask {
             title: format!("Task {x}"),
             outcome: String::new(),
-            owner: (owned && !one_in(5, y)).then(|| PEOPLE[y % 6].to_owned()),
+            owner: (owned && !one_in(5, y)).then(|| PEOPLE[y % RECEIVERS].to_owned()),
             depends_on: [self.a_task(x), self.a_task(z)].into_iter().flatten().take(z % 3).collect(),
             checklist: (0..z % 3).map(|n| format!("step {n}")).collect(),
             requires: kinds[x % 4].clone(),
@@ -403,7 +434,7 @@ impl World {
 
     fn task_op(&self, task: TaskId, y: usize, z: usize) -> Option<TaskOp> {
         let reason = String::new();
-        let somebody = || Some(who(PEOPLE[z / 3 % 6]));
+        let somebody = || Some(who(PEOPLE[z / 3 % RECEIVERS]));
         Some(match y % 24 {
             0..3 => TaskOp::Start {},
             3 => TaskOp::Plan {},
@@ -445,7 +476,7 @@ impl World {
             _ => When::At(at),
         };
         let notify = ScheduleAction::Notify {
-            to: vec![["a", "@all", "user", "lead"][y % 4].into()],
+            to: vec![["a", "@all", "user", "@users"][y % 4].into()],
             text: "now".into(),
         };
         let wish = [Wish::Start, Wish::Stop, Wish::Restart][z / 5 % 3];

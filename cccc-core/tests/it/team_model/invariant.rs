@@ -260,7 +260,7 @@ impl World {
                 let ((first, from), (last, until)) = (thirty_one[0], thirty_one[30]);
                 let between = log.iter().filter(|event| event.seq > first && event.seq < last);
                 let reset = between.into_iter().any(|event| match &event.body {
-                    Body::ChatMessage(_) => event.by == Principal::User,
+                    Body::ChatMessage(_) => event.by.is_person(),
                     Body::TaskUpdate(_) => event.by == by || event.by == to,
                     Body::ActorAdd(add) => {
                         by.actor() == Some(&add.actor_id) || to.actor() == Some(&add.actor_id)

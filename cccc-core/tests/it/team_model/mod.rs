@@ -39,7 +39,7 @@ use cccc_core::{Command, Principal, Result, Seq, Timestamp};
 use proptest::prelude::*;
 
 use model::Model;
-use ops::{Op, PEOPLE, What, op};
+use ops::{Op, PEOPLE, RECEIVERS, What, op};
 
 /// A group, what the model makes of it, and a second process that follows it.
 #[derive(Debug)]
@@ -107,7 +107,7 @@ impl World {
             What::Due => self.carry_out(x % 2 == 0),
             What::Upkeep => self.keep(x, y),
             What::Burst => {
-                let (by, to) = (PEOPLE[1 + y % 6], ["a", "b", "@all"][z % 3]);
+                let (by, to) = (PEOPLE[1 + y % RECEIVERS], ["a", "b", "@all"][z % 3]);
                 for _ in 0..20 + x % 15 {
                     drop(self.run(by, Command::Send(message("again", &[to]))));
                 }

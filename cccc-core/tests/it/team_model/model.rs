@@ -58,6 +58,8 @@ pub(super) struct Model {
     pub(super) made: Vec<TaskId>,
     pub(super) worked: Vec<(TaskId, Seq)>,
     pub(super) members: Vec<Member>,
+    /// Those beside the user, and where they were added.
+    pub(super) people: Vec<(Principal, Seq)>,
     pub(super) foreman: Option<Principal>,
     /// The event by which that changed last.
     pub(super) lead_changed: Seq,
@@ -78,7 +80,7 @@ pub(super) struct Model {
 impl Model {
     pub(super) fn apply(&mut self, event: &Event) {
         let at = self.running(event.ts);
-        if matches!(event.by, Principal::User | Principal::Actor(_)) {
+        if matches!(event.by, Principal::User | Principal::Person(_) | Principal::Actor(_)) {
             self.last = (event.seq, at);
             if let Some(member) = self.member_mut(&event.by) {
                 member.did = Some((event.seq, at));
@@ -105,12 +107,26 @@ impl Model {
             Body::ActorUpdate(update) => self.update(update),
             Body::ActorRemove(remove) => {
                 let gone: Principal = remove.actor_id.clone().into();
-                self.tell_of_leaving(event, remove);
+                let heir = remove.successor.clone().map(Principal::from);
+                self.tell_of_leaving(event, &gone, heir.as_ref());
                 self.members.retain(|member| member.id != remove.actor_id);
                 if self.foreman.as_ref() == Some(&gone) {
                     self.foreman = None;
                 }
-                let heir = remove.successor.clone().map(Principal::from).filter(|heir| self.is_here(heir));
+                let heir = heir.filter(|heir| self.is_here(heir));
+                self.leave(event.seq, &gone, heir.as_ref());
+            }
+            Body::PersonAdd(add) => {
+                let person: Principal = add.person_id.clone().into();
+                if !self.is_here(&person) {
+                    self.people.push((person, event.seq));
+                }
+            }
+            Body::PersonRemove(remove) => {
+                let gone: Principal = remove.person_id.clone().into();
+                self.tell_of_leaving(event, &gone, remove.successor.as_ref());
+                self.people.retain(|(person, _)| *person != gone);
+                let heir = remove.successor.clone().filter(|heir| self.is_here(heir));
                 self.leave(event.seq, &gone, heir.as_ref());
             }
             Body::SessionOpen(open)
@@ -179,7 +195,13 @@ impl Model {
             Body::ReservationTake(take) => self.expect_lapsed(event, take),
             Body::TaskUpdate(update) => self.expect_change(update),
             Body::ChatMove(moved) => self.expect_moved(moved),
-            Body::ActorRemove(remove) => self.expect_nothing_left(remove),
+            Body::ActorRemove(remove) => {
+                let heir = remove.successor.clone().map(Principal::from);
+                self.expect_nothing_left(&remove.actor_id.clone().into(), heir.as_ref());
+            }
+            Body::PersonRemove(remove) => {
+                self.expect_nothing_left(&remove.person_id.clone().into(), remove.successor.as_ref());
+            }
             Body::ScheduleFired(fired) if !self.jumps => self.expect_firing(event.ts, fired),
             _ => {}
         }
@@ -235,15 +257,21 @@ impl Model {
         self.members.iter_mut().find(|member| who.actor() == Some(&member.id))
     }
 
+    /// Since when a person beside the user is there.
+    fn person_since(&self, who: &Principal) -> Option<Seq> {
+        self.people.iter().find(|(person, _)| person == who).map(|(_, added)| *added)
+    }
+
     /// Whether somebody has an inbox.
     pub(super) fn is_here(&self, who: &Principal) -> bool {
-        *who == Principal::User || self.member(who).is_some()
+        *who == Principal::User || self.member(who).is_some() || self.person_since(who).is_some()
     }
 
     /// Whether somebody was there at `seq`, and is still the same.
     pub(super) fn same_since(&self, who: &Principal, seq: Seq) -> bool {
         match who {
             Principal::Actor(_) => self.member(who).is_some_and(|member| member.added < seq),
+            Principal::Person(_) => self.person_since(who).is_some_and(|added| added < seq),
             _ => true,
         }
     }

@@ -104,12 +104,18 @@ impl Model {
         self.moved(open.until, event.ts, now)
     }
 
-    /// The user decides, and the foreman where the user has said so; nobody on its own request.
+    /// The user decides, and people and the foreman where the user has said so; nobody on its own request.
     pub(super) fn expect_request(&self, event: &Event, open: &ApprovalOpen) {
-        let set = self.settings.iter().rev().find(|(name, _)| name == "approval.foreman");
-        let by_foreman = set.is_some_and(|(_, value)| *value == serde_json::Value::Bool(true));
+        let is_set = |wanted: &str| {
+            let set = self.settings.iter().rev().find(|(name, _)| name == wanted);
+            set.is_some_and(|(_, value)| *value == serde_json::Value::Bool(true))
+        };
+        let by_foreman = is_set("approval.foreman");
         let foreman = self.foreman.clone().filter(|foreman| by_foreman && *foreman != event.by);
-        let mut deciders: Vec<Principal> = [Principal::User].into_iter().chain(foreman).collect();
+        let people =
+            self.people.iter().filter(|_| is_set("approval.people")).map(|(person, _)| person.clone());
+        let mut deciders: Vec<Principal> =
+            [Principal::User].into_iter().chain(people).chain(foreman).collect();
         deciders.sort();
         assert_eq!(open.deciders, deciders);
         assert!(event.by.actor().is_some() && open.approval_id.seq() == event.seq);
@@ -125,7 +131,9 @@ impl Model {
             Verdict::Allow | Verdict::Deny => {
                 assert!(!over || self.jumps, "{decide:?} came too late");
                 assert!(open.deciders.contains(&event.by), "{decide:?}");
-                let leads = event.by == Principal::User || self.foreman.as_ref() == Some(&event.by);
+                let leads = event.by == Principal::User
+                    || self.foreman.as_ref() == Some(&event.by)
+                    || (event.by.is_person() && self.same_since(&event.by, opened.seq));
                 assert!(leads, "{decide:?}");
             }
             Verdict::Expired => assert!(over || self.jumps, "{decide:?}"),
@@ -149,9 +157,9 @@ impl Model {
         }
     }
 
-    /// Whether somebody leads, and has since an event: the user always does.
+    /// Whether somebody may decide, and might since an event: people always may what was asked of them.
     fn leads_since(&self, who: &Principal, seq: Seq) -> bool {
-        *who == Principal::User || self.foreman.as_ref() == Some(who) && self.lead_changed <= seq
+        who.is_person() || self.foreman.as_ref() == Some(who) && self.lead_changed <= seq
     }
 
     pub(super) fn approval_debts(&self, now: Timestamp) -> Vec<Debt> {

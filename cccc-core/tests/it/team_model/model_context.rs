@@ -42,6 +42,7 @@ impl Model {
         let left = |who: &cccc_core::Principal| {
             self.log.iter().any(|event| match &event.body {
                 Body::ActorRemove(gone) => event.seq > since && who.actor() == Some(&gone.actor_id),
+                Body::PersonRemove(gone) => event.seq > since && *who == gone.person_id.clone().into(),
                 _ => false,
             })
         };

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cccc_core::event::{ActorRemove, Body, ChatMove, Event, SystemNotify, VoteClose, VoteOpen};
+use cccc_core::event::{Body, ChatMove, Event, SystemNotify, VoteClose, VoteOpen};
 use cccc_core::{Principal, Seq};
 
 use super::model::Model;
@@ -45,9 +45,9 @@ impl Model {
     }
 
     /// What passes to a successor has passed when somebody is removed.
-    pub(super) fn expect_nothing_left(&self, remove: &ActorRemove) {
-        if let Some(heir) = remove.successor.clone().map(Principal::from) {
-            assert_eq!(self.passing(&remove.actor_id.clone().into(), &heir), [], "{remove:?}");
+    pub(super) fn expect_nothing_left(&self, gone: &Principal, heir: Option<&Principal>) {
+        if let Some(heir) = heir {
+            assert_eq!(self.passing(gone, heir), [], "{gone} to {heir}");
         }
     }
 
@@ -73,19 +73,17 @@ impl Model {
     }
 
     /// Whoever wrote what bounces, or is owed what returns, hears of it.
-    pub(super) fn tell_of_leaving(&mut self, event: &Event, remove: &ActorRemove) {
-        let gone = Principal::from(remove.actor_id.clone());
-        let heir = remove.successor.clone().map(Principal::from);
-        let back = |to: &Principal| heir.as_ref().is_none_or(|heir| heir == to);
+    pub(super) fn tell_of_leaving(&mut self, event: &Event, gone: &Principal, heir: Option<&Principal>) {
+        let back = |to: &Principal| heir.is_none_or(|heir| heir == to);
         let unread =
-            self.unread_of(&gone).map(|row| (self.event(row.seq).expect("a message").by.clone(), row.seq));
-        let owed = self.owed.iter().filter(|row| row.open && *row.debtor() == gone);
+            self.unread_of(gone).map(|row| (self.event(row.seq).expect("a message").by.clone(), row.seq));
+        let owed = self.owed.iter().filter(|row| row.open && row.debtor() == gone);
         let owed = owed.map(|row| (row.creditor.clone(), row.source.seq));
         let mut concerned: BTreeMap<Principal, BTreeSet<Seq>> = BTreeMap::new();
         for (who, seq) in unread.chain(owed).filter(|(who, _)| back(who)) {
             concerned.entry(who).or_default().insert(seq);
         }
-        concerned.retain(|who, _| *who != event.by && *who != gone && self.is_here(who));
+        concerned.retain(|who, _| *who != event.by && who != gone && self.is_here(who));
         // The batch names the event with which its going began, which is one of a few before this.
         for (who, about) in concerned {
             self.untold.push(("returned", who, gone.to_string(), newest(NAMED, about.into_iter().collect())));

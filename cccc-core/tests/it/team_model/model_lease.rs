@@ -105,6 +105,9 @@ impl Model {
                 Body::ReservationTake(other) if other.lapsed.contains(&id) => return None,
                 Body::ReservationRelease(release) if release.reservation_id == id => return None,
                 Body::ReservationExtend(extend) if extend.reservation_id == id => until = extend.until,
+                Body::PersonRemove(remove) if holder == remove.person_id.clone().into() => {
+                    holder = remove.successor.clone()?;
+                }
                 Body::ActorRemove(remove) if holder.actor() == Some(&remove.actor_id) => {
                     holder = remove.successor.clone()?.into();
                 }
@@ -145,7 +148,7 @@ impl Model {
                 "{path} is held by {holders:?}: {leases:?}"
             );
             assert!(
-                holders.iter().all(|holder| self.is_here(holder) || holder.actor().is_none()),
+                holders.iter().all(|holder| self.is_here(holder) || matches!(holder, Principal::Service(_))),
                 "{holders:?}"
             );
         }

@@ -16,10 +16,10 @@ impl Model {
         matches!(who, Principal::Actor(_) | Principal::Service(_))
     }
 
-    /// Since when counting has begun anew for somebody: the user said something, or it got on with a task.
+    /// Since when counting has begun anew for somebody: a person said something, or it got on with a task.
     fn counts_since(&self, who: &Principal) -> Seq {
         let begins = self.log.iter().rev().find(|event| match &event.body {
-            Body::ChatMessage(_) => event.by == Principal::User,
+            Body::ChatMessage(_) => event.by.is_person(),
             Body::TaskUpdate(update) => {
                 let progress = matches!(
                     update.change,

@@ -5,7 +5,9 @@ use std::fmt;
 use proptest::prelude::*;
 
 /// Who speaks. Not all of them are in the group all the time, and `d` comes by itself.
-pub(super) const PEOPLE: [&str; 7] = ["user", "lead", "a", "b", "c", "d", "svc:host"];
+pub(super) const PEOPLE: [&str; 9] = ["user", "lead", "a", "b", "c", "d", "user:p", "user:q", "svc:host"];
+/// How many of them are no service: the first of the list.
+pub(super) const RECEIVERS: usize = 8;
 pub(super) const ACTORS: [&str; 5] = ["lead", "a", "b", "c", "d"];
 
 /// One step.
@@ -70,6 +72,8 @@ pub(super) enum What {
     Upkeep,
     Add,
     Remove,
+    AddPerson,
+    RemovePerson,
     Lead,
     Mode,
     JoinPolicy,
@@ -87,7 +91,7 @@ pub(super) enum What {
 }
 
 /// Steps with how often each is taken.
-const WEIGHTS: [(usize, What); 53] = [
+const WEIGHTS: [(usize, What); 55] = [
     (8, What::Send),
     (1, What::Burst),
     (1, What::Chat),
@@ -129,6 +133,8 @@ const WEIGHTS: [(usize, What); 53] = [
     (3, What::Upkeep),
     (3, What::Add),
     (3, What::Remove),
+    (2, What::AddPerson),
+    (1, What::RemovePerson),
     (1, What::Lead),
     (4, What::Mode),
     (1, What::JoinPolicy),

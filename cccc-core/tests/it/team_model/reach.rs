@@ -45,6 +45,7 @@ fn examples(event: &Event) -> Vec<String> {
         Body::ActorRemove(remove) if remove.successor.is_some() => "with a successor".into(),
         Body::ActorRemove(remove) if remove.reason.contains("released by vote") => "released".into(),
         Body::ActorRemove(remove) if remove.reason.contains("stayed away") => "retired".into(),
+        Body::PersonRemove(remove) if remove.successor.is_some() => "with a successor".into(),
         Body::ReservationTake(take) if !take.lapsed.is_empty() => "after lapsed ones".into(),
         _ => return vec![kind],
     };
@@ -122,6 +123,7 @@ fn the_histories_reach_everything() {
         )
         .chain(["done", "missed"].iter().map(|result| format!("schedule.fired: {result}")))
         .chain(["with a successor", "released", "retired"].iter().map(|how| format!("actor.remove: {how}")))
+        .chain(["person.remove: with a successor".to_owned()])
         .chain(
             ["withheld", "lost", "again", "handed", "queued", "held", "withdrawn"]
                 .iter()

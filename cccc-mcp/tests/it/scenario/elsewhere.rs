@@ -18,8 +18,8 @@ pub(super) struct Situation {
 /// All of them. The first that applies is the reason.
 pub(super) const EXCEPTIONS: &[Exception] = &[
     Exception {
-        reason: "what the user does is done by a person, who has the command line",
-        applies: |call, _| call.by == "user",
+        reason: "what people do is done with the command line",
+        applies: |call, _| call.by == "user" || call.by.starts_with("user:"),
     },
     Exception {
         reason: "a host and other services are programs with the library",
@@ -32,6 +32,10 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
     Exception {
         reason: "collecting files that nobody names is done by the host and the user",
         applies: |call, _| call.verb.name == "group gc",
+    },
+    Exception {
+        reason: "only the user adds and removes people",
+        applies: |call, _| matches!(call.verb.name, "person add" | "person remove"),
     },
     Exception { reason: "only the user redacts", applies: |call, _| call.verb.name == "redact" },
     Exception {

@@ -48,6 +48,7 @@ pub(super) fn answer(call: &Call<'_>, group: &Group, said: &Value) -> Value {
         "pins" => field("pins"),
         "schedule add" => said["schedules"][0].clone(),
         "actor add" => field("actor"),
+        "person list" => field("people"),
         "notices" => said.get("notices").cloned().unwrap_or(json!([])),
         verb if verb.starts_with("task ") => field("task"),
         "label add" | "label remove" => json!({"changed": field("changed")}),

@@ -180,6 +180,7 @@ fn schedule(action: &str, with: With<'_>) -> Value {
 fn coordination(noun: &str, action: &str, with: With<'_>) -> Value {
     let (action, names): (&str, &[&str]) = match (noun, action) {
         ("who", _) => ("who", &[]),
+        ("person", _) => ("people", &[]),
         ("waits", _) => ("waits", &[]),
         ("leave", _) => ("leave", &["reason"]),
         ("receipts" | "cancel" | "retract" | "retry", _) => (noun, &["seq=event", "reason", "to"]),

@@ -67,6 +67,37 @@ fn a_torn_rest_is_set_aside() {
     assert!(matches!(now(ledger.verify()).unwrap(), Verdict::Sound { head, .. } if head == end));
 }
 
+/// A line as a version might write it that knows another way of naming who did it.
+fn by_somebody_unknown(line: &[u8], previous: Position) -> Vec<u8> {
+    let text = std::str::from_utf8(line).unwrap().replace(r#""by":"alice""#, r#""by":"team:red/7""#);
+    let (before, rest) = text.split_once(",\"data\":").unwrap();
+    let (data, _) = rest.rsplit_once(",\"chain\":").unwrap();
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&previous.chain.0).update(before.as_bytes());
+    hasher.update(blake3::hash(data.as_bytes()).as_bytes());
+    let chain = crate::ledger::Chain(hasher.finalize().as_bytes()[..10].try_into().unwrap());
+    format!("{before},\"data\":{data},\"chain\":\"{chain}\"}}\n").into_bytes()
+}
+
+#[test]
+fn who_did_it_may_be_named_in_a_way_of_a_later_version() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = create(dir.path());
+    let end = append(&ledger, &["one"]);
+    drop(ledger);
+    let line = by_somebody_unknown(&batch_of(end, end.seq, &["two"]).bytes, end);
+    append_bytes(&segment(dir.path(), 1), &line);
+    lose_pages(dir.path());
+    let ledger = open(dir.path());
+    let turn = now(ledger.turn()).unwrap();
+    assert_eq!((turn.tip().seq, torn(dir.path()).len()), (Seq(2), 0), "it is no torn rest");
+    drop(turn);
+    assert!(matches!(now(ledger.verify()).unwrap(), Verdict::Sound { head, .. } if head.seq == Seq(2)));
+    let page = now(ledger.read(Seq(2), ReadLimit::ONE)).unwrap();
+    let error = page.events().next().unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+}
+
 #[test]
 fn lost_pages_are_made_anew_from_the_segments() {
     let dir = tempfile::tempdir().unwrap();

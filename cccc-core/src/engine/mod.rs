@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard, mpsc, oneshot};
 
-use crate::blocking::{block_on, may_block, no_thread, off_thread};
+use crate::blocking::{aside, may_block, no_thread};
 use crate::clock::Clock;
 use crate::command::Command;
 use crate::error::{Error, Result};
@@ -88,6 +88,7 @@ pub(crate) struct Engine {
 
 impl Engine {
     pub(crate) fn new(ledger: Arc<dyn Ledger>, clock: Arc<dyn Clock>) -> Self {
+        let ledger = ledger::for_anybody(ledger);
         let durable = Arc::default();
         let writer = Writer::new(ledger.clone(), clock.clone(), Arc::clone(&durable));
         Self {
@@ -175,9 +176,8 @@ impl Engine {
             }
         }
         let ledger = self.ledger.clone();
-        let work =
-            || block_on(async move { at_head(&mut slot, ledger.as_ref()).await.map(drop).map(|()| slot) });
-        mapped(off_thread("reading the group's state", work).await?)
+        let work = async move { at_head(&mut slot, ledger.as_ref()).await.map(drop).map(|()| slot) };
+        mapped(aside("reading the group's state", work).await?)
     }
 
     /// As [`view`](Self::view), ready for lookups.
@@ -187,13 +187,11 @@ impl Engine {
             return Ok(view);
         }
         let ledger = self.ledger.clone();
-        let work = || {
-            block_on(async move {
-                view.join(&mut Source::Durable(ledger.as_ref())).await?;
-                Ok(view)
-            })
+        let work = async move {
+            view.join(&mut Source::Durable(ledger.as_ref())).await?;
+            Ok(view)
         };
-        off_thread("reading what the index lacks", work).await
+        aside("reading what the index lacks", work).await
     }
 
     /// Looks at the state of what is durable, caught up first.
@@ -246,7 +244,7 @@ impl Engine {
     pub(crate) async fn settle(&self) -> Result<()> {
         self.opener.check()?;
         let ledger = self.ledger.clone();
-        off_thread("settling what was written", move || block_on(ledger::settle(ledger.as_ref()))).await
+        aside("settling what was written", async move { ledger::settle(ledger.as_ref()).await }).await
     }
 
     /// The end of what is durable.

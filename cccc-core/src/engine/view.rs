@@ -88,21 +88,18 @@ impl View {
 
     /// Applies the next page of durable events.
     pub(super) async fn step(&mut self, ledger: &dyn Ledger) -> Result<Step> {
-        let (head, own) = (ledger.head().await?, self.position());
-        let page = match head.seq > own.seq {
-            true => Some(ledger.read(own.seq.next(), ReadLimit::CHUNK).await?),
-            false => None,
-        };
+        let own = self.position();
+        let (head, page) = ledger.news(own.seq, ReadLimit::CHUNK).await?;
         if !self.is_of(ledger) {
             return Ok(Step::Diverged);
         }
-        let Some(page) = page else {
+        if head.seq <= own.seq {
             return Ok(match head {
                 _ if head == own => Step::AtHead,
                 _ if head.seq < own.seq => Step::Beyond,
                 _ => Step::Diverged,
             });
-        };
+        }
         Ok(match self.apply_page(&page)? {
             true if self.position().seq >= head.seq => Step::AtHead,
             true => Step::Behind,

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::Group;
-use crate::blocking::{block_on, off_thread};
+use crate::blocking::aside;
 use crate::bundle::{self, Exported};
 use crate::error::Result;
 
@@ -19,9 +19,8 @@ impl Group {
     /// by then is no whole file, and an import refuses it.
     pub async fn export(&self, to: impl Write + Send + 'static) -> Result<Exported> {
         let (shared, now) = (self.shared.clone(), self.shared.engine.clock().now());
-        off_thread("exporting", move || {
-            block_on(bundle::write(shared.engine.ledger().as_ref(), &shared.blobs, now, to))
-        })
-        .await
+        let work =
+            async move { bundle::write(shared.engine.ledger().as_ref(), &shared.blobs, now, to).await };
+        aside("exporting", work).await
     }
 }

@@ -20,6 +20,7 @@ mod view;
 mod writer;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 
 use tokio::sync::oneshot::error::TryRecvError;
@@ -80,6 +81,8 @@ pub(crate) struct Engine {
     opener: Opener,
     /// The view of what is durable. `None` until something is asked.
     durable: Arc<Mutex<Option<View>>>,
+    /// How often it was begun to bring that view to the ledger's head.
+    looks: AtomicU64,
     /// Whoever holds it decides and appends: the one that drains the queue, or a caller that may.
     writer: Arc<Mutex<Writer>>,
     /// The queue to the writer, which starts when it is first needed.
@@ -96,6 +99,7 @@ impl Engine {
             clock,
             opener: Opener::here(),
             durable,
+            looks: AtomicU64::new(0),
             writer: Arc::new(Mutex::new(writer)),
             queue: StdMutex::default(),
         }
@@ -158,15 +162,24 @@ impl Engine {
         Ok(queue.insert(sender).clone())
     }
 
-    /// The durable view at the ledger's head. A step is taken at once; making a view, and catching up far, is done
-    /// where it holds up nobody.
+    /// The durable view, with all that was durable when this was called. A step is taken at once; making a view, and
+    /// catching up far, is done where it holds up nobody. Of those that wait for each other one looks for all.
     async fn view(&self) -> Result<OwnedMappedMutexGuard<Option<View>, View>> {
+        let looks = self.looks.load(Ordering::SeqCst);
         let slot = self.durable.clone();
         let mut slot = self.opener.only_here(async { Ok(slot.lock_owned().await) }).await?;
+        let has_looked = |view: &View| view.look > looks && view.is_of(self.ledger.as_ref());
+        if slot.as_ref().is_some_and(has_looked) {
+            return mapped(slot);
+        }
+        let look = self.looks.fetch_add(1, Ordering::SeqCst) + 1;
         // While it changes it is not there: a panic leaves none that is half changed.
         if let Some(mut view) = slot.take() {
             let step = view.step(self.ledger.as_ref()).await;
             let is_short = matches!(step, Ok(Step::AtHead)) && !view.is_maintenance_due();
+            if is_short {
+                view.look = look;
+            }
             if !matches!(step, Ok(Step::Diverged)) {
                 *slot = Some(view);
             }
@@ -176,7 +189,10 @@ impl Engine {
             }
         }
         let ledger = self.ledger.clone();
-        let work = async move { at_head(&mut slot, ledger.as_ref()).await.map(drop).map(|()| slot) };
+        let work = async move {
+            at_head(&mut slot, ledger.as_ref()).await?.look = look;
+            Ok(slot)
+        };
         mapped(aside("reading the group's state", work).await?)
     }
 

@@ -14,6 +14,8 @@ use super::resolve::Source;
 #[derive(Clone, Debug)]
 pub(super) struct View {
     pub(super) state: GroupState,
+    /// Which look found this at the head: the last one that did.
+    pub(super) look: u64,
     /// How often the store had been replaced when this was begun.
     replacements: u64,
     tail: TailIndex,
@@ -54,6 +56,7 @@ impl View {
         let tail = TailIndex::default();
         Ok(Self {
             state,
+            look: 0,
             replacements,
             tail,
             tail_from,
@@ -133,6 +136,9 @@ impl View {
 
     /// The events that answer a lookup, among those that this view contains.
     pub(super) async fn find(&mut self, source: &mut Source<'_>, lookup: &Lookup) -> Result<Vec<Seq>> {
+        if self.tail_from == Seq(0) {
+            return Ok(self.tail.find(lookup));
+        }
         let mut found = source.ledger().find(lookup.clone()).await?;
         if found.covered < self.tail_from {
             self.fill_tail(source, found.covered).await?;

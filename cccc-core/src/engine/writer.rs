@@ -301,7 +301,10 @@ impl Writer {
         let resolved = source.resolve(view, &needs).await?;
         let Decision { drafts, duplicate } = rule::decide(&view.state, &call, &job.command, &resolved)?;
         let duplicate = match duplicate {
-            Some(id) => source.events([id.seq]).await?.remove(&id.seq),
+            Some(id) => match resolved.keyed.into_iter().find(|event| event.id == id) {
+                None => source.events([id.seq]).await?.remove(&id.seq),
+                found => found,
+            },
             None => None,
         };
         let stamp =

@@ -7,3 +7,9 @@ mod server;
 mod wire;
 
 mod conform;
+mod faults;
+mod journeys;
+mod large;
+mod scenarios;
+#[cfg(target_os = "linux")]
+mod threads;

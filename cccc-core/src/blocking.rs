@@ -49,7 +49,8 @@ impl Wake for Unpark {
 /// Runs a future of this crate, or a request such as [`Group::send`](crate::Group::send) makes, to its end on
 /// the calling thread.
 ///
-/// Nothing in `cccc-core` needs a reactor, so this costs one park and one unpark where the future waits.
+/// Nothing in `cccc-core` needs a reactor (a store that does has [its own](crate::Ledger::executor)), so this costs one
+/// park and one unpark where the future waits.
 ///
 /// ```
 /// use cccc_core::{Group, block_on};

@@ -40,6 +40,9 @@ const CHECKPOINT_EVERY_BYTES: u64 = 512 << 10;
 /// than a checkpoint.
 const INDEX_EVERY_BYTES: u64 = 4 << 20;
 
+/// How much of a long catch-up is done again where it was broken off, at most.
+const CATCH_UP_BYTES: u64 = 8 << 20;
+
 impl View {
     /// The newest view that can be had without reading the whole ledger: the checkpoint, if there is one.
     pub(super) async fn load(ledger: &dyn Ledger) -> Result<Self> {
@@ -73,8 +76,10 @@ impl View {
     pub(super) async fn refresh(&mut self, ledger: &dyn Ledger) -> Result<bool> {
         loop {
             let step = self.step(ledger).await?;
-            // What is saved is derived: a failure to save it is no failure to read.
-            let _ = self.maintain(ledger).await;
+            if step != Step::Behind || self.unsaved > CATCH_UP_BYTES {
+                // What is saved is derived: a failure to save it is no failure to read.
+                let _ = self.maintain(ledger).await;
+            }
             match step {
                 Step::AtHead => return Ok(true),
                 Step::Behind => {}

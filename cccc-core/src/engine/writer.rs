@@ -241,11 +241,17 @@ impl Writer {
     /// Takes a turn, with the view at its tip. A view is had first: whoever has the turn waits for none.
     async fn begin(&mut self) -> Result<(Box<dyn Turn>, View)> {
         for _ in 0..TRIES {
-            let mut tip = match self.tip.take() {
+            let kept = self.tip.take();
+            let is_kept = kept.is_some();
+            let mut tip = match kept {
                 Some(tip) => tip,
                 None => {
                     let mut durable = self.durable.lock().await;
-                    Tip { view: at_head(&mut durable, self.ledger.as_ref()).await?.clone(), epoch: None }
+                    let view = match durable.as_ref().filter(|view| self.may_suppose(view)) {
+                        Some(view) => view.clone(),
+                        None => at_head(&mut durable, self.ledger.as_ref()).await?.clone(),
+                    };
+                    Tip { view, epoch: None }
                 }
             };
             if let Some(turn) = self.suppose(&mut tip) {
@@ -258,7 +264,9 @@ impl Writer {
                     return Err(error);
                 }
             };
-            self.is_alone = tip.view.position() == turn.tip();
+            if is_kept {
+                self.is_alone = tip.view.position() == turn.tip();
+            }
             if tip.view.is_of(self.ledger.as_ref())
                 && let Some(view) = tip.catch_up(turn.as_mut()).await?
             {
@@ -271,19 +279,22 @@ impl Writer {
     /// A turn that is not asked for, where the store has such turns, on the supposition that nobody wrote since this
     /// process last looked. It saves a journey as long as that is right, which the append finds out.
     fn suppose(&self, tip: &mut Tip) -> Option<Box<dyn Turn>> {
-        if !self.is_alone || tip.epoch.is_some() || !tip.view.is_of(self.ledger.as_ref()) {
+        if tip.epoch.is_some() || !self.may_suppose(&tip.view) {
             return None;
         }
-        let turn = self.ledger.suppose(tip.view.position())?;
         // Whoever looked last may have seen more.
-        let Ok(durable) = self.durable.try_lock() else { return Some(turn) };
-        match durable.as_ref().filter(|view| view.is_of(self.ledger.as_ref())) {
-            Some(view) if view.position().seq > tip.view.position().seq => {
-                tip.view = view.clone();
-                self.ledger.suppose(view.position())
-            }
-            _ => Some(turn),
+        if let Ok(durable) = self.durable.try_lock()
+            && let Some(view) = durable.as_ref().filter(|view| self.may_suppose(view))
+            && view.position().seq > tip.view.position().seq
+        {
+            tip.view = view.clone();
         }
+        self.ledger.suppose(tip.view.position())
+    }
+
+    /// Whether it may be supposed that the ledger ends where this view does, which holds what is durable.
+    fn may_suppose(&self, view: &View) -> bool {
+        self.is_alone && view.is_of(self.ledger.as_ref()) && self.ledger.suppose(view.position()).is_some()
     }
 
     /// Decides one command and, if it is agreed, encodes and applies what it wants written.

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use cccc_fork::Own;
 use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
 
 use crate::blocking::no_thread;
 use crate::error::Result;
@@ -25,11 +26,11 @@ pub trait Executor: fmt::Debug + Send + Sync {
     /// ended, is dropped: whoever waits for it is told.
     fn spawn(&self, task: Task);
 
-    /// Is ready after this time. It may be polled anywhere.
+    /// Is ready after this time, or at once if the runtime has ended. It may be polled anywhere.
     fn timer(&self, time: Duration) -> Task;
 }
 
-/// Tokio's runtime.
+/// Tokio's runtime, with whatever drivers it was built with: those for time and for what the store uses are needed.
 #[derive(Clone, Debug)]
 pub struct TokioExecutor(Handle);
 
@@ -52,8 +53,7 @@ impl TokioExecutor {
     /// `Unavailable` if its thread cannot be started, which a later call tries again.
     pub fn own() -> Result<Self> {
         static RUNTIME: Own<Mutex<Option<Handle>>> = Own::new();
-        let mut runtime =
-            RUNTIME.get_or_make(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+        let mut runtime = RUNTIME.get_or_make(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
         let handle = match runtime.take() {
             Some(handle) => handle,
             None => start().map_err(|cause| no_thread(&cause))?,
@@ -82,7 +82,13 @@ impl Executor for TokioExecutor {
     }
 
     fn timer(&self, time: Duration) -> Task {
-        let _entered = self.0.enter();
-        Box::pin(tokio::time::sleep(time))
+        let (over, is_over) = oneshot::channel::<()>();
+        drop(self.0.spawn(async move {
+            tokio::time::sleep(time).await;
+            drop(over);
+        }));
+        Box::pin(async {
+            let _ = is_over.await;
+        })
     }
 }

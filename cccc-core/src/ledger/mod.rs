@@ -1,7 +1,8 @@
 //! The append-only ledger of one group: what it promises, and the trait every store implements.
 //!
 //! A ledger stores lines (see [`codec`]) in one order, durably, and knows nothing of what they mean.
-//! Promises of every implementation, checked by one conformance suite (`testing::conformance`):
+//! Promises of every implementation, checked by one conformance suite (`testing::conformance`); how another is written
+//! is told in [`concepts::embedding`](crate::concepts::embedding):
 //!
 //! 1. an append that returned is durable, once, at one position, for ever;
 //! 2. a command's events are all there or none;

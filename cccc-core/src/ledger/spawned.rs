@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use tokio::sync::oneshot;
 
 use super::{
-    Appended, Batch, Checkpoint, CheckpointPlace, Durability, Executor, Found, Ledger, Lookup, Page, Position,
-    ReadLimit, Turn, Verdict,
+    Appended, Batch, Checkpoint, CheckpointPlace, Durability, Executor, Found, Ledger, Lookup, Page,
+    Position, ReadLimit, Turn, Verdict,
 };
 use crate::error::{Error, Result};
 use crate::id::{GroupId, Seq};

@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cccc_core::index::TailIndex;
 use cccc_core::ledger::{
-    Appended, Batch, Checkpoint, CheckpointPlace, Durability, Executor, Found, Ledger, Lookup, Page, ReadLimit,
-    TokioExecutor, Turn, Verdict,
+    Appended, Batch, Checkpoint, CheckpointPlace, Durability, Executor, Found, Ledger, Lookup, Page,
+    ReadLimit, TokioExecutor, Turn, Verdict,
 };
 use cccc_core::{Error, ErrorKind, GroupId, Position, Result, Seq};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -76,7 +76,8 @@ impl Line {
             Ok(answer)
         };
         let in_time = tokio::time::timeout(PATIENCE, exchange).await;
-        let answer = in_time.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(Broken::After)?;
+        let answer =
+            in_time.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(Broken::After)?;
         self.idle.lock().unwrap().push(connection);
         Ok(answer)
     }

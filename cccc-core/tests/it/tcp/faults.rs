@@ -11,7 +11,8 @@ use cccc_core::event::{Body, GroupCreate};
 use cccc_core::ledger::file::Options;
 use cccc_core::ledger::{FileLedger, Ledger, ReadLimit, Verdict};
 use cccc_core::{
-    Blobs, Command, DeliveryWord, Error, ErrorKind, Event, EventId, Group, GroupId, Seq, SystemClock, block_on,
+    Blobs, Command, DeliveryWord, Error, ErrorKind, Event, EventId, Group, GroupId, Seq, SystemClock,
+    block_on,
 };
 use serde::{Deserialize, Serialize};
 
@@ -142,18 +143,14 @@ async fn run(seed: u64) -> (u64, usize) {
     })
     .await;
     let user = open(keeper.dir());
-    insist(async || {
-        match user.execute(Command::CreateGroup(GroupCreate::default())).await {
-            Err(error) if error.kind() == ErrorKind::Conflict => Ok(()),
-            made => made.map(drop),
-        }
+    insist(async || match user.execute(Command::CreateGroup(GroupCreate::default())).await {
+        Err(error) if error.kind() == ErrorKind::Conflict => Ok(()),
+        made => made.map(drop),
     })
     .await;
-    insist(async || {
-        match user.add_actor("lead").await {
-            Err(error) if error.kind() == ErrorKind::Conflict => Ok(()),
-            added => added.map(drop),
-        }
+    insist(async || match user.add_actor("lead").await {
+        Err(error) if error.kind() == ErrorKind::Conflict => Ok(()),
+        added => added.map(drop),
     })
     .await;
 
@@ -189,7 +186,10 @@ async fn run(seed: u64) -> (u64, usize) {
     let files = Group::over(ledger, Blobs::in_memory(), Arc::new(SystemClock));
     for event in messages.iter().step_by(7) {
         let receipts = insist(|| user.receipts(event)).await;
-        assert!(receipts.iter().all(|one| one.delivery.state == DeliveryWord::Accepted && one.read), "{receipts:?}");
+        assert!(
+            receipts.iter().all(|one| one.delivery.state == DeliveryWord::Accepted && one.read),
+            "{receipts:?}"
+        );
         assert_eq!(format!("{receipts:?}"), format!("{:?}", files.receipts(event).await.unwrap()));
     }
     let all: Vec<EventId> = messages.iter().map(|event| event.id).collect();

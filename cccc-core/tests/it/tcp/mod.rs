@@ -8,6 +8,7 @@ mod wire;
 
 mod conform;
 mod faults;
+mod given_up;
 mod journeys;
 mod large;
 mod scenarios;

@@ -246,9 +246,9 @@ async fn extend_index(ledger: &FileLedger, through: cccc_core::Position) -> Resu
 }
 
 fn pages(head: cccc_core::Position, pages: Vec<Page>) -> (Answer, Vec<u8>) {
-    let heads = pages.iter().filter_map(|page| {
-        Some(PageHead { previous: page.previous()?, bytes: page.bytes().len() })
-    });
+    let heads = pages
+        .iter()
+        .filter_map(|page| Some(PageHead { previous: page.previous()?, bytes: page.bytes().len() }));
     let heads = heads.collect();
     (Answer::Pages { head, pages: heads }, pages.iter().flat_map(|page| page.bytes()).copied().collect())
 }

@@ -1,13 +1,13 @@
 //! What is given up while it is on its way to a server.
 
-use std::future::{IntoFuture, poll_fn};
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use cccc_core::event::GroupCreate;
-use cccc_core::ledger::{Ledger, TokioExecutor};
+use cccc_core::ledger::TokioExecutor;
 use cccc_core::{Blobs, Command, ErrorKind, Group, GroupId, Seq, SystemClock, block_on};
 
 use super::client::TcpLedger;

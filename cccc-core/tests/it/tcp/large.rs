@@ -1,4 +1,5 @@
 //! A large group on a server opens by one journey for each megabyte, and by its checkpoint with a few.
+#![expect(clippy::disallowed_methods, reason = "it says how long it took")]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use cccc_core::{Blobs, Group, GroupId, Principal, SystemClock, Timestamp, block_
 use super::client::TcpLedger;
 use super::keeper::Keeper;
 
-/// How many messages there are: a million where this says so, which takes a minute or more without optimisation.
+/// How many messages there are, if not a hundred thousand. A million take 20 seconds in a test build.
 const EVENTS: &str = "CCCC_TEST_EVENTS";
 
 /// Messages in one append.
@@ -67,8 +68,8 @@ fn a_large_group_opens_over_tcp() {
     let bytes = block_on(files.verify()).unwrap();
     let cccc_core::ledger::Verdict::Sound { bytes, .. } = bytes else { panic!("{bytes:?}") };
     let first = open();
-    // The journeys that read, and those that save what they came to for the next.
-    assert!(first <= (bytes >> 20) * 5 / 4 + 20, "{first} journeys for {bytes} bytes");
+    // One for each megabyte, and four to save and index each eight.
+    assert!(first <= (bytes >> 20) * 3 / 2 + 20, "{first} journeys for {bytes} bytes");
     let next = open();
     assert!(next <= 10, "{next} journeys with a checkpoint");
 }

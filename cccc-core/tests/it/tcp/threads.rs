@@ -1,4 +1,5 @@
 //! Commands that wait for a store cost no threads.
+#![expect(clippy::disallowed_methods, reason = "threads are counted now and then")]
 
 use std::process::{Command as Process, Stdio};
 use std::sync::Arc;

@@ -1,9 +1,13 @@
 //! Commands that wait for a store cost no threads.
 #![expect(clippy::disallowed_methods, reason = "threads are counted now and then")]
 
+use std::future::poll_fn;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::process::{Command as Process, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use cccc_core::event::GroupCreate;
@@ -62,24 +66,31 @@ fn most_threads_during(work: impl FnOnce()) -> usize {
     most.into_inner()
 }
 
-async fn opened(keeper: &Keeper, n: usize) -> Group {
-    let ledger = TcpLedger::open(keeper.dir(), GroupId::new(format!("g{n}")).unwrap()).unwrap();
-    ledger.create().await.unwrap();
+fn ledger(server: &Path, n: usize) -> TcpLedger {
+    TcpLedger::open(server, GroupId::new(format!("g{n}")).unwrap()).unwrap()
+}
+
+fn over(ledger: TcpLedger) -> Group {
     Group::over(Arc::new(ledger), Blobs::in_memory(), Arc::new(SystemClock))
 }
 
-/// Makes a group of each, sends to it, and looks, all at once.
-async fn use_it(group: Group) {
+/// Makes a group, sends to it, looks, and opens it once more.
+async fn use_one(server: PathBuf, n: usize) {
+    let store = ledger(&server, n);
+    store.create().await.unwrap();
+    let group = over(store);
     group.execute(Command::CreateGroup(GroupCreate::default())).await.unwrap();
     group.add_actor("lead").await.unwrap();
     let sends: Vec<_> = (0..COMMANDS).map(|n| group.send(format!("{n}")).to("lead")).map(boxed).collect();
     all(sends).await;
     assert_eq!(group.bind("lead").await.unwrap().inbox().await.unwrap().messages.len(), COMMANDS);
+    let again = over(ledger(&server, n));
+    assert_eq!(again.bind("lead").await.unwrap().inbox().peek().await.unwrap().messages.len(), COMMANDS);
 }
 
 fn boxed<'a, F: IntoFuture<IntoFuture: Send + 'a, Output: std::fmt::Debug>>(
     work: F,
-) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
     let work = work.into_future();
     Box::pin(async move {
         let done = work.await;
@@ -88,11 +99,11 @@ fn boxed<'a, F: IntoFuture<IntoFuture: Send + 'a, Output: std::fmt::Debug>>(
 }
 
 /// Polls them side by side until all are done.
-async fn all(work: Vec<std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>>>) {
+async fn all(work: Vec<Pin<Box<dyn Future<Output = ()> + Send + '_>>>) {
     let mut work = work;
-    std::future::poll_fn(|context| {
+    poll_fn(|context| {
         work.retain_mut(|one| one.as_mut().poll(context).is_pending());
-        if work.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        if work.is_empty() { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
 }
@@ -107,12 +118,9 @@ fn commands_in_tokio() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let most = most_threads_during(|| {
         runtime.block_on(async {
-            let mut groups = Vec::new();
-            for n in 0..GROUPS {
-                groups.push(tokio::spawn(use_it(opened(&keeper, n).await)));
-            }
-            for group in groups {
-                group.await.unwrap();
+            let one = |n| tokio::spawn(use_one(keeper.dir().into(), n));
+            for one in (0..GROUPS).map(one).collect::<Vec<_>>() {
+                one.await.unwrap();
             }
         });
     });
@@ -127,15 +135,8 @@ fn commands_without_a_runtime() {
         return;
     }
     let keeper = Keeper::start(Duration::from_millis(5));
-    let most = most_threads_during(|| {
-        block_on(async {
-            let mut groups = Vec::new();
-            for n in 0..GROUPS {
-                groups.push(opened(&keeper, n).await);
-            }
-            all(groups.into_iter().map(|group| Box::pin(use_it(group)) as _).collect()).await;
-        });
-    });
+    let one = |n| Box::pin(use_one(keeper.dir().into(), n)) as Pin<Box<dyn Future<Output = ()> + Send>>;
+    let most = most_threads_during(|| block_on(all((0..GROUPS).map(one).collect())));
     println!("{most} threads");
     assert!(most <= THREADS, "{most} threads");
 }

@@ -49,7 +49,8 @@ impl Wake for Unpark {
 /// Runs a future of this crate, or a request such as [`Group::send`](crate::Group::send) makes, to its end on
 /// the calling thread.
 ///
-/// Nothing in `cccc-core` needs a reactor, so this costs one park and one unpark where the future waits.
+/// Nothing in `cccc-core` needs a reactor (a store that does has [its own](crate::Ledger::executor)), so this costs one
+/// park and one unpark where the future waits.
 ///
 /// ```
 /// use cccc_core::{Group, block_on};
@@ -97,7 +98,33 @@ where
         // Nobody may be waiting any more; the work is done all the same.
         let _ = answer.send(work());
     };
-    pool::spawn(Box::pin(work)).map_err(|refused| no_thread(&refused.cause))?;
+    on_the_pool(name, Box::pin(work), result).await
+}
+
+/// As [`off_thread`], for work that waits as well: a wait costs no thread.
+///
+/// # Errors
+/// As for it.
+pub(crate) async fn aside<T: Send + 'static>(
+    name: &str,
+    work: impl Future<Output = crate::Result<T>> + Send + 'static,
+) -> crate::Result<T> {
+    if may_block() {
+        return work.await;
+    }
+    let (answer, result) = tokio::sync::oneshot::channel();
+    let work = async move {
+        let _ = answer.send(work.await);
+    };
+    on_the_pool(name, Box::pin(work), result).await
+}
+
+async fn on_the_pool<T>(
+    name: &str,
+    work: pool::Work,
+    result: tokio::sync::oneshot::Receiver<crate::Result<T>>,
+) -> crate::Result<T> {
+    pool::spawn(work).map_err(|refused| no_thread(&refused.cause))?;
     let panicked = |_| crate::Error::unavailable(format!("{name} ended in a panic"));
     Opener::here().only_here(async { result.await.map_err(panicked)? }).await
 }

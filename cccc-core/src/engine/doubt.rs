@@ -1,12 +1,21 @@
 //! Appending a batch until it is known what became of it. Where the store did not answer, that is found out by
 //! appending the same batch again, never by deciding anew what may be there already.
 
+use std::time::Duration;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::Seq;
 use crate::ledger::{Appended, Batch, Durability, Ledger, Turn, publish};
 
 /// How often a batch is appended again before its callers are told that nobody knows.
-const TRIES: usize = 4;
+const TRIES: u32 = 4;
+
+/// As that, where the store's executor has a clock, so that it can be waited for: three seconds in all, in which
+/// another server takes over from one that died.
+const PATIENT_TRIES: u32 = 12;
+/// The pause before the second of them; each is twice as long as the one before.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// What became of a batch.
 #[derive(Debug)]
@@ -37,19 +46,33 @@ pub(super) async fn append(
             _ => return Fate::Failed(error),
         },
     };
-    for _ in 0..TRIES {
-        // A store that says when to come back is not there yet.
-        if doubt.retry_after_duration().is_some() {
-            break;
+    let executor = ledger.executor();
+    for n in 0..executor.as_ref().map_or(TRIES, |_| PATIENT_TRIES) {
+        match (&executor, doubt.retry_after_duration()) {
+            (Some(executor), after) if after.is_none_or(|after| after <= LONGEST_PAUSE) => {
+                executor.timer(pause(n).max(after.unwrap_or_default())).await;
+            }
+            // A store that says when to come back is not there yet.
+            (_, Some(_)) => break,
+            (_, None) => {}
         }
         match again(ledger, batch, durability).await {
             Ok(fate) => return fate,
             Err(error) if error.kind() == ErrorKind::Unknown => doubt = error,
             // That failed for sure, which says nothing of the first time.
+            Err(error) if error.kind() == ErrorKind::Unavailable && executor.is_some() => {}
             Err(_) => break,
         }
     }
     Fate::Failed(doubt)
+}
+
+/// How long to wait before appending for the `n`th time again. At first not at all: perhaps only an answer was lost.
+fn pause(n: u32) -> Duration {
+    match n {
+        0 => Duration::ZERO,
+        n => FIRST_PAUSE.saturating_mul(1 << (n - 1).min(16)).min(LONGEST_PAUSE),
+    }
 }
 
 /// Appends a batch once more.

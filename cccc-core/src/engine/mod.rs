@@ -20,12 +20,13 @@ mod view;
 mod writer;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 
 use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard, mpsc, oneshot};
 
-use crate::blocking::{block_on, may_block, no_thread, off_thread};
+use crate::blocking::{aside, may_block, no_thread};
 use crate::clock::Clock;
 use crate::command::Command;
 use crate::error::{Error, Result};
@@ -80,6 +81,8 @@ pub(crate) struct Engine {
     opener: Opener,
     /// The view of what is durable. `None` until something is asked.
     durable: Arc<Mutex<Option<View>>>,
+    /// How often it was begun to bring that view to the ledger's head.
+    looks: AtomicU64,
     /// Whoever holds it decides and appends: the one that drains the queue, or a caller that may.
     writer: Arc<Mutex<Writer>>,
     /// The queue to the writer, which starts when it is first needed.
@@ -88,6 +91,7 @@ pub(crate) struct Engine {
 
 impl Engine {
     pub(crate) fn new(ledger: Arc<dyn Ledger>, clock: Arc<dyn Clock>) -> Self {
+        let ledger = ledger::for_anybody(ledger);
         let durable = Arc::default();
         let writer = Writer::new(ledger.clone(), clock.clone(), Arc::clone(&durable));
         Self {
@@ -95,6 +99,7 @@ impl Engine {
             clock,
             opener: Opener::here(),
             durable,
+            looks: AtomicU64::new(0),
             writer: Arc::new(Mutex::new(writer)),
             queue: StdMutex::default(),
         }
@@ -157,15 +162,24 @@ impl Engine {
         Ok(queue.insert(sender).clone())
     }
 
-    /// The durable view at the ledger's head. A step is taken at once; making a view, and catching up far, is done
-    /// where it holds up nobody.
+    /// The durable view, with all that was durable when this was called. A step is taken at once; making a view, and
+    /// catching up far, is done where it holds up nobody. Of those that wait for each other one looks for all.
     async fn view(&self) -> Result<OwnedMappedMutexGuard<Option<View>, View>> {
+        let looks = self.looks.load(Ordering::SeqCst);
         let slot = self.durable.clone();
         let mut slot = self.opener.only_here(async { Ok(slot.lock_owned().await) }).await?;
+        let has_looked = |view: &View| view.look > looks && view.is_of(self.ledger.as_ref());
+        if slot.as_ref().is_some_and(has_looked) {
+            return mapped(slot);
+        }
+        let look = self.looks.fetch_add(1, Ordering::SeqCst) + 1;
         // While it changes it is not there: a panic leaves none that is half changed.
         if let Some(mut view) = slot.take() {
             let step = view.step(self.ledger.as_ref()).await;
             let is_short = matches!(step, Ok(Step::AtHead)) && !view.is_maintenance_due();
+            if is_short {
+                view.look = look;
+            }
             if !matches!(step, Ok(Step::Diverged)) {
                 *slot = Some(view);
             }
@@ -175,9 +189,11 @@ impl Engine {
             }
         }
         let ledger = self.ledger.clone();
-        let work =
-            || block_on(async move { at_head(&mut slot, ledger.as_ref()).await.map(drop).map(|()| slot) });
-        mapped(off_thread("reading the group's state", work).await?)
+        let work = async move {
+            at_head(&mut slot, ledger.as_ref()).await?.look = look;
+            Ok(slot)
+        };
+        mapped(aside("reading the group's state", work).await?)
     }
 
     /// As [`view`](Self::view), ready for lookups.
@@ -187,13 +203,11 @@ impl Engine {
             return Ok(view);
         }
         let ledger = self.ledger.clone();
-        let work = || {
-            block_on(async move {
-                view.join(&mut Source::Durable(ledger.as_ref())).await?;
-                Ok(view)
-            })
+        let work = async move {
+            view.join(&mut Source::Durable(ledger.as_ref())).await?;
+            Ok(view)
         };
-        off_thread("reading what the index lacks", work).await
+        aside("reading what the index lacks", work).await
     }
 
     /// Looks at the state of what is durable, caught up first.
@@ -248,7 +262,7 @@ impl Engine {
     pub(crate) async fn settle(&self) -> Result<()> {
         self.opener.check()?;
         let ledger = self.ledger.clone();
-        off_thread("settling what was written", move || block_on(ledger::settle(ledger.as_ref()))).await
+        aside("settling what was written", async move { ledger::settle(ledger.as_ref()).await }).await
     }
 
     /// The end of what is durable.

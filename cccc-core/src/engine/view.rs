@@ -14,6 +14,8 @@ use super::resolve::Source;
 #[derive(Clone, Debug)]
 pub(super) struct View {
     pub(super) state: GroupState,
+    /// Which look found this at the head: the last one that did.
+    pub(super) look: u64,
     /// How often the store had been replaced when this was begun.
     replacements: u64,
     tail: TailIndex,
@@ -38,6 +40,9 @@ const CHECKPOINT_EVERY_BYTES: u64 = 512 << 10;
 /// than a checkpoint.
 const INDEX_EVERY_BYTES: u64 = 4 << 20;
 
+/// How much of a long catch-up is done again where it was broken off, at most.
+const CATCH_UP_BYTES: u64 = 8 << 20;
+
 impl View {
     /// The newest view that can be had without reading the whole ledger: the checkpoint, if there is one.
     pub(super) async fn load(ledger: &dyn Ledger) -> Result<Self> {
@@ -54,6 +59,7 @@ impl View {
         let tail = TailIndex::default();
         Ok(Self {
             state,
+            look: 0,
             replacements,
             tail,
             tail_from,
@@ -70,8 +76,10 @@ impl View {
     pub(super) async fn refresh(&mut self, ledger: &dyn Ledger) -> Result<bool> {
         loop {
             let step = self.step(ledger).await?;
-            // What is saved is derived: a failure to save it is no failure to read.
-            let _ = self.maintain(ledger).await;
+            if step != Step::Behind || self.unsaved > CATCH_UP_BYTES {
+                // What is saved is derived: a failure to save it is no failure to read.
+                let _ = self.maintain(ledger).await;
+            }
             match step {
                 Step::AtHead => return Ok(true),
                 Step::Behind => {}
@@ -88,21 +96,18 @@ impl View {
 
     /// Applies the next page of durable events.
     pub(super) async fn step(&mut self, ledger: &dyn Ledger) -> Result<Step> {
-        let (head, own) = (ledger.head().await?, self.position());
-        let page = match head.seq > own.seq {
-            true => Some(ledger.read(own.seq.next(), ReadLimit::CHUNK).await?),
-            false => None,
-        };
+        let own = self.position();
+        let (head, page) = ledger.news(own.seq, ReadLimit::CHUNK).await?;
         if !self.is_of(ledger) {
             return Ok(Step::Diverged);
         }
-        let Some(page) = page else {
+        if head.seq <= own.seq {
             return Ok(match head {
                 _ if head == own => Step::AtHead,
                 _ if head.seq < own.seq => Step::Beyond,
                 _ => Step::Diverged,
             });
-        };
+        }
         Ok(match self.apply_page(&page)? {
             true if self.position().seq >= head.seq => Step::AtHead,
             true => Step::Behind,
@@ -136,6 +141,9 @@ impl View {
 
     /// The events that answer a lookup, among those that this view contains.
     pub(super) async fn find(&mut self, source: &mut Source<'_>, lookup: &Lookup) -> Result<Vec<Seq>> {
+        if self.tail_from == Seq(0) {
+            return Ok(self.tail.find(lookup));
+        }
         let mut found = source.ledger().find(lookup.clone()).await?;
         if found.covered < self.tail_from {
             self.fill_tail(source, found.covered).await?;

@@ -112,6 +112,8 @@ pub(super) struct Writer {
     tip: Option<Tip>,
     /// Whether what the tip says is durable, as far as this writer knows.
     is_durable: bool,
+    /// Whether nobody else wrote lately, as far as this writer knows.
+    is_alone: bool,
 }
 
 /// A view to decide on.
@@ -161,7 +163,7 @@ impl Writer {
         clock: Arc<dyn Clock>,
         durable: Arc<Mutex<Option<View>>>,
     ) -> Self {
-        Self { ledger, clock, durable, tip: None, is_durable: false }
+        Self { ledger, clock, durable, tip: None, is_durable: false, is_alone: true }
     }
 
     /// Decides and appends these commands, and answers every one of them.
@@ -218,13 +220,17 @@ impl Writer {
             Fate::There(events) => {
                 let again = decided.keep(events);
                 if again.is_empty() {
-                    self.tip = Some(Tip { view, epoch: Some(epoch) });
+                    let epoch = (durability == Durability::Buffered).then_some(epoch);
+                    self.tip = Some(Tip { view, epoch });
                 }
                 self.publish(decided, durability).await;
                 Progress::Later(again.into_iter().chain(later).collect())
             }
             Fate::Lost => Progress::Lost(decided.again(later)),
-            Fate::Overtaken(error) => Progress::Overtaken(decided.again(later), error),
+            Fate::Overtaken(error) => {
+                self.is_alone = false;
+                Progress::Overtaken(decided.again(later), error)
+            }
             Fate::Failed(error) => {
                 answer_all(decided.again(Vec::new()), &error);
                 Progress::Later(later)
@@ -235,13 +241,22 @@ impl Writer {
     /// Takes a turn, with the view at its tip. A view is had first: whoever has the turn waits for none.
     async fn begin(&mut self) -> Result<(Box<dyn Turn>, View)> {
         for _ in 0..TRIES {
-            let tip = match self.tip.take() {
+            let kept = self.tip.take();
+            let is_kept = kept.is_some();
+            let mut tip = match kept {
                 Some(tip) => tip,
                 None => {
                     let mut durable = self.durable.lock().await;
-                    Tip { view: at_head(&mut durable, self.ledger.as_ref()).await?.clone(), epoch: None }
+                    let view = match durable.as_ref().filter(|view| self.may_suppose(view)) {
+                        Some(view) => view.clone(),
+                        None => at_head(&mut durable, self.ledger.as_ref()).await?.clone(),
+                    };
+                    Tip { view, epoch: None }
                 }
             };
+            if let Some(turn) = self.suppose(&mut tip) {
+                return Ok((turn, tip.view));
+            }
             let mut turn = match self.ledger.turn().await {
                 Ok(turn) => turn,
                 Err(error) => {
@@ -249,6 +264,9 @@ impl Writer {
                     return Err(error);
                 }
             };
+            if is_kept {
+                self.is_alone = tip.view.position() == turn.tip();
+            }
             if tip.view.is_of(self.ledger.as_ref())
                 && let Some(view) = tip.catch_up(turn.as_mut()).await?
             {
@@ -256,6 +274,27 @@ impl Writer {
             }
         }
         Err(diverged())
+    }
+
+    /// A turn that is not asked for, where the store has such turns, on the supposition that nobody wrote since this
+    /// process last looked. It saves a journey as long as that is right, which the append finds out.
+    fn suppose(&self, tip: &mut Tip) -> Option<Box<dyn Turn>> {
+        if tip.epoch.is_some() || !self.may_suppose(&tip.view) {
+            return None;
+        }
+        // Whoever looked last may have seen more.
+        if let Ok(durable) = self.durable.try_lock()
+            && let Some(view) = durable.as_ref().filter(|view| self.may_suppose(view))
+            && view.position().seq > tip.view.position().seq
+        {
+            tip.view = view.clone();
+        }
+        self.ledger.suppose(tip.view.position())
+    }
+
+    /// Whether it may be supposed that the ledger ends where this view does, which holds what is durable.
+    fn may_suppose(&self, view: &View) -> bool {
+        self.is_alone && view.is_of(self.ledger.as_ref()) && self.ledger.suppose(view.position()).is_some()
     }
 
     /// Decides one command and, if it is agreed, encodes and applies what it wants written.
@@ -273,7 +312,10 @@ impl Writer {
         let resolved = source.resolve(view, &needs).await?;
         let Decision { drafts, duplicate } = rule::decide(&view.state, &call, &job.command, &resolved)?;
         let duplicate = match duplicate {
-            Some(id) => source.events([id.seq]).await?.remove(&id.seq),
+            Some(id) => match resolved.keyed.into_iter().find(|event| event.id == id) {
+                None => source.events([id.seq]).await?.remove(&id.seq),
+                found => found,
+            },
             None => None,
         };
         let stamp =

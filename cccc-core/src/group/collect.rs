@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Group;
 use crate::blobs::{Candidate, Digest, digests_in, named_by};
-use crate::blocking::{block_on, off_thread};
+use crate::blocking::aside;
 use crate::error::Result;
 use crate::event::{Body, Event};
 use crate::id::Seq;
@@ -59,7 +59,7 @@ impl Group {
         }
         let lying = self.blobs().lying().await?;
         let group = self.clone();
-        let named = off_thread("reading the ledger", move || block_on(group.named_blobs())).await?;
+        let named = aside("reading the ledger", async move { group.named_blobs().await }).await?;
         let is_named = |one: &Candidate| one.digest.is_some_and(|digest| named.contains(&digest));
         let (stay, mut go): (Vec<Candidate>, Vec<Candidate>) = lying.old.into_iter().partition(is_named);
         if remove {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Group;
-use crate::blocking::{block_on, off_thread};
+use crate::blocking::aside;
 use crate::bundle::{self, Exported};
 use crate::error::{Error, Result};
 use crate::ledger::{Position, copy, end_of_all};
@@ -36,10 +36,9 @@ impl Group {
     /// file, and an import refuses it.
     pub async fn export(&self, to: impl Write + Send + 'static) -> Result<Exported> {
         let (shared, now) = (self.shared.clone(), self.shared.engine.clock().now());
-        off_thread("exporting", move || {
-            block_on(bundle::write(shared.engine.ledger().as_ref(), &shared.blobs, now, to))
-        })
-        .await
+        let work =
+            async move { bundle::write(shared.engine.ledger().as_ref(), &shared.blobs, now, to).await };
+        aside("exporting", work).await
     }
 
     /// Writes everything durable of the ledger as it is stored: JSON lines, of which an event is one.

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 
 use super::{Group, damaged, lost};
-use crate::blocking::{block_on, off_thread};
+use crate::blocking::aside;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Body, Event};
 use crate::id::{Principal, Seq};
@@ -150,7 +150,7 @@ impl<'a> HistoryRequest<'a> {
             return search.run(group).await;
         }
         let group = group.clone();
-        off_thread("looking back", move || block_on(search.run(&group))).await
+        aside("looking back", async move { search.run(&group).await }).await
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::blocking::{block_on, off_thread};
+use crate::blocking::aside;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::id::Seq;
@@ -32,7 +32,7 @@ pub(super) async fn gaps(ledger: &Arc<dyn Ledger>, from: Seq, end: Position) -> 
         }
         Ok(gaps)
     };
-    match off_thread("looking for what is lost", move || block_on(read)).await {
+    match aside("looking for what is lost", read).await {
         Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound) => Ok(Vec::new()),
         found => found,
     }

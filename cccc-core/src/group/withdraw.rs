@@ -2,7 +2,7 @@
 
 use super::relay::Withdrawal;
 use super::{Group, IntoEventRef};
-use crate::blocking::{block_on, may_block, off_thread};
+use crate::blocking::aside;
 use crate::command::Command;
 use crate::engine::Executed;
 use crate::error::Result;
@@ -91,9 +91,8 @@ impl Group {
             // be repeated, never data that nobody knows was to go.
             if let Some(hash) = crate::ledger::codec::parse_hex(redact.data_hash.as_bytes()) {
                 let (ledger, seq) = (self.ledger().clone(), redact.event_id.seq);
-                let work = move || block_on(ledger.redact(seq, hash));
                 // It waits for the disk, and for others who redact.
-                if may_block() { work() } else { off_thread("redacting", work).await }?;
+                aside("redacting", async move { ledger.redact(seq, hash).await }).await?;
             }
             for blob in &redact.blobs {
                 self.blobs().remove(blob)?;

@@ -1,7 +1,8 @@
 //! The append-only ledger of one group: what it promises, and the trait every store implements.
 //!
 //! A ledger stores lines (see [`codec`]) in one order, durably, and knows nothing of what they mean.
-//! Promises of every implementation, checked by one conformance suite (`testing::conformance`):
+//! Promises of every implementation, checked by one conformance suite (`testing::conformance`); how another is written
+//! is told in [`concepts::embedding`](crate::concepts::embedding):
 //!
 //! 1. an append that returned is durable, once, at one position, for ever;
 //! 2. a command's events are all there or none;
@@ -13,9 +14,11 @@
 pub mod codec;
 mod copy;
 mod envelope;
+mod executor;
 pub mod file;
 mod many;
 mod memory;
+mod spawned;
 
 use std::fmt;
 use std::str::FromStr;
@@ -27,11 +30,13 @@ use schemars::JsonSchema;
 pub use codec::{Batch, Draft, Encoder, Page, RawLine, Stamp, is_redacted};
 pub(crate) use copy::{copy, end_of_all};
 pub use envelope::Envelope;
+pub use executor::{Executor, Task, TokioExecutor};
 pub use file::FileLedger;
 use many::Many;
 pub use memory::MemoryLedger;
+pub(crate) use spawned::for_anybody;
 
-use crate::blocking::{block_on, off_thread};
+use crate::blocking::aside;
 use crate::error::{Damage, Error, Result};
 use crate::id::{GroupId, Principal, Seq};
 use crate::index::TailIndex;
@@ -203,20 +208,35 @@ pub enum Verdict {
 
 /// A store of one group's events. Small, so that files, memory and a database all fit it.
 ///
-/// `turn` and the methods of [`Turn`] may block the thread that polls them: the writer of a
-/// [`Group`](crate::Group) drives them where that holds up nobody. `head`, `read` and `find` take
-/// microseconds and may be called from any task. All are cancel-safe except `Turn::append`, whose
-/// effect is not undone by dropping the future.
+/// A store without an [executor](Self::executor), such as files: `turn` and the methods of [`Turn`] may block the
+/// thread that polls them; the writer of a [`Group`](crate::Group) drives them where that holds up nobody. `head`,
+/// `read` and `find` take microseconds and may be called from any task.
 ///
-/// Whoever holds a turn calls nothing here but `find`, which never locks and never waits: anything else may wait for
-/// that very turn.
+/// A store with an executor, such as a database: nothing blocks, everything may take as long as a journey there and
+/// back, and a [`Group`](crate::Group) polls its futures on that executor only.
+///
+/// All futures are cancel-safe except `Turn::append`, whose effect is not undone by dropping it. Whoever holds a turn
+/// calls nothing here but `find`, which never locks: anything else may wait for that very turn.
 #[async_trait]
 pub trait Ledger: fmt::Debug + Send + Sync {
     /// The group whose ledger this is.
     fn group_id(&self) -> &GroupId;
 
+    /// Where this store's futures are to be polled, if they cannot be polled anywhere: they need a reactor, and never
+    /// block. By default they need none, and may block.
+    fn executor(&self) -> Option<Arc<dyn Executor>> {
+        None
+    }
+
     /// Waits for the right to append, fairly, and takes it. Recovers first what a dead writer left.
     async fn turn(&self) -> Result<Box<dyn Turn>>;
+
+    /// A turn without asking the store for it, on the supposition that this durable position is still the end of what
+    /// is written: where it is not, its append is a conflict. For stores of which a turn costs a journey and keeps
+    /// nobody off. By default there is none.
+    fn suppose(&self, _tip: Position) -> Option<Box<dyn Turn>> {
+        None
+    }
 
     /// The end of what is durable.
     async fn head(&self) -> Result<Position>;
@@ -232,6 +252,17 @@ pub trait Ledger: fmt::Debug + Send + Sync {
             many.take(self.read(from, limit).await)?;
         }
         Ok(many.into_pages())
+    }
+
+    /// The end of what is durable, and the first durable events after a seq, as [`head`](Self::head) and
+    /// [`read`](Self::read) give them. By default these are asked, the second if there is something to read.
+    async fn news(&self, after: Seq, limit: ReadLimit) -> Result<(Position, Page)> {
+        let head = self.head().await?;
+        let page = match head.seq > after {
+            true => self.read(after.next(), limit).await?,
+            false => Page::default(),
+        };
+        Ok((head, page))
     }
 
     /// Looks something up in the index. Takes no lock and waits for nobody, so that it may be called within a turn.
@@ -351,7 +382,7 @@ pub(crate) async fn still_has(ledger: &Arc<dyn Ledger>, at: Position) -> Result<
 /// As [`is_written`], for whoever must not block.
 pub(crate) async fn is_beyond_the_head(ledger: &Arc<dyn Ledger>, at: Position) -> Result<bool> {
     let ledger = ledger.clone();
-    off_thread("asking the ledger", move || block_on(is_written(ledger.as_ref(), at))).await
+    aside("asking the ledger", async move { is_written(ledger.as_ref(), at).await }).await
 }
 
 /// Whether a ledger has what `at` was taken from although its head is before that: the page that says where the head

@@ -17,7 +17,7 @@ use crate::id::{ActorId, GroupId, Nonce, Principal, Seq};
 use crate::index::TailIndex;
 use crate::ledger::{
     Appended, Batch, Checkpoint, Draft, Durability, Encoder, Ledger, Lookup, Position, ReadLimit, Stamp,
-    Turn, Verdict, is_redacted,
+    Turn, Verdict, for_anybody, is_redacted,
 };
 use crate::testing::Random;
 use crate::time::Timestamp;
@@ -37,7 +37,8 @@ const MANY_BYTES: usize = 300 << 10;
 
 /// Runs every check on a ledger of its own.
 ///
-/// Callers bound the time: a ledger that does not wake its waiters lets this wait for ever.
+/// It may be polled anywhere: the calls of a ledger that has an [executor](Ledger::executor) run there. Callers bound
+/// the time: a ledger that does not wake its waiters lets this wait for ever.
 ///
 /// # Errors
 /// Those of the ledger, where there should be none.
@@ -47,8 +48,8 @@ const MANY_BYTES: usize = 300 << 10;
 pub async fn check(factory: &dyn Factory) -> Result<()> {
     for (name, run) in CHECKS {
         let group_id = GroupId::new(name)?;
-        let ledger = factory.create(&group_id).await?;
-        let other = factory.open(&group_id).await?;
+        let ledger = for_anybody(factory.create(&group_id).await?);
+        let other = for_anybody(factory.open(&group_id).await?);
         let case = Case { factory, group_id, ledger, other };
         run(&case).await.map_err(|error| {
             let message = format!("conformance check {name:?}: {error}");
@@ -73,8 +74,10 @@ checks! {
     handles_take_turns_and_see_one_order
     a_read_keeps_its_limits
     many_are_read_at_once
+    news_are_the_head_and_what_is_read
     the_same_batch_again_is_there_already
     a_batch_for_another_tip_is_a_conflict
+    what_was_supposed_wrongly_is_a_conflict
     an_empty_batch_writes_nothing
     buffered_events_are_ordered_and_seen_once_durable
     a_turn_that_is_dropped_is_given_back
@@ -285,6 +288,33 @@ async fn many_are_read_at_once(case: &Case<'_>) -> Result<()> {
     Ok(())
 }
 
+async fn news_are_the_head_and_what_is_read(case: &Case<'_>) -> Result<()> {
+    let batch = case.append(&*case.other, &["one", "two", "three"]).await?;
+    for after in 0..6 {
+        let (head, page) = case.ledger.news(Seq(after), ReadLimit { events: 2, bytes: 1 << 20 }).await?;
+        assert_eq!(head, batch.end, "after {after}");
+        let seqs: Vec<Seq> = page.lines().filter_map(|line| line.seq()).collect();
+        assert_eq!(seqs, (after + 1..=3).take(2).map(Seq).collect::<Vec<_>>(), "after {after}");
+    }
+    Ok(())
+}
+
+async fn what_was_supposed_wrongly_is_a_conflict(case: &Case<'_>) -> Result<()> {
+    let first = case.append(&*case.ledger, &["one"]).await?;
+    let Some(turn) = case.ledger.suppose(first.end) else { return Ok(()) };
+    assert_eq!((turn.tip(), turn.durable()), (first.end, first.end));
+    let (second, _) = case.batch(&*turn, &["two"])?;
+    assert_eq!(turn.append(&second, Durability::Durable).await?, Appended::New);
+    for texts in [&["too late"][..], &[]] {
+        let Some(stale) = case.other.suppose(first.end) else { break };
+        let (batch, _) = case.batch(&*stale, texts)?;
+        let result = stale.append(&batch, Durability::Durable).await;
+        assert_eq!(result.map_err(|error| error.kind()), Err(ErrorKind::Conflict), "{texts:?}");
+    }
+    assert_eq!(all(&*case.other).await?, [first.bytes, second.bytes].concat());
+    Ok(())
+}
+
 async fn the_same_batch_again_is_there_already(case: &Case<'_>) -> Result<()> {
     let first = case.append(&*case.ledger, &["one", "two"]).await?;
     let second = case.append(&*case.other, &["three"]).await?;
@@ -442,7 +472,7 @@ async fn the_index_finds_what_it_covers(case: &Case<'_>) -> Result<()> {
 }
 
 async fn factory_open(case: &Case<'_>) -> Result<Arc<dyn Ledger>> {
-    case.factory.open(&case.group_id).await
+    case.factory.open(&case.group_id).await.map(for_anybody)
 }
 
 async fn a_checkpoint_is_found_again(case: &Case<'_>) -> Result<()> {

@@ -33,6 +33,7 @@ mod sessions;
 mod simulation;
 mod stress;
 mod task;
+mod tcp;
 mod team_model;
 mod threads;
 mod time;

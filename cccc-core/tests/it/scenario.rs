@@ -12,15 +12,15 @@ use std::sync::Mutex;
 
 use cccc_core::testing::scenario::{Scenario, Site, VERBS, Verb, sites};
 
-use door::LibraryDoor;
+pub(crate) use door::LibraryDoor;
 
 /// Where the scenarios lie, for all frontends.
-fn directory() -> PathBuf {
+pub(crate) fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios")
 }
 
 /// Runs scenarios side by side; gives the messages of all refusals, or panics with all that went wrong.
-fn run_all(scenarios: &[Scenario]) -> Vec<String> {
+pub(crate) fn run_all(scenarios: &[Scenario], door: impl Fn() -> LibraryDoor + Sync) -> Vec<String> {
     let next = Mutex::new(scenarios.iter());
     let (refusals, wrong) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
@@ -28,7 +28,7 @@ fn run_all(scenarios: &[Scenario]) -> Vec<String> {
             scope.spawn(|| {
                 loop {
                     let Some(scenario) = next.lock().unwrap().next() else { break };
-                    match scenario.run(&mut LibraryDoor::new()) {
+                    match scenario.run(&mut door()) {
                         Ok(seen) => refusals.lock().unwrap().extend(seen.refusals),
                         Err(error) => wrong.lock().unwrap().push(error),
                     }
@@ -47,7 +47,7 @@ fn every_scenario_holds_and_every_refusal_is_in_one() {
     let scenarios = Scenario::all(&directory()).unwrap_or_else(|error| panic!("{error}"));
     let through: Vec<Scenario> =
         scenarios.iter().filter(|one| !one.not_through.contains_key("library")).cloned().collect();
-    let messages = run_all(&through);
+    let messages = run_all(&through, LibraryDoor::new);
     let missing = refusals_left_out(&messages);
     assert!(missing.is_empty(), "no scenario meets these refusals:\n{}", missing.join("\n"));
     assert!(scenarios.len() >= 60, "there are {} scenarios", scenarios.len());

@@ -1,6 +1,8 @@
 //! The library as a door: a real home in a directory of its own, and a clock that stands where it is set.
 
+use std::collections::BTreeMap;
 use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,24 +20,39 @@ use super::{message, together};
 /// What an operation gives: its answer in JSON.
 pub(super) type Answered = Result<Value, Error>;
 
-pub(super) struct LibraryDoor {
+pub(crate) struct LibraryDoor {
     pub(super) dir: tempfile::TempDir,
     pub(super) clock: Arc<ManualClock>,
     pub(super) home: Home,
+    /// Makes groups somewhere else than in the home.
+    maker: Option<Maker>,
+    /// Those that it made.
+    elsewhere: BTreeMap<String, Group>,
 }
 
+/// Makes a group, given a title, a clock and a directory of its own.
+pub(crate) type Maker = Box<dyn Fn(&str, Arc<ManualClock>, &Path) -> Result<Group, Error> + Send>;
+
 impl LibraryDoor {
+    /// A door to groups that are not in a home.
+    pub(crate) fn to(maker: Maker) -> Self {
+        Self { maker: Some(maker), ..Self::new() }
+    }
+
     pub(super) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::default());
         let mut options = HomeOptions::default();
         options.clock = clock.clone();
         let home = block_on(Home::open_with(dir.path().join("home"), options)).unwrap();
-        Self { dir, clock, home }
+        Self { dir, clock, home, maker: None, elsewhere: BTreeMap::new() }
     }
 
     async fn carry_out(&self, call: &Call<'_>) -> Answered {
-        let group = self.home.group(&call.group.parse()?).await?;
+        let group = match self.elsewhere.get(call.group) {
+            Some(group) => group.clone(),
+            None => self.home.group(&call.group.parse()?).await?,
+        };
         // Who only looks need not say who it is.
         let looks = matches!(
             call.verb.name,
@@ -198,8 +215,19 @@ impl Door for LibraryDoor {
 
     fn create_group(&mut self, now: Timestamp, title: &str) -> Result<String, Value> {
         self.clock.set(now);
-        let group = block_on(self.home.create_group(title)).map_err(|error| error.to_json())?;
-        Ok(group.id().to_string())
+        let made = match &self.maker {
+            Some(maker) => {
+                let dir = self.dir.path().join(format!("group{}", self.elsewhere.len()));
+                maker(title, self.clock.clone(), &dir)
+            }
+            None => block_on(self.home.create_group(title)),
+        };
+        let group = made.map_err(|error| error.to_json())?;
+        let id = group.id().to_string();
+        if self.maker.is_some() {
+            self.elsewhere.insert(id.clone(), group);
+        }
+        Ok(id)
     }
 
     fn write_file(&mut self, name: &str, text: &str) {

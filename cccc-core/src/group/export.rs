@@ -56,6 +56,6 @@ impl Group {
             to.flush().map_err(failed)?;
             Ok(ExportedLedger { events: head.seq.0, gaps, head })
         };
-        off_thread("exporting", move || block_on(copy)).await
+        aside("exporting", copy).await
     }
 }

@@ -34,18 +34,14 @@ pub(crate) struct LibraryDoor {
 pub(crate) type Maker = Box<dyn Fn(&str, Arc<ManualClock>, &Path) -> Result<Group, Error> + Send>;
 
 impl LibraryDoor {
-    /// A door to groups that are not in a home.
-    pub(crate) fn to(maker: Maker) -> Self {
-        Self { maker: Some(maker), ..Self::new() }
-    }
-
-    pub(super) fn new() -> Self {
+    /// A door to groups in a home, or to those that are made somewhere else.
+    pub(crate) fn new(maker: Option<Maker>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::default());
         let mut options = HomeOptions::default();
         options.clock = clock.clone();
         let home = block_on(Home::open_with(dir.path().join("home"), options)).unwrap();
-        Self { dir, clock, home, maker: None, elsewhere: BTreeMap::new() }
+        Self { dir, clock, home, maker, elsewhere: BTreeMap::new() }
     }
 
     async fn carry_out(&self, call: &Call<'_>) -> Answered {

@@ -50,5 +50,5 @@ fn the_table_of_operations_is_complete() {
 fn the_example_holds() {
     let (_, example) = PAGE.split_once("```json\n").unwrap();
     let scenario = Scenario::parse("docs/scenarios.md", example.split_once("```").unwrap().0).unwrap();
-    scenario.run(&mut LibraryDoor::new()).unwrap_or_else(|error| panic!("{error}"));
+    scenario.run(&mut LibraryDoor::new(None)).unwrap_or_else(|error| panic!("{error}"));
 }

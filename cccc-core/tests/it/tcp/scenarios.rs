@@ -33,7 +33,7 @@ fn a_group_far_away_answers_like_one_in_a_home() {
     let door = || {
         let id = format!("s{}", number.fetch_add(1, Ordering::Relaxed));
         let server = keeper.dir().to_owned();
-        LibraryDoor::to(Box::new(move |title, clock, dir| {
+        LibraryDoor::new(Some(Box::new(move |title, clock, dir| {
             let ledger = TcpLedger::open(&server, GroupId::new(&id)?)?;
             block_on(ledger.create())?;
             let (blobs, presence) = (dir.join("blobs"), dir.join("presence"));
@@ -42,7 +42,7 @@ fn a_group_far_away_answers_like_one_in_a_home() {
             let create = GroupCreate { title: title.into(), ..GroupCreate::default() };
             block_on(group.execute(Command::CreateGroup(create)))?;
             Ok(group)
-        }))
+        })))
     };
     run_all(&through, door);
 }

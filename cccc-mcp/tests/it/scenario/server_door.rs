@@ -40,7 +40,7 @@ impl ServerDoor {
         });
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         Self {
-            library: LibraryDoor::new(),
+            library: LibraryDoor::new(None),
             runtime: runtime.enable_all().build().unwrap(),
             agents: BTreeMap::new(),
             joins: joins.flatten().collect(),

@@ -58,12 +58,14 @@
 //!   [`EventId`], [`EventRef`], [`Seq`], [`Timestamp`].
 //! - [`block_on`], for programs without an async runtime.
 //! - [`concepts`]: the ideas, a chapter each. `docs/ledger-format.md` in the repository: the files.
-//! - Below that, for other stores and for tests: [`ledger`], [`disk`], [`rule`], [`state`], [`command`].
+//! - Below that, for other stores, runtimes and tests: [`ledger`], [`runtime`], [`disk`], [`rule`], [`state`],
+//!   [`command`].
 //!
 //! # What it is not
 //!
 //! - No daemon, no network protocol. Processes on one machine meet in the files of a home.
-//! - No runner of agents. It stores, derives and wakes; it starts nothing and types into nothing.
+//! - No runner of agents. It stores, derives and wakes; what starts agents and types into them is a [`Runtime`] that
+//!   an embedding program brings.
 //! - No protection from hostile code of the same user: names are attribution, roles are guard rails.
 //! - No database for anything else. What stands on a ledger is what agents said and did to coordinate.
 #![forbid(unsafe_code)]
@@ -108,7 +110,7 @@ pub use error::{Damage, Error, ErrorKind, Result};
 pub use event::{Body, Event};
 pub use files::read_file;
 pub use group::Collected;
-pub use group::ForgottenActor;
+pub use group::Forgotten;
 pub use group::Roster;
 pub use group::{
     ActorView, AddActorRequest, Group, GroupSummary, History, HistoryRequest, Inbox, InboxRequest,

@@ -292,10 +292,11 @@ mod tests {
     use super::*;
 
     /// What no tool does: it is outside of the group, or the user's.
-    const FOR_THE_USER: [&str; 13] = [
+    const FOR_THE_USER: [&str; 14] = [
         "--group",
         "attach",
         "doctor",
+        "group create",
         "group delete",
         "group export",
         "groups",

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use cccc_core::ledger::file::{Broken, Cut, RepairOptions};
 use cccc_core::ledger::{FileLedger, Verdict};
 use cccc_core::{
-    AttachmentReport, Damage, Error, ErrorKind, ExportedLedger, ForgottenActor, Group, GroupId, Position,
+    AttachmentReport, Damage, Error, ErrorKind, ExportedLedger, Forgotten, Group, GroupId, Position,
     Principal, Result, Seq,
 };
 use clap::{Args, Subcommand};
@@ -152,7 +152,7 @@ pub(crate) struct RepairAnswer {
     /// be looked at.
     attachments: Option<AttachmentReport>,
     /// Actors that are not in the group any more because the events that added them are lost.
-    forgotten: Vec<ForgottenActor>,
+    forgotten: Vec<Forgotten>,
 }
 
 /// What `cccc ledger path` prints.
@@ -318,7 +318,7 @@ async fn repair(context: &Context, cut: bool, dry_run: bool) -> Outcome {
     let report = files(&group)?.repair(RepairOptions { cut, dry_run }).await?;
     // The repair is done, whether or not its events can be read by this version.
     let (attachments, forgotten) = match report.head {
-        Some(_) => (group.check_attachments().await.ok(), group.forgotten_actors().await.unwrap_or_default()),
+        Some(_) => (group.check_attachments().await.ok(), group.forgotten().await.unwrap_or_default()),
         None => (None, Vec::new()),
     };
     drop(progress);
@@ -391,17 +391,21 @@ fn repair_text(context: &Context, answer: &RepairAnswer) -> String {
     lines.join("\n")
 }
 
-/// How an actor that is lost comes back.
-fn forgotten(one: &ForgottenActor) -> String {
-    let id = &one.actor_id;
+/// How an actor or a person that is lost comes back.
+fn forgotten(one: &Forgotten) -> String {
+    let who = &one.principal;
+    let add = match who {
+        Principal::Person(name) => format!("cccc person add {name}"),
+        _ => format!("cccc actor add {who}"),
+    };
     let messages = match one.messages {
         0 => String::new(),
         1 => "; 1 message to it is in no inbox, but in `cccc tail`".into(),
         many => format!("; {many} messages to it are in no inbox, but in `cccc tail`"),
     };
     format!(
-        "{id} is not in the group any more, as the event that added it is lost: `cccc actor add {id}` brings it \
-         back{messages}"
+        "{who} is not in the group any more, as the event that added it is lost: `{add}` brings it back, without what \
+         it owed{messages}"
     )
 }
 

@@ -12,8 +12,8 @@ use crate::table::{Table, plain};
 ///
 /// DELIVERY is how far it got: pending, claimed, handed (the transport took it), queued (the agent's program
 /// holds it), accepted (it stands in a turn) or answered; or held, refused, withdrawn, failed, ambiguous,
-/// withheld or bounced. BY says who vouches for it: pull, transcript, replay, native_event and ledger are
-/// proof, hook and runtime that door's word. ACK and REPLY are none (not asked for), open, met, cancelled or
+/// withheld or bounced. BY says who vouches for it: pull, transcript, replay and native_event are proof,
+/// hook and runtime that door's word; ledger is that another group has it, whose receipts say more. ACK and REPLY are none (not asked for), open, met, cancelled or
 /// returned.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:

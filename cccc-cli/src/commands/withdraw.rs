@@ -29,7 +29,8 @@ pub(crate) struct RetractArgs {
 /// Remove the data of a message for ever, with its attachments
 ///
 /// For secrets that went where they should not have. Only the user may. The ledger keeps a hash of the
-/// data in its place and still verifies; attachments that another message has too stay. What a recovery or a
+/// data in its place and still verifies; the bytes of its attachments go, also where
+/// another message has attached the same. What a recovery or a
 /// repair has set aside of the message goes as well. The hash has no salt, so a short secret, like a PIN or a
 /// word, can be guessed from it: change such a secret, too.
 #[derive(Args, Debug)]

@@ -130,9 +130,12 @@ fn an_actor_whose_adding_is_lost_is_named_to_whoever_repairs() {
     spoil(&dir, line);
     let text = said(&place, &["ledger", "repair"], 0);
     assert!(text.contains("bob is not in the group any more"), "{text}");
-    assert!(text.contains("`cccc actor add bob` brings it back; 3 messages to it"), "{text}");
+    assert!(
+        text.contains("`cccc actor add bob` brings it back, without what it owed; 3 messages to it"),
+        "{text}"
+    );
     let report = place.json(&["ledger", "repair"]);
-    assert_eq!(report["forgotten"], json!([{"actor_id": "bob", "messages": 3}]));
+    assert_eq!(report["forgotten"], json!([{"principal": "bob", "messages": 3}]));
     let error = place.refused(&["--as", "bob", "inbox"]);
     assert!(error["hint"].as_str().unwrap().contains("`cccc actor add bob`"), "{error}");
     place.ok(&["actor", "add", "bob"]);

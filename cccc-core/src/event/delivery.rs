@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::id::{EventId, Principal};
@@ -50,7 +51,7 @@ words_that_grow! {
         NativeEvent = "native_event",
         /// The recipient asked for them, and was answered.
         Pull = "pull",
-        /// They stand on the ledger of the group they were copied to.
+        /// They stand on the ledger of the group they were copied to. How they get on is said there.
         Ledger = "ledger",
         /// A hook says so, because the agent's program took all that it printed.
         Hook = "hook",
@@ -63,7 +64,7 @@ impl Witness {
     /// Whether it was seen by somebody who would have seen it missing. If not, it is a door's word.
     #[must_use]
     pub fn is_proof(&self) -> bool {
-        matches!(self, Self::Transcript | Self::Replay | Self::NativeEvent | Self::Pull | Self::Ledger)
+        matches!(self, Self::Transcript | Self::Replay | Self::NativeEvent | Self::Pull)
     }
 }
 
@@ -165,7 +166,44 @@ pub enum DeliveryState {
     /// What a later version says, as it was written. They may have been handed over.
     #[serde(untagged)]
     #[schemars(skip)]
-    Unknown(BTreeMap<String, Value>),
+    Unknown(LaterState),
+}
+
+/// A state that this version does not know, as it was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LaterState {
+    /// Its word.
+    #[serde(deserialize_with = "later_word")]
+    pub state: String,
+    /// What is said with it.
+    #[serde(flatten)]
+    pub rest: BTreeMap<String, Value>,
+}
+
+/// The words of the states that this version knows.
+const STATES: [&str; 13] = [
+    "claimed",
+    "handed",
+    "queued",
+    "accepted",
+    "answered",
+    "held",
+    "refused",
+    "withdrawn",
+    "failed",
+    "ambiguous",
+    "retried",
+    "withheld",
+    "bounced",
+];
+
+/// A word that this version does not know: what it knows and is not complete is an error.
+fn later_word<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let word = String::deserialize(from)?;
+    match STATES.contains(&word.as_str()) {
+        true => Err(D::Error::custom(format!("the state {word:?} lacks a member"))),
+        false => Ok(word),
+    }
 }
 
 /// `runtime.delivery`: a deliverer says how far it has got with some messages to one recipient.

@@ -34,7 +34,7 @@ pub use chat::{
     ChatRetract, ChatUnpin, Format, NotIf, Priority, RelayTarget,
 };
 pub use context::{AgentState, ContextSet, ContextValue, Service, WaitingFor};
-pub use delivery::{DeliveryState, RuntimeDelivery, Transport, WithholdReason, Witness};
+pub use delivery::{DeliveryState, LaterState, RuntimeDelivery, Transport, WithholdReason, Witness};
 pub use gap::LedgerGap;
 pub use notice::{SystemNotify, SystemSeen};
 pub use reservation::{ReservationExtend, ReservationRelease, ReservationTake};

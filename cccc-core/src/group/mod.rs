@@ -45,7 +45,7 @@ pub use briefing::Briefing;
 pub use collect::Collected;
 pub use context::{AgentStateRequest, SetContextRequest};
 pub use export::ExportedLedger;
-pub use forgotten::ForgottenActor;
+pub use forgotten::Forgotten;
 pub use handing::Handing;
 pub use history::{History, HistoryRequest, Watch};
 pub use inbox::{Inbox, InboxRequest, Message, Taken};

@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use super::{Group, Handing, Message};
 use crate::command::{Command, Outcome};
 use crate::engine::Executed;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::event::Transport;
 use crate::id::EventId;
 use crate::rule::receipt::DeliveryWord;
@@ -99,12 +99,7 @@ impl Group {
         delivery: EventId,
     ) -> Result<Outcome> {
         let outcome = runtime.settle(session, delivery).await;
-        self.report(delivery, outcome.clone()).await.map_err(|error| match error.kind() {
-            ErrorKind::Conflict => {
-                Error::conflict(format!("what is known of {delivery} says otherwise: {error}"))
-            }
-            _ => error,
-        })?;
+        self.report(delivery, outcome.clone()).await?;
         Ok(outcome)
     }
 }

@@ -57,6 +57,8 @@ impl Home {
         let is_empty = group.position().await.is_ok_and(|at| at.seq == Seq(0));
         if is_empty && self.read_only().is_none() {
             created = begin_again(&group, &Scope::of(&path)?, title).await?;
+        } else if self.read_only().is_none() {
+            say_again(&group, &Scope::of(&path)?).await?;
         }
         Ok(Attached { group, created })
     }
@@ -159,6 +161,21 @@ fn beginning(scope: &Scope, title: Option<String>) -> Result<[Command; 2]> {
     let create = GroupCreate { title: title.unwrap_or_else(|| scope.title()), ..GroupCreate::default() };
     let attach = GroupAttach { scope_key: scope.key(), path: scope.path_text()? };
     Ok([Command::CreateGroup(create), Command::AttachScope(attach)])
+}
+
+/// Says on the ledger again that a scope is the group's, where what said so is lost: else the registry alone knows.
+async fn say_again(group: &Group, scope: &Scope) -> Result<()> {
+    // What is damaged is told by whatever meets it.
+    let Ok(mut scopes) = group.scopes().await.map(IntoIterator::into_iter) else { return Ok(()) };
+    if scopes.any(|(key, _)| key == scope.key()) {
+        return Ok(());
+    }
+    let attach = GroupAttach { scope_key: scope.key(), path: scope.path_text()? };
+    match group.execute(Command::AttachScope(attach)).await {
+        // An archived group stays as it is.
+        Err(error) if error.kind() == ErrorKind::Refused => Ok(()),
+        done => done.map(drop),
+    }
 }
 
 /// Gives a group without events the beginning that it had; `false` if somebody else does at the same time.

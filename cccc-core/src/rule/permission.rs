@@ -183,6 +183,9 @@ pub(super) fn unknown_person(state: &GroupState, name: &PersonId) -> Error {
     let error = Error::not_found(format!("there is no person {name} in this group"));
     match meant(state, name.as_str()) {
         Some(question) => error.hint(question),
+        None if state.gaps() > 0 => error.hint(format!(
+            "events of this group are lost; if they were in the group, the user brings them back with {adding}"
+        )),
         None => error.hint(format!("the user adds them with {adding}")),
     }
 }

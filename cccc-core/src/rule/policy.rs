@@ -188,7 +188,8 @@ pub fn next_deadline(state: &GroupState, now: Timestamp) -> Option<Timestamp> {
     let reminders = reminders(state, now).into_iter().map(|reminder| reminder.due_at).min();
     let others = schedule::next_deadline(state, now).into_iter().chain(presence::next_deadline(state, now));
     let relays = relay::due(state).into_iter().map(|due| due.due_at).min();
-    reminders.into_iter().chain(others).chain(relays).min()
+    let lapses = On { state, now }.next_lapse();
+    reminders.into_iter().chain(others).chain(relays).chain(lapses).min()
 }
 
 /// A policy as it is set in a group.
@@ -372,6 +373,13 @@ impl On<'_> {
             let reminder = Reminder::new("cycle", batch, 1, self.wall(since.after(period)));
             reminders.push(reminder.to([self.lead(None)]).about(cycle.waits.iter().map(|wait| wait.source)));
         }
+    }
+
+    /// When a circle that is hidden by another may show, which may be due then.
+    fn next_lapse(&self) -> Option<Timestamp> {
+        let tells = self.state.mode() == GroupMode::Active && self.period("cycle").is_some();
+        let lapse = wait::next_lapse(self.state, self.now).filter(|_| tells)?;
+        (!wait::graph(self.state, self.now).cycles.is_empty()).then_some(lapse)
     }
 
     fn quiet_actors(&self, reminders: &mut Vec<Reminder>) {

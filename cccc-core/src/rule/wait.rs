@@ -21,6 +21,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::{self, Write as _};
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -215,10 +216,15 @@ fn dependencies(state: &GroupState, now: Timestamp) -> Vec<Wait> {
 }
 
 /// Whoever says that it waits waits, until what it waits for is over, or its word no longer holds.
-fn said(state: &GroupState, now: Timestamp) -> Vec<Wait> {
-    let holds = |word: &&AgentWord| word.until.is_none_or(|until| now <= until);
-    let words = state.agents().iter().filter(|(_, word)| holds(word));
-    let wait = |(id, word): (&ActorId, &AgentWord)| {
+fn said(state: &GroupState, now: Timestamp) -> impl Iterator<Item = Wait> {
+    said_until(state, now).map(|(wait, _)| wait)
+}
+
+/// The same, with when each ends by itself.
+fn said_until(state: &GroupState, now: Timestamp) -> impl Iterator<Item = (Wait, Option<Timestamp>)> {
+    let holds = move |word: &AgentWord| word.until.is_none_or(|until| now <= until);
+    let words = state.agents().iter().filter(move |(_, word)| holds(word));
+    let wait = move |(id, word): (&ActorId, &AgentWord)| {
         let (on, kind, source, due_at) = match word.waiting_for.as_ref()? {
             WaitingFor::Reservation(id) => {
                 let held = state.reservations().get(id).filter(|one| !one.has_lapsed(now))?;
@@ -236,9 +242,19 @@ fn said(state: &GroupState, now: Timestamp) -> Vec<Wait> {
         };
         let waiter = Principal::from(id.clone());
         let kind = WaitKind::Other(kind);
-        (on != waiter).then_some(Wait { waiter, on, kind, source, due_at, overdue: false, behind: None })
+        // A word holds in the moment until which it does; a reservation does not.
+        let end =
+            word.until.map(|until| until.after(Duration::from_millis(1))).into_iter().chain(due_at).min();
+        let wait = Wait { waiter, on, kind, source, due_at, overdue: false, behind: None };
+        (wait.on != wait.waiter).then_some((wait, end))
     };
-    words.filter_map(wait).collect()
+    words.filter_map(wait)
+}
+
+/// When the next of those who say that they wait no longer does, because its word or the reservation lapses. A circle
+/// may hide another, which shows then.
+pub(super) fn next_lapse(state: &GroupState, now: Timestamp) -> Option<Timestamp> {
+    said_until(state, now).filter_map(|(_, end)| end).min()
 }
 
 /// Which way waits go, without those that are behind others; of each pair the

@@ -205,13 +205,22 @@ fn kinds_in_document() -> &'static str {
     table.split_once("\n\n").unwrap().0
 }
 
+/// The alternatives of a schema, and those of them in turn.
+fn alternatives(schema: &Value) -> Vec<&Value> {
+    let lists = ["oneOf", "anyOf"].iter().filter_map(|name| schema.get(name)?.as_array());
+    let of = |part| match alternatives(part) {
+        none if none.is_empty() => vec![part],
+        some => some,
+    };
+    lists.flatten().flat_map(of).collect()
+}
+
 /// A row for each kind: the members that it must and may have, and what it means.
 fn kinds() -> String {
     let rows = Body::schemas().into_iter().map(|(kind, schema)| {
         let schema = schema.to_value();
         // A tagged part (the state of a delivery) brings members of its own, by alternative.
-        let alternatives = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten();
-        let parts: Vec<&Value> = std::iter::once(&schema).chain(alternatives).collect();
+        let parts: Vec<&Value> = std::iter::once(&schema).chain(alternatives(&schema)).collect();
         let names = |part: &Value| -> BTreeSet<String> {
             let properties = part.get("properties").and_then(Value::as_object).into_iter().flatten();
             properties.map(|(name, _)| name.clone()).collect()

@@ -34,12 +34,13 @@ pub async fn perform(group: &Group, call: &Call<'_>) -> Result<Value> {
         }
         "host settle" => {
             let reason = text("reason").to_owned();
+            let evidence = call.arguments.get("reason").cloned().unwrap_or_default();
             let by = Some(text("by")).filter(|by| !by.is_empty()).map(|by| by.to_owned().into());
             let outcome = match text("outcome") {
-                "handed" => Outcome::Handed(json!(reason)),
-                "queued" => Outcome::Queued(json!(reason)),
-                "accepted" => Outcome::Accepted { by, evidence: json!(reason) },
-                "answered" => Outcome::Answered { by, evidence: json!(reason) },
+                "handed" => Outcome::Handed(evidence),
+                "queued" => Outcome::Queued(evidence),
+                "accepted" => Outcome::Accepted { by, evidence },
+                "answered" => Outcome::Answered { by, evidence },
                 "held" => Outcome::Held(reason),
                 "refused" => Outcome::Refused(reason),
                 "withdrawn" => Outcome::Withdrawn(reason),

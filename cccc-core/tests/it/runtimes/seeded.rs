@@ -53,7 +53,11 @@ async fn history(seed: u64, reached: &mut BTreeMap<&'static str, usize>) {
                 pulled.extend(inbox.messages.iter().map(|message| message.event_id));
             }
             11 if random.chance(300_000) => {
-                stage.end().await;
+                match random.chance(500_000) {
+                    true => stage.end().await,
+                    // Nobody hears of what was on its way.
+                    false => stage.runtime.crash(&name),
+                }
                 let next = format!("s{}", sessions.len() + 1);
                 stage.session = begin(&stage.user, &stage.runtime, &next).await;
                 sessions.push(next);

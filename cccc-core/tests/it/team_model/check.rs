@@ -272,7 +272,10 @@ impl World {
         assert_eq!(found, due, "what is due at {now}; expected at all: {expected:#?}");
         let plans =
             self.model.plans.iter().filter(|_| self.schedules_run()).filter_map(|plan| plan.next(now));
-        let next = expected.iter().map(|word| word.at).chain(plans).chain(self.model.next_upkeep(now)).min();
+        let lapse = self.model.next_lapse(now).filter(|_| !graph.cycles.is_empty());
+        let next =
+            expected.iter().map(|word| word.at).chain(plans).chain(self.model.next_upkeep(now)).chain(lapse);
+        let next = next.min();
         assert_eq!(policy::next_deadline(state, now), next, "when something is due next");
     }
 

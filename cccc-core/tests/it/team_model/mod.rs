@@ -248,9 +248,9 @@ impl World {
             if !self.model.jumps && policy::due(self.desk.state(), now).is_empty() {
                 let before = Timestamp::from_millis(next.as_millis() - 1);
                 assert_eq!(policy::due(self.desk.state(), before), [], "before {next}");
-                // A circle goes by itself if a word or a reservation in it has ended by then.
-                let circles = |at| wait::graph(self.desk.state(), at).cycles.len();
-                if circles(now) == circles(next) {
+                // A circle goes, or shows another, if a word or a reservation in it has ended by then.
+                let waits = |at| wait::graph(self.desk.state(), at).waits.len();
+                if waits(now) == waits(next) {
                     assert_ne!(policy::due(self.desk.state(), next), [], "at {next}");
                 }
             }

@@ -34,7 +34,7 @@ impl Word {
 
 impl Model {
     /// A policy's time in milliseconds; nothing if it is off.
-    fn period(&self, policy: &str) -> Option<i64> {
+    pub(super) fn period(&self, policy: &str) -> Option<i64> {
         let default = match policy {
             "unread" | "reply" => 15 * 60_000,
             "attention" => 5 * 60_000,

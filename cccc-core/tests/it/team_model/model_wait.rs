@@ -1,8 +1,9 @@
 //! Who waits for whom, and circles of it, found by trying all of them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use cccc_core::event::WaitingFor;
+use cccc_core::event::{GroupMode, WaitingFor};
 use cccc_core::rule::wait::{OtherWait, Wait, WaitGraph, WaitKind};
 use cccc_core::{ObligationKind, Principal, Seq, TaskId, Timestamp};
 
@@ -73,6 +74,18 @@ impl Model {
         edges.retain(|edge| edge.waiter != edge.on);
         edges.sort_by(|a, b| (a.source, &a.on, a.kind).cmp(&(b.source, &b.on, b.kind)));
         edges
+    }
+
+    /// When the next word or reservation ends for which somebody waits, where circles are told of.
+    pub(super) fn next_lapse(&self, now: Timestamp) -> Option<Timestamp> {
+        if self.mode != GroupMode::Active || self.period("cycle").is_none() {
+            return None;
+        }
+        let waiting = |at| self.said_waits(at).into_iter().filter(|edge| edge.waiter != edge.on).count();
+        let words = self.words().into_iter().filter_map(|(_, (_, said))| said.until);
+        let words = words.map(|until| until.after(Duration::from_millis(1)));
+        let ends = words.chain(self.leases().into_iter().map(|lease| lease.until));
+        ends.filter(|end| *end > now && waiting(*end) != waiting(now)).min()
     }
 
     /// Those who say that they wait, while their word holds and what they wait for is not over.

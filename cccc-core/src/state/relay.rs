@@ -68,12 +68,12 @@ impl GroupState {
             let Some(groups) = self.relays.get_mut(&seq) else { continue };
             let Some(passage) = groups.get_mut(recipient.group()) else { continue };
             match &delivery.state {
-                DeliveryState::Failed { reason } => {
-                    // A try fails for all of them, in one event each.
-                    if passage.recipients.first() == Some(&delivery.actor_id) {
-                        passage.tries = passage.tries.saturating_add(1);
-                        passage.failed = Some((event.ts, reason.clone()));
-                    }
+                // A try fails for all of them, in one event each.
+                DeliveryState::Failed { reason }
+                    if passage.recipients.first() == Some(&delivery.actor_id) =>
+                {
+                    passage.tries = passage.tries.saturating_add(1);
+                    passage.failed = Some((event.ts, reason.clone()));
                 }
                 DeliveryState::Accepted { .. }
                 | DeliveryState::Withheld { .. }

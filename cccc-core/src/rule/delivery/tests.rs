@@ -307,7 +307,7 @@ fn a_pull_shows_what_is_on_its_way_and_settles_it() {
         Outcome::Queued("q1".into()),
         Outcome::Held("its user has to answer a question".into()),
     ] {
-        let (mut desk, sent, delivery) = tried(&[step.clone()]);
+        let (mut desk, sent, delivery) = tried(std::slice::from_ref(&step));
         let pulled = desk.pull("alice", false).unwrap();
         assert_eq!(pulled.kinds(), ["runtime.delivery"], "{step:?}");
         let receipt = desk.receipt(sent, "alice");

@@ -52,7 +52,7 @@ async fn history(seed: u64, reached: &mut BTreeMap<&'static str, usize>) {
                 let inbox = stage.session.group().inbox().await.unwrap();
                 pulled.extend(inbox.messages.iter().map(|message| message.event_id));
             }
-            11 if random.chance(300_000) => {
+            11 if random.chance(700_000) => {
                 match random.chance(500_000) {
                     true => stage.end().await,
                     // Nobody hears of what was on its way.

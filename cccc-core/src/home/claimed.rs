@@ -70,7 +70,7 @@ fn may_be_its(id: &GroupId, dir: &Path, error: &Error) -> Error {
     );
     let hint = error.hint_text().unwrap_or("see `cccc doctor`");
     // Nobody knows yet that this directory is the group's, so each command has to name it.
-    let hint = hint.replace("cccc ledger", &format!("cccc --group {id} ledger"));
+    let hint = hint.replace(" ledger ", &format!(" --group {id} ledger "));
     Error::new(error.kind(), text).hint(format!(
         "{hint}; or make another one: `cccc group create --title NAME`, then `cccc --group ID group scope add DIR`"
     ))

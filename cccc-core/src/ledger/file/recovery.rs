@@ -169,8 +169,9 @@ impl Locked {
         };
         let file = shown(&self.shared.layout.segment(segment));
         let last = written.at.seq;
-        let reason =
-            format!("{what}; the file `head` is missing, and `tip` says that event {last} was written");
+        let reason = format!(
+            "{what}; the file `head` is missing or not whole, and `tip` says that event {last} was written"
+        );
         Err(Error::corrupt(Damage { file, offset, seq, reason }))
     }
 

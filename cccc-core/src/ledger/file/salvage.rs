@@ -60,14 +60,14 @@ impl Shared {
         }))
     }
 
-    /// What the tip page says was written in this boot, if there is no head page or less than one. No writer leaves it
-    /// so, wherever it dies: somebody else took it away.
+    /// What the tip page says was written in this boot, if there is no whole head page. In one boot the lines are there
+    /// before the tip page says so, and whoever dies with half a head page written had them durable before.
     pub(super) fn written_without_head(&self) -> Result<Option<Mark>> {
         let page = |slot: &Slot, path| match slot.get(&*self.disk, Access::Read) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
             file => read_range(&*file?, 0, PAGE_BYTES).map_err(|e| Error::io("read", path, e)),
         };
-        if page(&self.head, &self.layout.head)?.len() >= PAGE_BYTES {
+        if State::decode(Role::Head, &page(&self.head, &self.layout.head)?).is_some() {
             return Ok(None);
         }
         let tip = State::decode(Role::Tip, &page(&self.tip, &self.layout.tip)?);

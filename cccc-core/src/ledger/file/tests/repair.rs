@@ -223,17 +223,23 @@ fn without_a_head_what_the_tip_knows_is_missed() {
         ("what is sound ends here", &cut),
         ("ends here", &spoilt),
     ];
-    for (says, way) in ways {
+    let removed_head = |world: &World| world.process().remove(&Path::new(DIR).join("head")).unwrap();
+    let garbled_head = |world: &World| {
+        let head = world.process().open(&Path::new(DIR).join("head"), OpenMode::Write).unwrap();
+        head.write_at(&[0; 128], 0).unwrap();
+    };
+    let heads: [&dyn Fn(&World); 2] = [&removed_head, &garbled_head];
+    for ((says, way), head) in ways.into_iter().flat_map(|way| heads.map(|head| (way, head))) {
         for repair_cut in [false, true] {
             let world = World::new(30);
             filled(&world);
             let last = *segments(&world).last().unwrap();
             way(&world, last);
-            world.process().remove(&Path::new(DIR).join("head")).unwrap();
+            head(&world);
             let before: Vec<_> =
                 segments(&world).into_iter().map(|first| content(&world, &path(first))).collect();
             let found = damage(&again(&world));
-            let missing = "`head` is missing, and `tip` says that event 10 was written";
+            let missing = "`head` is missing or not whole, and `tip` says that event 10 was written";
             assert!(found.reason.contains(says) && found.reason.contains(missing), "{found:?}");
             assert_eq!(found.file, path(last).display().to_string());
             assert!(now(again(&world).turn()).is_err(), "{says}: nothing is written after it");

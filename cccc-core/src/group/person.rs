@@ -1,11 +1,9 @@
 //! People of the group beside the home's owner.
 
-use std::future::{Future, IntoFuture};
-use std::pin::Pin;
-
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::awaited::awaited_by_run;
 use super::{Group, admin};
 use crate::command::{AddPerson, Command};
 use crate::engine::Executed;
@@ -98,21 +96,14 @@ impl AddPersonRequest<'_> {
         }
         self
     }
-}
 
-impl<'a> IntoFuture for AddPersonRequest<'a> {
-    type Output = Result<PersonView>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let add = self.person?;
-            let principal = Principal::Person(add.person_id.clone());
-            self.group.execute(Command::AddPerson(add)).await?;
-            let people = self.group.people().await?;
-            let added = people.into_iter().find(|person| person.principal == principal);
-            added.ok_or_else(|| Error::conflict(format!("{principal} was removed again meanwhile")))
-        })
+    async fn run(self) -> Result<PersonView> {
+        let add = self.person?;
+        let principal = Principal::Person(add.person_id.clone());
+        self.group.execute(Command::AddPerson(add)).await?;
+        let people = self.group.people().await?;
+        let added = people.into_iter().find(|person| person.principal == principal);
+        added.ok_or_else(|| Error::conflict(format!("{principal} was removed again meanwhile")))
     }
 }
 
@@ -143,13 +134,13 @@ impl RemovePersonRequest<'_> {
         }
         self
     }
+
+    async fn run(self) -> Result<Executed> {
+        self.group.execute(Command::RemovePerson(self.removal?)).await
+    }
 }
 
-impl<'a> IntoFuture for RemovePersonRequest<'a> {
-    type Output = Result<Executed>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.group.execute(Command::RemovePerson(self.removal?)).await })
-    }
+awaited_by_run! {
+    AddPersonRequest => PersonView;
+    RemovePersonRequest => Executed;
 }

@@ -13,6 +13,7 @@ use super::lines::{LineReader, ends_at, follow};
 use super::locked::{Locked, Pages, missing};
 use super::page::{FENCED, Mark, Role, SEALING, State};
 use super::redaction::Overwriting;
+use super::salvage::told_without_head;
 use crate::disk::{DiskFile, OpenMode};
 use crate::error::{Damage, Error, Result};
 use crate::id::Seq;
@@ -63,7 +64,7 @@ impl Locked {
             Some(head) => (head.mark, head.mark.at.seq),
             None => (self.last_segment_start()?, Seq(0)),
         };
-        let written = self.shared.written_without_head()?;
+        let written = told_without_head(boot, head, tip);
         let failed = *self.shared.failed();
         let since = since.into_iter().chain(failed).min_by_key(|since| since.at.seq);
         let base = since.filter(|since| since.at.seq < base.at.seq).unwrap_or(base);

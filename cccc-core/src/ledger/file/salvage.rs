@@ -60,20 +60,15 @@ impl Shared {
         }))
     }
 
-    /// What the tip page says was written in this boot, if there is no whole head page. In one boot the lines are there
-    /// before the tip page says so, and whoever dies with half a head page written had them durable before.
+    /// As [`told_without_head`], of the pages as they are now.
     pub(super) fn written_without_head(&self) -> Result<Option<Mark>> {
         let page = |slot: &Slot, path| match slot.get(&*self.disk, Access::Read) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
             file => read_range(&*file?, 0, PAGE_BYTES).map_err(|e| Error::io("read", path, e)),
         };
-        if State::decode(Role::Head, &page(&self.head, &self.layout.head)?).is_some() {
-            return Ok(None);
-        }
+        let head = State::decode(Role::Head, &page(&self.head, &self.layout.head)?);
         let tip = State::decode(Role::Tip, &page(&self.tip, &self.layout.tip)?);
-        let boot = self.disk.boot_id();
-        let told = tip.filter(|tip| boot != [0; 16] && tip.boot == boot && tip.flags & FENCED == 0);
-        Ok(told.map(|tip| tip.mark))
+        Ok(told_without_head(self.disk.boot_id(), head, tip))
     }
 
     fn salvage(&self, from: Seq, limit: ReadLimit) -> Result<Page> {
@@ -117,4 +112,11 @@ impl Shared {
             Error::corrupt(Damage { file, offset: 0, seq, reason: reason.into() })
         })
     }
+}
+
+/// What the tip page says was written in this boot, if there is no whole head page. In one boot the lines are there
+/// before the tip page says so, and whoever dies with half a head page written had them durable before.
+pub(super) fn told_without_head(boot: [u8; 16], head: Option<State>, tip: Option<State>) -> Option<Mark> {
+    let told = |tip: &State| boot != [0; 16] && tip.boot == boot && tip.flags & FENCED == 0;
+    tip.filter(|tip| head.is_none() && told(tip)).map(|tip| tip.mark)
 }
